@@ -1,0 +1,154 @@
+//! What a caller sees when a member is wrong.
+
+use expect_test::{Expect, expect};
+
+use super::*;
+use crate::{choice, json, shape, text};
+
+text! {
+    /// A name.
+    pub struct Name: 1..=8, "^[a-z]+$", |text| text.bytes().all(|byte| byte.is_ascii_lowercase())
+}
+
+choice! {
+    /// A size.
+    pub enum Size { Small = "SMALL", Large = "LARGE", }
+}
+
+/// A blob whose value may not be repeated.
+#[derive(Debug)]
+pub struct Secret(Vec<u8>);
+
+impl Member for Secret {
+    fn decode(value: &Value<'_>, at: Path<'_>, notes: &mut Notes) -> Result<Option<Self>, WrongType> {
+        let bytes = blob(value, false)?;
+        Ok(check_blob_length(bytes.len(), 1, 4, at, notes).then_some(Self(bytes)))
+    }
+}
+
+/// A list of tags.
+#[derive(Debug)]
+pub struct Tags(Vec<Tag>);
+
+impl Member for Tags {
+    fn decode(value: &Value<'_>, at: Path<'_>, notes: &mut Notes) -> Result<Option<Self>, WrongType> {
+        let mut tags = Vec::new();
+        for (index, item) in list(value)?.iter().enumerate() {
+            tags.extend(Tag::decode(item, at.element(index), notes)?);
+        }
+        Ok(Some(Self(tags)))
+    }
+}
+
+shape! {
+    /// A tag.
+    #[derive(Debug)]
+    pub struct Tag {
+        /// Its key.
+        required tag_key: Name = "tagKey",
+    }
+}
+
+shape! {
+    /// A request.
+    #[derive(Debug)]
+    pub struct Request {
+        /// Required text.
+        required name: Name = "name",
+        /// A choice.
+        optional size: Size = "size",
+        /// Not shown.
+        optional secret: Secret = "secret",
+        /// A list.
+        optional tags: Tags = "tags",
+        /// A flag.
+        optional flag: bool = "flag",
+    }
+}
+
+fn check(body: &str, expected: &Expect) {
+    let value = json::parse(body.as_bytes()).unwrap();
+    let outcome = match decode_noting::<Request>(&value) {
+        Ok((request, unknown)) => {
+            format!("{} unknown={unknown:?}", serde_json::to_string(&request).unwrap())
+        }
+        Err(Refusal::Serialization(text)) => format!("SerializationException {text}"),
+        Err(Refusal::Validation(text)) => format!("ValidationException {text}"),
+    };
+    expected.assert_eq(&outcome);
+}
+
+#[test]
+fn a_good_request_is_its_own_audit_record() {
+    check(
+        r#"{"Name":"abc","Size":"LARGE","Secret":"AAEC","Flag":"yes","Other":1,"Tags":null}"#,
+        &expect![[r#"{"name":"abc","size":"LARGE","flag":true} unknown=["Other"]"#]],
+    );
+}
+
+#[test]
+fn wrong_types_stop_at_once_with_awss_texts() {
+    for (body, expected) in [
+        (r#"{"Name":1}"#, expect!["SerializationException NUMBER_VALUE can not be converted to a String"]),
+        (r#"{"Name":true}"#, expect!["SerializationException TRUE_VALUE can not be converted to a String"]),
+        (r#"{"Name":[]}"#, expect!["SerializationException Start of list found where not expected"]),
+        (r#"{"Name":{}}"#, expect!["SerializationException Start of structure or map found where not expected."]),
+        (r#"{"Tags":"x"}"#, expect!["SerializationException Expected list or null"]),
+        (r#"{"Tags":["x"]}"#, expect!["SerializationException Expected null"]),
+        (r#"{"Flag":"maybe"}"#, expect!["SerializationException 'MAYBE' can not be converted to an Boolean"]),
+        (
+            r#"{"Secret":"AAA"}"#,
+            expect!["SerializationException '' can not be converted to a Blob: Base64 encoded length is expected a multiple of 4 bytes but found: 3"],
+        ),
+        (
+            r#"{"Secret":"A-A="}"#,
+            expect!["SerializationException '' can not be converted to a Blob: Invalid Base64 character: '-'"],
+        ),
+        (
+            r#"{"Secret":"AAF="}"#,
+            expect!["SerializationException '' can not be converted to a Blob: Invalid last non-pad Base64 character dectected"],
+        ),
+    ] {
+        check(body, &expected);
+    }
+}
+
+/// Attack C10: one spelling for each blob.
+#[test]
+fn c10_only_canonical_base64_is_a_blob() {
+    for text in ["AA", "AA=", "A===", "AAEC\n", " AAEC", "AA_-", "AB==", "AAF=", "AAEC====", "=AAA"] {
+        assert!(blob(&Value::String(text.into()), true).is_err(), "{text:?}");
+    }
+    assert_eq!(blob(&Value::String("AAEC".into()), true).unwrap(), [0, 1, 2]);
+    assert_eq!(blob(&Value::String("".into()), true).unwrap(), [0u8; 0]);
+}
+
+#[test]
+fn all_violations_stand_in_one_message() {
+    check(
+        r#"{"Size":"HUGE","Secret":"AAECAwQF","Tags":[{"TagKey":"ok"},{"TagKey":"NOT-OK-AT-ALL"},{}]}"#,
+        &expect![
+            "ValidationException 6 validation errors detected: Value null at 'name' failed to satisfy constraint: Member must not be null; Value 'HUGE' at 'size' failed to satisfy constraint: Member must satisfy enum value set: [SMALL, LARGE]; Value at 'secret' failed to satisfy constraint: Member must have length less than or equal to 4; Value 'NOT-OK-AT-ALL' at 'tags.2.member.tagKey' failed to satisfy constraint: Member must have length less than or equal to 8; Value 'NOT-OK-AT-ALL' at 'tags.2.member.tagKey' failed to satisfy constraint: Member must satisfy regular expression pattern: ^[a-z]+$; Value null at 'tags.3.member.tagKey' failed to satisfy constraint: Member must not be null"
+        ],
+    );
+}
+
+#[test]
+fn a_wrong_type_wins_over_violations() {
+    check(
+        r#"{"Name":"NOT LOWER","Tags":3}"#,
+        &expect!["SerializationException Expected list or null"],
+    );
+}
+
+/// Attack C8: numbers that would wrap.
+#[test]
+fn c08_numbers_are_clamped_never_wrapped() {
+    for (text, number) in
+        [("7.0", 7), ("7.9", 7), ("-1", -1), ("4294967303", i64::from(i32::MAX)), ("-1e300", i64::from(i32::MIN))]
+    {
+        let body = format!("{{\"n\":{text}}}");
+        let Value::Object(members) = json::parse(body.as_bytes()).unwrap() else { panic!("an object") };
+        assert_eq!(integer(&members[0].1).unwrap(), number, "{text}");
+    }
+}
