@@ -1,1 +1,31 @@
-//! (being written)
+//! The HSM: the only part of Claviger that ever sees key material.
+//!
+//! [`Engine`] carries out commands and [`Session`] speaks the protocol of one connection; neither does I/O. The
+//! program `claviger-hsm` adds a Unix socket, a seal in files and the confinement of the process.
+//!
+//! What may be known from outside:
+//!
+//! - Keys live in the store, wrapped ([`token`](../src/token.rs)); the HSM keeps no table of them, only a bounded
+//!   cache of unwrapped materials in secret memory.
+//! - Nothing here can hand out a backing key: no reply type carries one.
+//! - Time and randomness are arguments, so the engine runs in simulations as it runs in production.
+
+mod arena;
+mod cache;
+mod cipher;
+mod credential;
+mod domain;
+mod engine;
+mod fields;
+mod limits;
+mod primitives;
+mod random;
+pub mod seal;
+mod selftest;
+mod session;
+mod token;
+
+pub use arena::{ArenaError, Protection};
+pub use engine::{DEFAULT_CACHE_LEN, Engine, StartError, create_domain};
+pub use random::{Random, RandomFailure, SystemEntropy};
+pub use session::{Closed, Session};

@@ -1,0 +1,274 @@
+//! The engine: carries out commands. No sockets, no files, no clock.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use claviger_hsm_proto::{Binding, Command, Disclosed, MaterialId, Refusal, Reply, VERSION, WrappedKey};
+
+use crate::arena::{ArenaError, Protection, SecretArena};
+use crate::cache::{Cache, Found};
+use crate::cipher;
+use crate::credential;
+use crate::domain::{self, Domain};
+use crate::limits;
+use crate::primitives::Key;
+use crate::random::{Entropy, Random};
+use crate::seal::{MAX_GENERATIONS, Seal, SealError};
+use crate::selftest::{self, KNOWN_ANSWERS, KnownAnswers};
+use crate::session::{Scratch, Session};
+use crate::token::{self, Place};
+
+/// Unwrapped materials that are cached unless told otherwise: half a mebibyte of secret memory.
+pub const DEFAULT_CACHE_LEN: usize = 16_384;
+
+/// The HSM. Shared by all connections; each of them has a [`Session`].
+#[derive(Debug)]
+pub struct Engine {
+    domain: Domain,
+    cache: Cache,
+    entropy: Entropy,
+    arena: Arc<SecretArena>,
+}
+
+/// Why an engine does not start.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum StartError {
+    /// A known answer was not met, or a trial encryption did not open.
+    SelfTest,
+    /// The generator failed.
+    Randomness,
+    /// There is no memory for secrets.
+    Memory(ArenaError),
+    /// The seal did not open, or could not be made.
+    Seal(SealError),
+}
+
+impl std::fmt::Display for StartError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::SelfTest => f.write_str("the self-test failed; nothing is served"),
+            Self::Randomness => f.write_str("the random number generator failed"),
+            Self::Memory(error) => error.fmt(f),
+            Self::Seal(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+impl From<Refusal> for StartError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Randomness => Self::Randomness,
+            _ => Self::SelfTest,
+        }
+    }
+}
+
+/// Draws a new domain and lets the seal keep it. The seal must refuse if it keeps one already.
+///
+/// # Errors
+/// [`StartError`].
+pub fn create_domain(seal: &mut dyn Seal, random: Box<dyn Random>) -> Result<(), StartError> {
+    selftest::run(&KNOWN_ANSWERS)?;
+    match seal.load() {
+        Err(SealError::Missing) => {}
+        Ok(_) => return Err(StartError::Seal(SealError::Exists)),
+        Err(error) => return Err(StartError::Seal(error)),
+    }
+    let secrets = domain::draw(&Entropy::new(random)?)?;
+    seal.save(&secrets).map_err(StartError::Seal)
+}
+
+impl Engine {
+    /// Tests itself, opens the seal and is ready to serve. `cache_len` bounds the cached materials.
+    ///
+    /// # Errors
+    /// [`StartError`]; an engine that fails its self-test does not exist.
+    pub fn start(
+        seal: Box<dyn Seal>,
+        random: Box<dyn Random>,
+        cache_len: usize,
+    ) -> Result<Self, StartError> {
+        Self::start_if(&KNOWN_ANSWERS, seal, random, cache_len)
+    }
+
+    fn start_if(
+        known: &KnownAnswers,
+        mut seal: Box<dyn Seal>,
+        random: Box<dyn Random>,
+        cache_len: usize,
+    ) -> Result<Self, StartError> {
+        selftest::run(known)?;
+        let entropy = Entropy::new(random)?;
+        let slots = cache_len.saturating_add(MAX_GENERATIONS).saturating_add(1);
+        let arena = SecretArena::new(slots).map_err(StartError::Memory)?;
+        let secrets = seal.load().map_err(StartError::Seal)?;
+        let domain = Domain::new(&secrets, seal, &arena)?;
+        let engine = Self { domain, cache: Cache::new(cache_len, Arc::clone(&arena)), entropy, arena };
+        engine.try_round_trip()?;
+        Ok(engine)
+    }
+
+    /// A new connection's state.
+    pub fn session(&self) -> Session<'_> {
+        Session::new(self)
+    }
+
+    /// How secrets at rest in this process are kept from being read.
+    pub fn protection(&self) -> Protection {
+        self.arena.protection()
+    }
+
+    /// Carries out one command. `now` is the time since any fixed moment. What the reply shows lies in `scratch`.
+    pub(crate) fn answer<'s>(
+        &self,
+        scratch: &'s mut Scratch,
+        now: Duration,
+        command: &Command<'_>,
+    ) -> Result<Reply<'s>, Refusal> {
+        match command {
+            Command::Hello { version: VERSION } => {
+                Ok(Reply::Hello { version: VERSION, domain: *self.domain.id() })
+            }
+            Command::Hello { .. } => Err(Refusal::Version),
+            Command::CreateKey { binding } => self.create_key(binding, scratch),
+            Command::Encrypt { key, context, plaintext } => {
+                limits::encrypts(key)?;
+                let material = self.material(key, now, scratch)?;
+                scratch.show(plaintext);
+                cipher::seal(&material, key.material, context, &self.entropy, scratch)?;
+                Ok(Reply::Ciphertext { blob: &scratch.sealed })
+            }
+            Command::Decrypt { key, context, blob } => {
+                limits::encrypts(key)?;
+                let material = self.material(key, now, scratch)?;
+                cipher::open(&material, key.material, context, blob, scratch)?;
+                Ok(Reply::Plaintext { plaintext: Disclosed(&scratch.clear) })
+            }
+            Command::ReEncrypt { source, source_context, blob, destination, destination_context } => {
+                limits::encrypts(source)?;
+                limits::encrypts(destination)?;
+                let (from, to) =
+                    (self.material(source, now, scratch)?, self.material(destination, now, scratch)?);
+                cipher::open(&from, source.material, source_context, blob, scratch)?;
+                cipher::seal(&to, destination.material, destination_context, &self.entropy, scratch)?;
+                Ok(Reply::Ciphertext { blob: &scratch.sealed })
+            }
+            Command::GenerateDataKey { key, context, length, disclose } => {
+                limits::encrypts(key)?;
+                let length = limits::random_len(*length)?;
+                let material = self.material(key, now, scratch)?;
+                self.draw(length, scratch)?;
+                cipher::seal(&material, key.material, context, &self.entropy, scratch)?;
+                let plaintext = disclose.then_some(Disclosed(&scratch.clear));
+                Ok(Reply::DataKey { blob: &scratch.sealed, plaintext })
+            }
+            Command::GenerateRandom { length } => {
+                self.draw(limits::random_len(*length)?, scratch)?;
+                Ok(Reply::Random { bytes: Disclosed(&scratch.clear) })
+            }
+            Command::Evict { materials } => self.cache.evict(materials, now).map(|()| Reply::Evicted),
+            Command::HostKey { label } => {
+                scratch.show(self.domain.host_key(*label)?.bytes());
+                Ok(Reply::HostKey { key: Disclosed(&scratch.clear) })
+            }
+            Command::RotateDomainKey => {
+                Ok(Reply::DomainKeyRotated { generation: self.domain.rotate(&self.entropy)? })
+            }
+            Command::Rewrap { key } => self.rewrap(key, scratch),
+            Command::CreateCredential { binding, secret } => {
+                limits::credential(binding)?;
+                credential::create(&self.domain, &self.entropy, binding, *secret, scratch)?;
+                let shown = secret.is_none().then_some(Disclosed(&scratch.clear));
+                Ok(Reply::CredentialWrapped { token: &scratch.sealed, secret: shown })
+            }
+            Command::SigningKey { credential, date, region, service } => {
+                limits::credential(&credential.binding)?;
+                limits::scope(date, region, service)?;
+                credential::signing_key(&self.domain, credential, [date, region, service], scratch)?;
+                Ok(Reply::SigningKey { key: Disclosed(&scratch.clear) })
+            }
+        }
+    }
+
+    fn create_key<'s>(&self, binding: &Binding<'_>, scratch: &'s mut Scratch) -> Result<Reply<'s>, Refusal> {
+        limits::symmetric(binding)?;
+        let mut key = Key::blank();
+        self.entropy.fill(key.bytes_mut())?;
+        self.wrapped(binding, token::material_id(&key, binding.key_id), &key, scratch)
+    }
+
+    fn rewrap<'s>(&self, key: &WrappedKey<'_>, scratch: &'s mut Scratch) -> Result<Reply<'s>, Refusal> {
+        limits::binding(&key.binding)?;
+        let material =
+            token::unwrap_material(&self.domain, &key.binding, key.material, key.token, &mut scratch.clear)?;
+        self.wrapped(&key.binding, key.material, &material, scratch)
+    }
+
+    fn wrapped<'s>(
+        &self,
+        binding: &Binding<'_>,
+        material: MaterialId,
+        key: &Key,
+        scratch: &'s mut Scratch,
+    ) -> Result<Reply<'s>, Refusal> {
+        let place = Place::key(&self.domain, binding, material)?;
+        token::wrap(&self.domain, &self.entropy, place, key.bytes(), &mut scratch.sealed)?;
+        Ok(Reply::KeyWrapped { material, token: &scratch.sealed })
+    }
+
+    /// The material of a wrapped key: from the cache, or unwrapped and cached.
+    fn material(&self, key: &WrappedKey<'_>, now: Duration, scratch: &mut Scratch) -> Result<Key, Refusal> {
+        let place = Place::key(&self.domain, &key.binding, key.material)?;
+        match self.cache.find(key.material, place.as_slice(), key.token)? {
+            Found::Hit(material) => Ok(material),
+            Found::Miss(ticket) => {
+                let clear = &mut scratch.clear;
+                let material =
+                    token::unwrap_material(&self.domain, &key.binding, key.material, key.token, clear)?;
+                self.cache.put(ticket, now, key.material, place.as_slice(), key.token, &material)?;
+                Ok(material)
+            }
+        }
+    }
+
+    fn draw(&self, length: usize, scratch: &mut Scratch) -> Result<(), Refusal> {
+        scratch.wipe();
+        scratch.clear.resize(length, 0);
+        self.entropy.fill(&mut scratch.clear)
+    }
+
+    /// A key made, wrapped, unwrapped, used to encrypt and to decrypt; the last part of the self-test.
+    fn try_round_trip(&self) -> Result<(), StartError> {
+        const TRIAL: &[u8] = b"power-on self-test";
+        let binding = Binding {
+            account: "000000000000",
+            region: "self-test",
+            key_id: "self-test",
+            spec: "SYMMETRIC_DEFAULT",
+            usage: "ENCRYPT_DECRYPT",
+        };
+        let mut scratch = Scratch::new();
+        let Reply::KeyWrapped { material, token } = self.create_key(&binding, &mut scratch)? else {
+            return Err(StartError::SelfTest);
+        };
+        let token = token.to_vec();
+        let key =
+            token::unwrap_material(&self.domain, &binding, material, &token, &mut Scratch::new().clear)?;
+        scratch.reset();
+        scratch.show(TRIAL);
+        cipher::seal(&key, material, &[], &self.entropy, &mut scratch)?;
+        let blob = scratch.sealed.clone();
+        cipher::open(&key, material, &[], &blob, &mut scratch)?;
+        if scratch.clear == TRIAL && !blob.windows(TRIAL.len()).any(|window| window == TRIAL) {
+            Ok(())
+        } else {
+            Err(StartError::SelfTest)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
