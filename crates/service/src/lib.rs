@@ -1,1 +1,41 @@
-//! (being written)
+//! The domain of Claviger: the operations of KMS and STS, who may call them, and the record of each call.
+//!
+//! A request goes one way through this crate ([`dispatch`]):
+//!
+//! ```text
+//! Incoming -> Claim -> Caller -> Entry -> Request -> load -> authorize -> act -> commit -> Event durable -> Outgoing
+//! ```
+//!
+//! Nothing here opens a socket or a file, reads a clock or makes randomness: the shell passes them in as
+//! [`Moment`], [`Entropy`], [`store::Store`](claviger_store::Store), [`Vault`] and [`Ledger`].
+
+pub mod audit;
+mod authn;
+mod cache;
+mod call;
+pub mod credential;
+pub mod deletion;
+mod dispatch;
+mod error;
+mod installation;
+pub mod kms;
+mod moment;
+mod operation;
+pub mod outbox;
+mod record;
+pub mod sts;
+mod vault;
+
+pub use audit::{Ledger, LedgerError, Reservation};
+pub use authn::{Caller, Principal};
+pub use call::{Authorized, Call};
+pub use dispatch::{Handled, Outgoing, Service};
+pub use error::{Error, Result};
+pub use installation::{Installation, OpenError, Regions};
+pub use moment::{Clock, Entropy, Moment, NoEntropy};
+pub use operation::{Entry, Operation};
+pub use record::FORMAT;
+pub use vault::{ReplyBody, Vault, VaultError};
+
+/// A future that a trait object can return.
+pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -1,0 +1,168 @@
+//! Decoded records, as fresh as the store: a cached read is linearizable.
+//!
+//! Before a request reads anything, [`Cache::freshen`] asks the store for a barrier (a revision at or above every
+//! commit acknowledged so far) and drops what changed up to it. What is then found in the cache was current at or
+//! after the barrier, so a change that was acknowledged before the request began is always seen. With the embedded
+//! engine the barrier is one atomic load.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use claviger_store::{Changes, Read, Record, Revision, Store};
+use quick_cache::sync::Cache as Bounded;
+
+use crate::error::{Error, Result};
+use crate::kms::key::Key;
+use crate::kms::key_policy::Policies;
+use crate::record::{self, AliasRecord, CredentialRecord, Kind, MaterialOwner};
+
+/// Bounds of the cache, in entries.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Capacity {
+    /// Keys, each about 1 KiB.
+    pub keys: usize,
+    /// Aliases, materials and credentials, each of them.
+    pub others: usize,
+}
+
+impl Default for Capacity {
+    fn default() -> Self {
+        Self { keys: 131_072, others: 131_072 }
+    }
+}
+
+type Table<T> = Bounded<Vec<u8>, Arc<T>>;
+
+/// The cache of one host, shared by its threads.
+pub(crate) struct Cache {
+    store: Arc<dyn Store>,
+    policies: Policies,
+    keys: Table<Key>,
+    aliases: Table<AliasRecord>,
+    materials: Table<MaterialOwner>,
+    credentials: Table<Credential>,
+    /// Everything changed up to this revision has been dropped.
+    applied: AtomicU64,
+    /// Held while entries are dropped and while one is added, so that neither overtakes the other.
+    change: Mutex<()>,
+}
+
+/// A credential with the revision that wrote it: what is derived from it is bound to that revision.
+pub(crate) struct Credential {
+    pub(crate) record: CredentialRecord,
+    pub(crate) revision: Revision,
+}
+
+impl Cache {
+    pub(crate) fn new(store: Arc<dyn Store>, capacity: Capacity) -> Self {
+        Self {
+            store,
+            policies: Policies::new(),
+            keys: Bounded::new(capacity.keys),
+            aliases: Bounded::new(capacity.others),
+            materials: Bounded::new(capacity.others),
+            credentials: Bounded::new(capacity.others),
+            applied: AtomicU64::new(0),
+            change: Mutex::new(()),
+        }
+    }
+
+    /// Makes sure that nothing older than what is acknowledged now will be found.
+    pub(crate) async fn freshen(&self) -> Result<()> {
+        let barrier = match self.store.barrier_now() {
+            Some(revision) => revision,
+            None => self.store.barrier().await?,
+        };
+        let applied = self.applied.load(Ordering::Acquire);
+        if applied >= barrier {
+            return Ok(());
+        }
+        let changes = self.store.changes(applied).await?;
+        self.apply(applied, &changes);
+        if self.applied.load(Ordering::Acquire) >= barrier {
+            Ok(())
+        } else {
+            Err(Error::unavailable("the store's feed of changes lags behind its barrier"))
+        }
+    }
+
+    fn apply(&self, since: Revision, changes: &Changes) {
+        let guard = self.change.lock().unwrap_or_else(PoisonError::into_inner);
+        let revision = match changes {
+            Changes::Names { revision, names } => {
+                names.iter().for_each(|name| self.drop_entry(name));
+                *revision
+            }
+            Changes::Forgotten { revision } => {
+                self.keys.clear();
+                self.aliases.clear();
+                self.materials.clear();
+                self.credentials.clear();
+                *revision
+            }
+        };
+        // Another thread may have applied more meanwhile; names since `since` are dropped in either case.
+        debug_assert!(revision >= since);
+        self.applied.fetch_max(revision, Ordering::Release);
+        drop(guard);
+    }
+
+    fn drop_entry(&self, name: &[u8]) {
+        match record::kind(name) {
+            Kind::Key => drop(self.keys.remove(name)),
+            Kind::Alias => drop(self.aliases.remove(name)),
+            Kind::Material => drop(self.materials.remove(name)),
+            Kind::Credential => drop(self.credentials.remove(name)),
+            Kind::Other => {}
+        }
+    }
+
+    /// A key by the name of its record.
+    pub(crate) async fn key(&self, name: Vec<u8>) -> Result<Option<Arc<Key>>> {
+        self.entry(&self.keys, name, |record| self.decode_key(record)).await
+    }
+
+    /// Decodes a key's record with its policy compiled.
+    pub(crate) fn decode_key(&self, record: &Record) -> Result<Key> {
+        Key::decode(record, |text| self.policies.compiled(text))
+    }
+
+    /// An alias by the name of its record.
+    pub(crate) async fn alias(&self, name: Vec<u8>) -> Result<Option<Arc<AliasRecord>>> {
+        self.entry(&self.aliases, name, |record| record::decode(record)).await
+    }
+
+    /// The owner of a material by the name of its record.
+    pub(crate) async fn material(&self, name: Vec<u8>) -> Result<Option<Arc<MaterialOwner>>> {
+        self.entry(&self.materials, name, |record| record::decode(record)).await
+    }
+
+    /// A credential by the name of its record.
+    pub(crate) async fn credential(&self, name: Vec<u8>) -> Result<Option<Arc<Credential>>> {
+        let decode = |record: &Record| {
+            Ok(Credential { record: record::decode(record)?, revision: record.revision })
+        };
+        self.entry(&self.credentials, name, decode).await
+    }
+
+    async fn entry<T>(
+        &self,
+        table: &Table<T>,
+        name: Vec<u8>,
+        decode: impl Fn(&Record) -> Result<T>,
+    ) -> Result<Option<Arc<T>>> {
+        if let Some(entry) = table.get(&name) {
+            return Ok(Some(entry));
+        }
+        let snapshot = self.store.read(vec![Read::One(name.clone())]).await?;
+        let Some(record) = snapshot.found.into_iter().flatten().next() else { return Ok(None) };
+        let entry = Arc::new(decode(&record)?);
+        let guard = self.change.lock().unwrap_or_else(PoisonError::into_inner);
+        // A change newer than the snapshot may already have been applied; the entry would then outlive it.
+        if self.applied.load(Ordering::Acquire) <= snapshot.revision {
+            table.insert(name, Arc::clone(&entry));
+        }
+        drop(guard);
+        Ok(Some(entry))
+    }
+}

@@ -1,0 +1,138 @@
+//! Long-term credentials of an account's root user.
+
+use claviger_hsm_proto::CredentialBinding;
+use claviger_store::{Commit, Precondition, Read, Write};
+use claviger_wire::arn;
+use zeroize::Zeroizing;
+
+use crate::error::{Error, Result};
+use crate::installation::Installation;
+use crate::moment::{Entropy, Moment};
+use crate::record::{self, CredentialRecord};
+use crate::vault::{self, Vault};
+
+/// Shortest secret access key that may be brought along, in bytes.
+pub const MIN_SECRET_LEN: usize = 16;
+/// Longest secret access key that may be brought along, in bytes.
+pub const MAX_SECRET_LEN: usize = 128;
+
+/// A credential as its owner gets it, once.
+pub struct NewCredential {
+    /// Access key id.
+    pub access_key_id: String,
+    /// Secret access key. Cleared when dropped.
+    pub secret_access_key: Zeroizing<String>,
+}
+
+/// Whether the text may be an access key id: 16 to 128 ASCII letters and digits (IAM, `AccessKeyIdType`).
+///
+/// Nothing that has a meaning in the credential scope or in a store's name may stand in one (attack A17).
+pub fn is_access_key_id(text: &str) -> bool {
+    (16..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+/// Makes a credential for an account's root user.
+///
+/// # Errors
+/// Where the store or the HSM fails; nothing was written.
+pub async fn create_root(
+    installation: &Installation,
+    vault: &dyn Vault,
+    entropy: &dyn Entropy,
+    account: &str,
+    now: Moment,
+) -> Result<NewCredential> {
+    let access_key_id = random_access_key_id(entropy)?;
+    let binding = CredentialBinding { account, access_key_id: &access_key_id };
+    let made = vault::create_credential(vault, binding, None).await?;
+    let secret = made.secret.ok_or_else(|| Error::internal("the HSM made a credential without a secret"))?;
+    let secret = String::from_utf8(secret.to_vec()).map_err(|_| Error::internal("the HSM's secret is not text"))?;
+    put(installation, account, &access_key_id, made.token, now).await?;
+    Ok(NewCredential { access_key_id, secret_access_key: Zeroizing::new(secret) })
+}
+
+/// Seals a credential that an operator brings along, replacing one of the same id and account.
+///
+/// # Errors
+/// `ValidationException` for ids and secrets out of bounds or an id of another account; nothing was written.
+pub async fn import_root(
+    installation: &Installation,
+    vault: &dyn Vault,
+    account: &str,
+    access_key_id: &str,
+    secret_access_key: &str,
+    now: Moment,
+) -> Result<()> {
+    if !arn::is_account(account) || !is_access_key_id(access_key_id) {
+        return Err(Error::validation("the account or access key id is not valid"));
+    }
+    if !(MIN_SECRET_LEN..=MAX_SECRET_LEN).contains(&secret_access_key.len()) {
+        return Err(Error::validation("the secret access key is too short or too long"));
+    }
+    let binding = CredentialBinding { account, access_key_id };
+    let made = vault::create_credential(vault, binding, Some(secret_access_key.as_bytes())).await?;
+    put(installation, account, access_key_id, made.token, now).await
+}
+
+/// Whether the credential exists and is of the account.
+///
+/// # Errors
+/// Where the store fails.
+pub async fn exists(installation: &Installation, account: &str, access_key_id: &str) -> Result<bool> {
+    installation.cache.freshen().await?;
+    let found = installation.cache.credential(record::credential(access_key_id)).await?;
+    Ok(found.is_some_and(|credential| credential.record.account == account))
+}
+
+async fn put(
+    installation: &Installation,
+    account: &str,
+    access_key_id: &str,
+    token: Vec<u8>,
+    now: Moment,
+) -> Result<()> {
+    let name = record::credential(access_key_id);
+    let snapshot = installation.store.read(vec![Read::One(name.clone())]).await?;
+    let precondition = match snapshot.found.into_iter().flatten().next() {
+        None => Precondition::Absent(name.clone()),
+        Some(found) => {
+            let held: CredentialRecord = record::decode(&found)?;
+            if held.account != account || held.principal != "root" {
+                return Err(Error::validation("the access key id belongs to someone else"));
+            }
+            Precondition::Unchanged { name: name.clone(), revision: found.revision }
+        }
+    };
+    let value = record::encode(&CredentialRecord {
+        account: account.to_owned(),
+        principal: "root".to_owned(),
+        token,
+        created_ms: now.0,
+    })?;
+    let commit = Commit { preconditions: vec![precondition], writes: vec![Write::Put { name, value }] };
+    installation.store.commit(commit).await?;
+    Ok(())
+}
+
+/// `AKIA` and sixteen random characters of base32 (RFC 4648).
+fn random_access_key_id(entropy: &dyn Entropy) -> Result<String> {
+    const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+    let mut bytes = [0; 16];
+    entropy.fill(&mut bytes)?;
+    let letter = |byte: &u8| ALPHABET.get(usize::from(byte % 32)).map(|letter| char::from(*letter));
+    Ok("AKIA".chars().chain(bytes.iter().filter_map(letter)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_access_key_id;
+
+    /// Attack A17: key ids with characters that mean something elsewhere.
+    #[test]
+    fn a17_access_key_ids_are_letters_and_digits() {
+        assert!(is_access_key_id("AKIAIOSFODNN7EXAMPLE"));
+        for text in ["AKIA/OSFODNN7EXAMPLE", "AKIA+OSFODNN7EXAMPLE", "AKIAÉOSFODNN7EXAMPL", "short", &"A".repeat(1024)] {
+            assert!(!is_access_key_id(text), "{text}");
+        }
+    }
+}

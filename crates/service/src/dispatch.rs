@@ -1,0 +1,228 @@
+//! One request, from its bytes to its reply. The only direction in which a request moves.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use claviger_wire::fault::{self, Code};
+use claviger_wire::incoming::Incoming;
+use claviger_wire::xml;
+use zeroize::Zeroizing;
+
+use crate::audit::{self, EVENT_OVERHEAD, Ended, Ledger, Subject};
+use crate::authn;
+use crate::call::Call;
+use crate::error::{Error, Result};
+use crate::installation::Installation;
+use crate::moment::{Entropy, Moment};
+use crate::outbox;
+use crate::sts;
+use crate::vault::Vault;
+
+mod front;
+
+use front::{Refused, Route};
+
+/// Everything that carries out calls. Cheap to make: each thread of the shell has its own, with its own line to the
+/// HSM and its own lane to the ledger, over one shared [`Installation`].
+pub struct Service {
+    pub(crate) installation: Arc<Installation>,
+    pub(crate) vault: Arc<dyn Vault>,
+    pub(crate) ledger: Arc<dyn Ledger>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+}
+
+/// A reply, ready to be written.
+#[derive(Debug)]
+pub struct Outgoing {
+    /// HTTP status.
+    pub status: u16,
+    /// Content type; `None` for an empty body.
+    pub content_type: Option<&'static str>,
+    /// `x-amzn-RequestId`.
+    pub request_id: String,
+    /// The body. Cleared when the last copy is dropped.
+    pub body: Bytes,
+}
+
+/// A reply and what the log says of the request. Holds nothing secret.
+#[derive(Debug)]
+pub struct Handled {
+    /// The reply.
+    pub outgoing: Outgoing,
+    /// Name of the operation, or what stood in its place, at most 128 bytes.
+    pub operation: String,
+    /// Name of the error, if it was one.
+    pub code: Option<&'static str>,
+    /// Why, for the operator.
+    pub cause: Option<String>,
+    /// Account of the caller, once it was authenticated.
+    pub account: Option<String>,
+    /// Access key id of the caller, once it was authenticated.
+    pub access_key_id: Option<String>,
+    /// Sequence number of the event in the ledger. `None` where nobody was authenticated: such requests belong in the
+    /// security log.
+    pub event: Option<u64>,
+}
+
+/// Which protocol an answer is written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    Json,
+    Query,
+}
+
+const JSON: &str = "application/x-amz-json-1.1";
+const XML: &str = "text/xml";
+
+impl Service {
+    /// Puts a service together.
+    pub fn new(
+        installation: Arc<Installation>,
+        vault: Arc<dyn Vault>,
+        ledger: Arc<dyn Ledger>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Self {
+        Self { installation, vault, ledger, entropy }
+    }
+
+    /// Answers one request. The reply may leave as soon as this returns: its event is durable.
+    pub async fn handle(&self, incoming: &Incoming, now: Moment) -> Handled {
+        let ids = self.entropy.uuid().and_then(|request| Ok((request, self.entropy.uuid()?)));
+        let (request_id, event_id) = match ids {
+            Ok(ids) => ids,
+            Err(error) => return failed(String::new(), Protocol::Json, "-", &error.into()),
+        };
+        let route = front::route(incoming);
+        let (protocol, name) = (route.protocol(), route.name().to_owned());
+        let fresh = self.installation.cache.freshen().await;
+        let caller = match fresh {
+            Ok(()) => authn::authenticate(self, incoming, route.service(), now).await,
+            Err(error) => Err(error),
+        };
+        match (route, caller) {
+            (Route::Refused(refused), Err(_)) => front_refusal(request_id, name, &refused),
+            (_, Err(error)) => failed(request_id, protocol, &name, &error),
+            (route, Ok(caller)) => {
+                let subject = Subject {
+                    caller: &caller,
+                    incoming,
+                    now,
+                    event_source: route.event_source(),
+                    event_name: &name,
+                    region: caller.region(),
+                    request_id: &request_id,
+                    event_id: &event_id,
+                    read_only: route.read_only(),
+                };
+                self.carry_out(subject, &route, protocol).await
+            }
+        }
+    }
+
+    /// Carries out an authenticated call and makes its event durable, whatever its outcome.
+    async fn carry_out(&self, subject: Subject<'_>, route: &Route<'_>, protocol: Protocol) -> Handled {
+        let (request_id, name) = (subject.request_id.to_owned(), subject.event_name.to_owned());
+        let caller = subject.caller;
+        // Room for the event is taken first: where there is none, nothing may happen.
+        let reservation = match self.ledger.reserve(subject.incoming.body.len() + EVENT_OVERHEAD) {
+            Ok(reservation) => reservation,
+            Err(error) => return failed(request_id, protocol, &name, &outbox::ledger_failed(error)),
+        };
+        let mut call = Call::new(subject);
+        let outcome = self.outcome(&mut call, route).await;
+        let event = match (&call.committed, &outcome) {
+            // The effect is in the store, so this is its event whatever happened afterwards.
+            (Some(event), _) => event.clone(),
+            (None, outcome) => {
+                let ended = outcome.as_ref().err().map(|error| Ended {
+                    code: error.code.audit_name(),
+                    message: error.message.as_deref(),
+                    denied: error.code == Code::AccessDenied,
+                });
+                audit::event(&call.subject, &call.draft, ended.as_ref())
+            }
+        };
+        let appended = self.ledger.append(reservation, event).await;
+        if call.committed.is_some() && appended.is_ok() {
+            self.installation.outbox.add(call.subject.event_id);
+        }
+        let mut handled = match (appended, outcome) {
+            (Err(error), _) => failed(request_id, protocol, &name, &outbox::ledger_failed(error)),
+            (Ok(_), Ok(body)) => succeeded(request_id, protocol, name, body),
+            (Ok(_), Err(error)) => match route {
+                Route::Refused(refused) => front_refusal(request_id, name, refused),
+                _ => failed(request_id, protocol, &name, &error),
+            },
+        };
+        handled.event = appended.ok();
+        handled.account = Some(caller.account().to_owned());
+        handled.access_key_id = Some(caller.access_key_id().to_owned());
+        handled
+    }
+
+    async fn outcome(&self, call: &mut Call<'_>, route: &Route<'_>) -> Result<Vec<u8>> {
+        match route {
+            Route::Refused(refused) => Err(Error { cause: refused.cause.clone(), ..Error::bare(refused.code) }),
+            Route::NotServed(name) => Err(not_served(name)),
+            Route::Json(entry, body) => {
+                let outcome = (entry.run)(self, call, body).await;
+                fail_closed(call, outcome)
+            }
+            Route::Query(action) => {
+                let outcome = sts::run(self, call, action).await;
+                fail_closed(call, outcome)
+            }
+        }
+    }
+}
+
+/// An operation that answers without having asked for a decision is a fault of the program, never a success.
+fn fail_closed(call: &Call<'_>, outcome: Result<Vec<u8>>) -> Result<Vec<u8>> {
+    if outcome.is_ok() && !call.decided() {
+        return Err(Error::internal("the operation made no authorization decision"));
+    }
+    outcome
+}
+
+fn not_served(name: &str) -> Error {
+    Error::new(Code::UnsupportedOperation, format!("{name} is not served by this version of Claviger."))
+}
+
+fn handled(outgoing: Outgoing, operation: String, code: Option<&'static str>, cause: Option<String>) -> Handled {
+    Handled { outgoing, operation, code, cause, account: None, access_key_id: None, event: None }
+}
+
+fn succeeded(request_id: String, protocol: Protocol, operation: String, body: Vec<u8>) -> Handled {
+    let content_type = match protocol {
+        Protocol::Json => JSON,
+        Protocol::Query => XML,
+    };
+    let content_type = (!body.is_empty() || protocol == Protocol::Json).then_some(content_type);
+    // The body may hold a plaintext: it is cleared once it has been written.
+    let body = Bytes::from_owner(Zeroizing::new(body));
+    handled(Outgoing { status: 200, content_type, request_id, body }, operation, None, None)
+}
+
+fn failed(request_id: String, protocol: Protocol, operation: &str, error: &Error) -> Handled {
+    let (code, message) = (error.code, error.message.as_deref());
+    let (status, content_type, name, body) = match protocol {
+        Protocol::Json => (code.json_status(), JSON, code.json_name(), fault::json_body(code, message)),
+        Protocol::Query => {
+            let (name, status) = code.query_name();
+            let body = xml::error(sts::NAMESPACE, &request_id, name, status, message.unwrap_or_default());
+            (status, XML, name, body.unwrap_or_default().into_bytes())
+        }
+    };
+    let outgoing = Outgoing { status, content_type: Some(content_type), request_id, body: body.into() };
+    handled(outgoing, operation.to_owned(), Some(name), error.cause.clone())
+}
+
+fn front_refusal(request_id: String, operation: String, refused: &Refused) -> Handled {
+    let outgoing = Outgoing {
+        status: refused.status,
+        content_type: (!refused.body.is_empty()).then_some(refused.content_type),
+        request_id,
+        body: refused.body.clone().into(),
+    };
+    handled(outgoing, operation, Some(refused.code.json_name()), refused.cause.clone())
+}

@@ -1,0 +1,129 @@
+//! What all hosts of an installation share: the store, and what is derived from it.
+
+use std::sync::Arc;
+
+use claviger_hsm_proto::HostKeyLabel;
+use claviger_store::{Commit, Precondition, Read, Store, Write};
+use claviger_wire::arn;
+use claviger_wire::sigv4::SigningKey;
+use quick_cache::sync::Cache as Bounded;
+
+use crate::cache::{Cache, Capacity};
+use crate::error::{Error, Result};
+use crate::kms::marker::Markers;
+use crate::moment::Moment;
+use crate::record::{self, FORMAT, InstallationRecord};
+use crate::vault::{self, Vault};
+
+/// Which Regions are served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Regions {
+    /// Every name of the form of a Region, as `claviger dev` does.
+    Any,
+    /// Only these.
+    Only(Vec<String>),
+}
+
+impl Regions {
+    /// Whether requests for the Region are served.
+    pub fn serve(&self, region: &str) -> bool {
+        match self {
+            Self::Any => arn::is_region(region),
+            Self::Only(regions) => regions.iter().any(|served| served == region),
+        }
+    }
+}
+
+/// Why an installation cannot be opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OpenError {
+    /// The store belongs to another HSM domain: its keys would not open.
+    ForeignDomain,
+    /// The store was written by a newer program.
+    Newer(u32),
+    /// The store or the HSM failed.
+    Failed(String),
+}
+
+impl std::fmt::Display for OpenError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::ForeignDomain => f.write_str("the store belongs to another HSM domain"),
+            Self::Newer(found) => write!(f, "the store has format {found}, this program knows {FORMAT}"),
+            Self::Failed(cause) => f.write_str(cause),
+        }
+    }
+}
+
+impl std::error::Error for OpenError {}
+
+impl From<Error> for OpenError {
+    fn from(error: Error) -> Self {
+        Self::Failed(error.cause.or(error.message).unwrap_or_else(|| "unknown fault".to_owned()))
+    }
+}
+
+/// Names a signing key: revision of the credential that it was derived from, access key id, day, Region, service.
+type SigningKeyName = (u64, Box<str>);
+
+/// Most signing keys kept. One day of one credential in one Region of one service takes one.
+const MAX_SIGNING_KEYS: usize = 65_536;
+
+/// The shared part of a service. One for each process.
+pub struct Installation {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) cache: Cache,
+    pub(crate) regions: Regions,
+    pub(crate) markers: Markers,
+    pub(crate) signing_keys: Bounded<SigningKeyName, Arc<SigningKey>>,
+    pub(crate) outbox: crate::outbox::Delivered,
+    pub(crate) deletions: tokio::sync::Notify,
+}
+
+impl Installation {
+    /// Opens the installation in a store, making it where the store is empty.
+    ///
+    /// # Errors
+    /// [`OpenError`]: nothing was changed.
+    pub async fn open(
+        store: Arc<dyn Store>,
+        vault: &dyn Vault,
+        domain: [u8; 16],
+        regions: Regions,
+        now: Moment,
+    ) -> Result<Self, OpenError> {
+        check_record(&*store, domain, now).await?;
+        let markers = Markers::new(&*vault::host_key(vault, HostKeyLabel::Markers).await?);
+        Ok(Self {
+            cache: Cache::new(Arc::clone(&store), Capacity::default()),
+            store,
+            regions,
+            markers,
+            signing_keys: Bounded::new(MAX_SIGNING_KEYS),
+            outbox: crate::outbox::Delivered::default(),
+            deletions: tokio::sync::Notify::new(),
+        })
+    }
+}
+
+async fn check_record(store: &dyn Store, domain: [u8; 16], now: Moment) -> Result<(), OpenError> {
+    let failed = |error: claviger_store::Error| OpenError::Failed(error.to_string());
+    let name = record::installation();
+    let snapshot = store.read(vec![Read::One(name.clone())]).await.map_err(failed)?;
+    let Some(found) = snapshot.found.into_iter().flatten().next() else {
+        let made = InstallationRecord { format: FORMAT, domain, created_ms: now.0 };
+        let commit = Commit {
+            preconditions: vec![Precondition::Absent(name.clone())],
+            writes: vec![Write::Put { name, value: record::encode(&made)? }],
+        };
+        return store.commit(commit).await.map(|_| ()).map_err(failed);
+    };
+    let found: InstallationRecord = record::decode(&found)?;
+    if found.format > FORMAT {
+        Err(OpenError::Newer(found.format))
+    } else if found.domain != domain {
+        Err(OpenError::ForeignDomain)
+    } else {
+        Ok(())
+    }
+}

@@ -1,0 +1,57 @@
+//! What GenerateDataKey and its siblings have in common.
+
+use claviger_hsm_proto::MaterialId;
+use zeroize::Zeroizing;
+
+use crate::call::{Asks, Call};
+use crate::dispatch::Service;
+use crate::error::{Error, Result};
+use crate::kms::context::EncryptionContext;
+use crate::kms::identifier::Forms;
+use crate::kms::load;
+use crate::kms::shapes::{DataKeySpec, EncryptionAlgorithm, GrantTokens, KeyIdentifier, KeyUsage, NumberOfBytes};
+use crate::vault;
+
+/// A data key that a request asks for.
+pub(crate) struct Wanted<'a> {
+    pub(crate) action: &'static str,
+    pub(crate) operation: &'static str,
+    pub(crate) named: &'a KeyIdentifier,
+    pub(crate) context: Option<&'a EncryptionContext>,
+    pub(crate) number_of_bytes: Option<NumberOfBytes>,
+    pub(crate) key_spec: Option<DataKeySpec>,
+    pub(crate) grant_tokens: Option<&'a GrantTokens>,
+    pub(crate) dry_run: Option<bool>,
+    pub(crate) disclose: bool,
+}
+
+/// The data key that was made.
+pub(crate) struct Made {
+    pub(crate) blob: Vec<u8>,
+    pub(crate) plaintext: Option<Zeroizing<Vec<u8>>>,
+    pub(crate) key_arn: String,
+    pub(crate) material: MaterialId,
+}
+
+/// Decides, and makes the data key.
+pub(crate) async fn make(service: &Service, call: &mut Call<'_>, wanted: &Wanted<'_>) -> Result<Made> {
+    let length = match (wanted.key_spec, wanted.number_of_bytes) {
+        (Some(DataKeySpec::Aes256), None) => 32,
+        (Some(DataKeySpec::Aes128), None) => 16,
+        (None, Some(bytes)) => bytes.0,
+        _ => return Err(Error::validation("Please specify either number of bytes or key spec.")),
+    };
+    load::no_grant_tokens(wanted.grant_tokens)?;
+    let found = load::key(service, call, wanted.action, wanted.named, Forms::KeyOrAlias).await?;
+    let algorithm = EncryptionAlgorithm::SymmetricDefault;
+    let asks =
+        Asks { encryption_context: wanted.context, encryption_algorithm: Some(algorithm), ..found.asks() };
+    let key = call.authorize(wanted.action, found.key.clone(), asks)?;
+    let key = key.usable_for(wanted.operation, KeyUsage::EncryptDecrypt)?.with_algorithm(algorithm)?;
+    call.not_dry_run(wanted.dry_run)?;
+    let context = EncryptionContext::encode(wanted.context);
+    let made = vault::data_key(&*service.vault, &key, &context, length, wanted.disclose).await?;
+    let material = key.current()?.id;
+    call.set_material(material)?;
+    Ok(Made { blob: made.blob, plaintext: made.plaintext, key_arn: key.arn(), material })
+}

@@ -1,0 +1,229 @@
+//! A KMS key as the operations see it, and the rules of its state and usage.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use claviger_hsm_proto::{Binding, MaterialId};
+use claviger_store::{Record, Revision};
+use claviger_wire::arn;
+use claviger_wire::fault::Code;
+
+use crate::call::Authorized;
+use crate::error::{Error, Result};
+use crate::kms::key_policy::KeyPolicy;
+use crate::kms::shapes::{EncryptionAlgorithm, KeySpec, KeyState, KeyUsage, Origin};
+use crate::moment::Moment;
+use crate::record::{self, KeyRecord, MaterialRecord, TagRecord};
+
+/// A key, decoded, with its policy compiled.
+#[derive(Debug, Clone)]
+pub struct Key {
+    /// Account that owns it.
+    pub account: Arc<str>,
+    /// Region it is in.
+    pub region: Arc<str>,
+    /// Key id.
+    pub id: String,
+    /// Kind of material.
+    pub spec: KeySpec,
+    /// What it is for.
+    pub usage: KeyUsage,
+    /// Where its material comes from.
+    pub origin: Origin,
+    /// Its state.
+    pub state: KeyState,
+    /// When it was made.
+    pub created: Moment,
+    /// What its owner says of it.
+    pub description: String,
+    /// When it will be deleted, if it is to be.
+    pub deletion: Option<Moment>,
+    /// Tags, in the order they were added.
+    pub tags: Vec<(String, String)>,
+    /// Its policy.
+    pub policy: Arc<KeyPolicy>,
+    /// Generations of its material, the current one last.
+    pub materials: Vec<Material>,
+    /// The commit that wrote it last.
+    pub(crate) revision: Revision,
+}
+
+/// One generation of key material, wrapped.
+#[derive(Clone)]
+pub struct Material {
+    /// Names it.
+    pub id: MaterialId,
+    /// The material, as the HSM wrapped it.
+    pub(crate) token: Vec<u8>,
+    /// When it was made.
+    pub created: Moment,
+}
+
+impl std::fmt::Debug for Material {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.id.fmt(f)
+    }
+}
+
+impl Key {
+    /// Reads a key's record. `policies` compiles its policy, or finds it already compiled.
+    pub(crate) fn decode(record: &Record, policies: impl Fn(&str) -> Result<Arc<KeyPolicy>>) -> Result<Self> {
+        let read: KeyRecord = record::decode(record)?;
+        let unknown = |what: &str| Error::internal(format!("key {} has an unknown {what}", read.id));
+        Ok(Self {
+            spec: KeySpec::from_str_exact(&read.spec).ok_or_else(|| unknown("spec"))?,
+            usage: KeyUsage::from_str_exact(&read.usage).ok_or_else(|| unknown("usage"))?,
+            origin: Origin::from_str_exact(&read.origin).ok_or_else(|| unknown("origin"))?,
+            state: KeyState::from_str_exact(&read.state).ok_or_else(|| unknown("state"))?,
+            policy: policies(&read.policy)?,
+            account: read.account.into(),
+            region: read.region.into(),
+            id: read.id,
+            created: Moment(read.created_ms),
+            description: read.description,
+            deletion: read.deletion_ms.map(Moment),
+            tags: read.tags.into_iter().map(|tag| (tag.key, tag.value)).collect(),
+            materials: read
+                .materials
+                .into_iter()
+                .map(|m| Material { id: MaterialId(m.id), token: m.token, created: Moment(m.created_ms) })
+                .collect(),
+            revision: record.revision,
+        })
+    }
+
+    /// Writes the key's record.
+    pub(crate) fn encode(&self) -> Result<Vec<u8>> {
+        record::encode(&KeyRecord {
+            account: self.account.to_string(),
+            region: self.region.to_string(),
+            id: self.id.clone(),
+            spec: self.spec.as_str().to_owned(),
+            usage: self.usage.as_str().to_owned(),
+            origin: self.origin.as_str().to_owned(),
+            state: self.state.as_str().to_owned(),
+            created_ms: self.created.0,
+            description: self.description.clone(),
+            deletion_ms: self.deletion.map(|moment| moment.0),
+            tags: self
+                .tags
+                .iter()
+                .map(|(key, value)| TagRecord { key: key.clone(), value: value.clone() })
+                .collect(),
+            policy: self.policy.text().to_owned(),
+            materials: self
+                .materials
+                .iter()
+                .map(|m| MaterialRecord { id: m.id.0, token: m.token.clone(), created_ms: m.created.0 })
+                .collect(),
+        })
+    }
+
+    /// Name of its record.
+    pub(crate) fn name(&self) -> Vec<u8> {
+        record::key(&self.account, &self.region, &self.id)
+    }
+
+    /// Its ARN.
+    pub fn arn(&self) -> String {
+        key_arn(&self.account, &self.region, &self.id)
+    }
+
+    /// What its wrapped material is bound to.
+    pub(crate) fn binding(&self) -> Binding<'_> {
+        Binding {
+            account: &self.account,
+            region: &self.region,
+            key_id: &self.id,
+            spec: self.spec.as_str(),
+            usage: self.usage.as_str(),
+        }
+    }
+
+    /// The material that encrypts.
+    pub(crate) fn current(&self) -> Result<&Material> {
+        self.materials.last().ok_or_else(|| Error::internal(format!("key {} has no material", self.id)))
+    }
+
+    /// The material of this id, if it is one of the key's.
+    pub(crate) fn material(&self, id: MaterialId) -> Option<&Material> {
+        self.materials.iter().find(|material| material.id == id)
+    }
+
+    /// Refuses what a key that waits to be deleted does not allow (key states, code 3).
+    pub(crate) fn not_pending_deletion(&self) -> Result<()> {
+        match self.state {
+            KeyState::PendingDeletion | KeyState::PendingReplicaDeletion => Err(self.invalid_state()),
+            _ => Ok(()),
+        }
+    }
+
+    /// The error of a state that blocks an operation.
+    pub(crate) fn invalid_state(&self) -> Error {
+        let says = match self.state {
+            KeyState::PendingDeletion => "is pending deletion.",
+            KeyState::PendingReplicaDeletion => "is pending replica deletion.",
+            KeyState::PendingImport => {
+                "is pending import because no key material has ever been imported or one of the imported key \
+                 materials is deleted or expired."
+            }
+            KeyState::Creating => "is creating.",
+            KeyState::Updating => "is updating.",
+            KeyState::Unavailable => "is unavailable.",
+            KeyState::Disabled => return Error::new(Code::Disabled, format!("{} is disabled.", self.arn())),
+            KeyState::Enabled => "is not pending deletion.",
+        };
+        Error::new(Code::KmsInvalidState, format!("{} {says}", self.arn()))
+    }
+}
+
+/// ARN of a key.
+pub(crate) fn key_arn(account: &str, region: &str, id: &str) -> String {
+    format!("arn:{}:kms:{region}:{account}:key/{id}", arn::partition(region))
+}
+
+/// A key that the caller may use, that is in a state to be used, and whose kind fits. What the HSM is asked to do with
+/// a key takes this.
+#[derive(Debug)]
+pub struct UsableKey(Authorized<Arc<Key>>);
+
+impl Deref for UsableKey {
+    type Target = Key;
+
+    fn deref(&self) -> &Key {
+        &self.0
+    }
+}
+
+impl Authorized<Arc<Key>> {
+    /// Checks state, usage and algorithm for an operation that uses key material, in AWS's order.
+    ///
+    /// # Errors
+    /// `DisabledException`, `KMSInvalidStateException`, `InvalidKeyUsageException`.
+    pub fn usable_for(self, operation: &str, usage: KeyUsage) -> Result<UsableKey> {
+        if self.state != KeyState::Enabled {
+            return Err(self.invalid_state());
+        }
+        if self.usage != usage {
+            let (arn, actual) = (self.arn(), self.usage.as_str());
+            let message = format!("{arn} key usage is {actual} which is not valid for {operation}.");
+            return Err(Error::new(Code::InvalidKeyUsage, message));
+        }
+        Ok(UsableKey(self))
+    }
+}
+
+impl UsableKey {
+    /// Checks that the algorithm is one of the key's spec.
+    ///
+    /// # Errors
+    /// `InvalidKeyUsageException`.
+    pub fn with_algorithm(self, algorithm: EncryptionAlgorithm) -> Result<Self> {
+        if self.spec == KeySpec::SymmetricDefault && algorithm == EncryptionAlgorithm::SymmetricDefault {
+            return Ok(self);
+        }
+        let (algorithm, spec) = (algorithm.as_str(), self.spec.as_str());
+        let message = format!("Algorithm {algorithm} is incompatible with key spec {spec}.");
+        Err(Error::new(Code::InvalidKeyUsage, message))
+    }
+}

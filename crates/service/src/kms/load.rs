@@ -1,0 +1,214 @@
+//! Finding the key that a request means.
+
+use std::sync::Arc;
+
+use claviger_hsm_proto::MaterialId;
+use claviger_hsm_proto::blob;
+use claviger_policy as policy;
+use claviger_store::Precondition;
+use claviger_wire::arn;
+use claviger_wire::fault::Code;
+
+use crate::call::{Asks, Authorized, Call};
+use crate::dispatch::Service;
+use crate::error::{Error, Result};
+use crate::kms::context::EncryptionContext;
+use crate::kms::identifier::{self, Forms, Identifier};
+use crate::kms::key::{Key, key_arn};
+use crate::kms::shapes::{EncryptionAlgorithm, GrantTokens, KeyIdentifier, Recipient};
+use crate::record;
+
+/// A key that a request names.
+pub(crate) struct Found {
+    pub(crate) key: Arc<Key>,
+    /// The alias name, `alias/` included, when the request named the key by an alias.
+    pub(crate) alias: Option<String>,
+}
+
+impl Found {
+    /// What conditions may ask of how the key was named.
+    pub(crate) fn asks(&self) -> Asks<'_> {
+        Asks { request_alias: self.alias.as_deref(), ..Asks::default() }
+    }
+}
+
+/// Finds the key that an identifier names.
+///
+/// # Errors
+/// `NotFoundException` in the caller's own account; for another account, what a caller without permission gets, so
+/// that nobody learns which keys exist elsewhere.
+pub(crate) async fn key(
+    service: &Service,
+    call: &Call<'_>,
+    action: &'static str,
+    named: &KeyIdentifier,
+    forms: Forms,
+) -> Result<Found> {
+    let (own, region) = (call.caller().account(), call.region());
+    match identifier::parse(named, own, region, forms)? {
+        Identifier::Key { account, id, .. } => {
+            let found = by_id(service, account, region, id).await?;
+            let key = found.ok_or_else(|| match account == own {
+                true => Error::new(Code::NotFound, format!("Key '{}' does not exist", key_arn(account, region, id))),
+                false => elsewhere(call, action),
+            })?;
+            Ok(Found { key, alias: None })
+        }
+        Identifier::Alias { account, name, .. } => {
+            let alias = service.installation.cache.alias(record::alias(account, region, name)).await?;
+            let key = match alias {
+                Some(alias) => by_id(service, account, region, &alias.target).await?,
+                None => None,
+            };
+            let key = key.ok_or_else(|| match account == own {
+                true => alias_not_found(account, region, name),
+                false => elsewhere(call, action),
+            })?;
+            Ok(Found { key, alias: Some(format!("alias/{name}")) })
+        }
+    }
+}
+
+/// The key of this id.
+pub(crate) async fn by_id(service: &Service, account: &str, region: &str, id: &str) -> Result<Option<Arc<Key>>> {
+    service.installation.cache.key(record::key(account, region, id)).await
+}
+
+/// The error of an alias that does not exist.
+pub(crate) fn alias_not_found(account: &str, region: &str, name: &str) -> Error {
+    Error::new(Code::NotFound, format!("Alias {} is not found.", alias_arn(account, region, name)))
+}
+
+/// ARN of an alias, by its name without `alias/`.
+pub(crate) fn alias_arn(account: &str, region: &str, name: &str) -> String {
+    format!("arn:{}:kms:{region}:{account}:alias/{name}", arn::partition(region))
+}
+
+/// The error for a key of another account that does not exist: the same as for one that may not be used.
+fn elsewhere(call: &Call<'_>, action: &str) -> Error {
+    let reason = policy::Reason::Implicit(policy::Layer::Resource);
+    let text = policy::denial_text(call.caller().arn(), action, "*", &reason, true);
+    Error::new(Code::AccessDenied, text)
+}
+
+/// That a key is as it was read.
+pub(crate) fn unchanged(key: &Key) -> Precondition {
+    Precondition::Unchanged { name: key.name(), revision: key.revision }
+}
+
+/// Finds the key that a request names by key id or key ARN and decides about it: how every operation that manages a
+/// key begins.
+pub(crate) async fn managed(
+    service: &Service,
+    call: &mut Call<'_>,
+    action: &'static str,
+    named: &KeyIdentifier,
+    asks: Asks<'_>,
+) -> Result<Authorized<Arc<Key>>> {
+    let found = key(service, call, action, named, Forms::KeyOnly).await?;
+    if found.key.account.as_ref() != call.caller().account() {
+        // None of these operations works across accounts, whatever the policy says.
+        return Err(elsewhere(call, action));
+    }
+    call.authorize(action, found.key, asks)
+}
+
+/// A blob to be opened: which key, and how it was encrypted.
+pub(crate) struct Source<'a> {
+    pub(crate) action: &'static str,
+    pub(crate) named: Option<&'a KeyIdentifier>,
+    pub(crate) blob: Option<&'a [u8]>,
+    pub(crate) context: Option<&'a EncryptionContext>,
+    pub(crate) algorithm: EncryptionAlgorithm,
+    pub(crate) reencrypt_on_same_key: Option<bool>,
+}
+
+/// The key of a blob, decided about; and which of its materials the blob names, where there is a blob.
+pub(crate) struct Opened {
+    pub(crate) key: Authorized<Arc<Key>>,
+    pub(crate) material: Option<MaterialId>,
+}
+
+impl Source<'_> {
+    fn asks<'s>(&'s self, alias: Option<&'s str>) -> Asks<'s> {
+        Asks {
+            encryption_context: self.context,
+            encryption_algorithm: Some(self.algorithm),
+            request_alias: alias,
+            reencrypt_on_same_key: self.reencrypt_on_same_key,
+            ..Asks::default()
+        }
+    }
+
+    /// The key the blob is to be opened with, before any decision.
+    pub(crate) async fn find(&self, service: &Service, call: &Call<'_>) -> Result<Found> {
+        match self.named {
+            Some(named) => key(service, call, self.action, named, Forms::KeyOrAlias).await,
+            None => self.find_by_blob(service, call).await,
+        }
+    }
+
+    async fn find_by_blob(&self, service: &Service, call: &Call<'_>) -> Result<Found> {
+        let Some(blob) = self.blob else {
+            return Err(Error::validation("KeyId is required when the ciphertext is ignored."));
+        };
+        let material = blob::split(blob).ok_or_else(|| Error::bare(Code::InvalidCiphertext))?.material;
+        let name = record::material(call.region(), &material.to_hex());
+        let key = match service.installation.cache.material(name).await? {
+            Some(owner) => by_id(service, &owner.account, call.region(), &owner.key_id).await?,
+            None => None,
+        };
+        Ok(Found { key: key.ok_or_else(unknown_ciphertext)?, alias: None })
+    }
+
+    /// Decides whether the caller may open the blob, and checks that the blob is the key's.
+    ///
+    /// # Errors
+    /// `AccessDeniedException`, `IncorrectKeyException`, `InvalidCiphertextException`.
+    pub(crate) fn authorize(&self, call: &mut Call<'_>, found: Found) -> Result<Opened> {
+        let decided = call.authorize(self.action, Arc::clone(&found.key), self.asks(found.alias.as_deref()));
+        let key = decided.map_err(|error| match (self.named, error.code) {
+            // Who named no key must not learn whose key it is.
+            (None, Code::AccessDenied) => unknown_ciphertext().because(error.message.unwrap_or_default()),
+            _ => error,
+        })?;
+        Ok(Opened { key, material: self.material(&found.key)? })
+    }
+
+    fn material(&self, key: &Key) -> Result<Option<MaterialId>> {
+        let Some(blob) = self.blob else { return Ok(None) };
+        let parts = blob::split(blob).ok_or_else(|| Error::bare(Code::InvalidCiphertext))?;
+        match key.material(parts.material) {
+            Some(material) => Ok(Some(material.id)),
+            None => {
+                let message = "The key ID in the request does not identify a CMK that can perform this operation.";
+                Err(Error::new(Code::IncorrectKey, message))
+            }
+        }
+    }
+}
+
+/// The error of a ciphertext whose key does not exist or may not be used.
+fn unknown_ciphertext() -> Error {
+    let message = "The ciphertext refers to a customer master key that does not exist, does not exist in this region, \
+                   or you are not allowed to access.";
+    Error::new(Code::AccessDenied, message)
+}
+
+/// Refuses grant tokens: this version has no grants, so none can be valid.
+pub(crate) fn no_grant_tokens(tokens: Option<&GrantTokens>) -> Result<()> {
+    match tokens {
+        Some(tokens) if !tokens.0.is_empty() => Err(Error::bare(Code::InvalidGrantToken)),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses attested recipients, which this version does not serve: answering with a plaintext would be wrong.
+pub(crate) fn no_recipient(recipient: Option<&Recipient>) -> Result<()> {
+    match recipient {
+        Some(recipient) if recipient.has_document() => {
+            Err(Error::new(Code::UnsupportedOperation, "Recipient is not served by this version of Claviger."))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,102 @@
+//! What the API and the trail say about a key.
+
+use serde::Serialize;
+
+use crate::kms::key::Key;
+use crate::kms::shapes::{KeyState, KeyUsage};
+
+/// `KeyMetadata` of the API.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct KeyMetadata {
+    #[serde(rename = "AWSAccountId")]
+    aws_account_id: String,
+    key_id: String,
+    arn: String,
+    creation_date: f64,
+    enabled: bool,
+    description: String,
+    key_usage: &'static str,
+    key_state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deletion_date: Option<f64>,
+    origin: &'static str,
+    key_manager: &'static str,
+    customer_master_key_spec: &'static str,
+    key_spec: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    encryption_algorithms: Option<Vec<&'static str>>,
+    multi_region: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    current_key_material_id: Option<String>,
+}
+
+impl KeyMetadata {
+    /// Describes a key.
+    pub fn of(key: &Key) -> Self {
+        let encrypts = key.usage == KeyUsage::EncryptDecrypt;
+        Self {
+            aws_account_id: key.account.to_string(),
+            key_id: key.id.clone(),
+            arn: key.arn(),
+            creation_date: key.created.epoch(),
+            enabled: key.state == KeyState::Enabled,
+            description: key.description.clone(),
+            key_usage: key.usage.as_str(),
+            key_state: key.state.as_str(),
+            deletion_date: key.deletion.map(|moment| moment.epoch()),
+            origin: key.origin.as_str(),
+            key_manager: "CUSTOMER",
+            customer_master_key_spec: key.spec.as_str(),
+            key_spec: key.spec.as_str(),
+            encryption_algorithms: encrypts.then(|| vec!["SYMMETRIC_DEFAULT"]),
+            multi_region: false,
+            current_key_material_id: key.materials.last().map(|material| material.id.to_hex()),
+        }
+    }
+}
+
+/// `keyMetadata` of the trail: the same in lower camel case, with dates in words.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct TrailMetadata {
+    #[serde(rename = "aWSAccountId")]
+    aws_account_id: String,
+    key_id: String,
+    arn: String,
+    creation_date: String,
+    enabled: bool,
+    description: String,
+    key_usage: &'static str,
+    key_state: &'static str,
+    origin: &'static str,
+    key_manager: &'static str,
+    customer_master_key_spec: &'static str,
+    key_spec: &'static str,
+    encryption_algorithms: Vec<&'static str>,
+    multi_region: bool,
+    current_key_material_id: Option<String>,
+}
+
+impl TrailMetadata {
+    pub(crate) fn of(key: &Key) -> Self {
+        let shown = KeyMetadata::of(key);
+        Self {
+            aws_account_id: shown.aws_account_id,
+            key_id: shown.key_id,
+            arn: shown.arn,
+            creation_date: key.created.trail_date(),
+            enabled: shown.enabled,
+            description: shown.description,
+            key_usage: shown.key_usage,
+            key_state: shown.key_state,
+            origin: shown.origin,
+            key_manager: shown.key_manager,
+            customer_master_key_spec: shown.customer_master_key_spec,
+            key_spec: shown.key_spec,
+            encryption_algorithms: shown.encryption_algorithms.unwrap_or_default(),
+            multi_region: shown.multi_region,
+            current_key_material_id: shown.current_key_material_id,
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! The operations of KMS: one file each. Generated from this folder by `cargo xtask codegen`; do not edit.
+
+use crate::operation::Entry;
+
+pub mod cancel_key_deletion;
+pub mod create_alias;
+pub mod create_key;
+pub mod decrypt;
+pub mod delete_alias;
+pub mod describe_key;
+pub mod disable_key;
+pub mod enable_key;
+pub mod encrypt;
+pub mod generate_data_key;
+pub mod generate_data_key_without_plaintext;
+pub mod generate_random;
+pub mod get_key_policy;
+pub mod list_aliases;
+pub mod list_key_policies;
+pub mod list_keys;
+pub mod list_resource_tags;
+pub mod put_key_policy;
+pub mod re_encrypt;
+pub mod schedule_key_deletion;
+pub mod tag_resource;
+pub mod untag_resource;
+pub mod update_alias;
+pub mod update_key_description;
+
+/// Every operation that is served, by name.
+pub const ALL: &[Entry] = &[
+    Entry::of::<cancel_key_deletion::CancelKeyDeletion>(),
+    Entry::of::<create_alias::CreateAlias>(),
+    Entry::of::<create_key::CreateKey>(),
+    Entry::of::<decrypt::Decrypt>(),
+    Entry::of::<delete_alias::DeleteAlias>(),
+    Entry::of::<describe_key::DescribeKey>(),
+    Entry::of::<disable_key::DisableKey>(),
+    Entry::of::<enable_key::EnableKey>(),
+    Entry::of::<encrypt::Encrypt>(),
+    Entry::of::<generate_data_key::GenerateDataKey>(),
+    Entry::of::<generate_data_key_without_plaintext::GenerateDataKeyWithoutPlaintext>(),
+    Entry::of::<generate_random::GenerateRandom>(),
+    Entry::of::<get_key_policy::GetKeyPolicy>(),
+    Entry::of::<list_aliases::ListAliases>(),
+    Entry::of::<list_key_policies::ListKeyPolicies>(),
+    Entry::of::<list_keys::ListKeys>(),
+    Entry::of::<list_resource_tags::ListResourceTags>(),
+    Entry::of::<put_key_policy::PutKeyPolicy>(),
+    Entry::of::<re_encrypt::ReEncrypt>(),
+    Entry::of::<schedule_key_deletion::ScheduleKeyDeletion>(),
+    Entry::of::<tag_resource::TagResource>(),
+    Entry::of::<untag_resource::UntagResource>(),
+    Entry::of::<update_alias::UpdateAlias>(),
+    Entry::of::<update_key_description::UpdateKeyDescription>(),
+];

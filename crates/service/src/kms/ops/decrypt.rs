@@ -1,0 +1,97 @@
+//! Opens a ciphertext. The ciphertext names its key, so a symmetric one needs no key id.
+
+use claviger_wire::shape;
+use serde::Serialize;
+
+use crate::call::Call;
+use crate::dispatch::Service;
+use crate::error::{Error, Result};
+use crate::kms::context::EncryptionContext;
+use crate::kms::load::{self, Source};
+use crate::kms::shapes::{
+    CiphertextBlob, Disclosed, DryRunModifiers, EncryptionAlgorithm, GrantTokens, KeyIdentifier, KeyUsage, Recipient,
+};
+use crate::kms::dry_run;
+use crate::operation::Operation;
+use crate::vault;
+
+/// The operation.
+pub struct Decrypt;
+
+shape! {
+    /// What it takes.
+    #[derive(Debug)]
+    pub struct Request {
+        /// The ciphertext. May be absent only in a dry run that ignores it.
+        optional ciphertext_blob: CiphertextBlob = "ciphertextBlob",
+        /// Pairs that the ciphertext is bound to.
+        optional encryption_context: EncryptionContext = "encryptionContext",
+        /// Grant tokens.
+        optional grant_tokens: GrantTokens = "grantTokens",
+        /// The key that the ciphertext must be of.
+        optional key_id: KeyIdentifier = "keyId",
+        /// How; `SYMMETRIC_DEFAULT` when absent.
+        optional encryption_algorithm: EncryptionAlgorithm = "encryptionAlgorithm",
+        /// An attested recipient.
+        optional recipient: Recipient = "recipient",
+        /// Whether only to say if it would succeed.
+        optional dry_run: bool = "dryRun",
+        /// What the dry run leaves out.
+        optional dry_run_modifiers: DryRunModifiers = "dryRunModifiers",
+    }
+}
+
+/// What it answers.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Response {
+    key_id: String,
+    plaintext: Disclosed,
+    encryption_algorithm: &'static str,
+    key_material_id: String,
+}
+
+impl Operation for Decrypt {
+    const NAME: &'static str = "Decrypt";
+    const READ_ONLY: bool = true;
+    type Request = Request;
+    type Response = Response;
+
+    async fn run(service: &Service, call: &mut Call<'_>, request: &mut Request) -> Result<Response> {
+        load::no_grant_tokens(request.grant_tokens.as_ref())?;
+        load::no_recipient(request.recipient.as_ref())?;
+        let algorithm = *request.encryption_algorithm.get_or_insert(EncryptionAlgorithm::SymmetricDefault);
+        let blob = request.ciphertext_blob.as_ref().map(|blob| blob.0.as_slice());
+        let named = request.key_id.clone();
+        let source = Source {
+            action: "kms:Decrypt",
+            named: named.as_ref(),
+            blob: dry_run::ciphertext(blob, request.dry_run, request.dry_run_modifiers.as_ref())?,
+            context: request.encryption_context.as_ref(),
+            algorithm,
+            reencrypt_on_same_key: None,
+        };
+        let found = source.find(service, call).await?;
+        let opened = source.authorize(call, found)?;
+        let key = opened.key.usable_for("Decrypt", KeyUsage::EncryptDecrypt)?.with_algorithm(algorithm)?;
+        if let Some(material) = opened.material {
+            call.set_material(material)?;
+        }
+        let blob = source.blob;
+        let context = EncryptionContext::encode(request.encryption_context.as_ref());
+        // The trail shows the key that was used, whether it was named or not.
+        request.key_id = Some(KeyIdentifier(key.arn()));
+        let Some((blob, material)) = blob.zip(opened.material.and_then(|id| key.material(id))) else {
+            call.not_dry_run(request.dry_run)?;
+            return Err(Error::internal("a ciphertext was ignored outside a dry run"));
+        };
+        let plaintext = vault::decrypt(&*service.vault, &key, material, &context, blob).await?;
+        call.not_dry_run(request.dry_run)?;
+        Ok(Response {
+            key_id: key.arn(),
+            plaintext: Disclosed(plaintext),
+            encryption_algorithm: algorithm.as_str(),
+            key_material_id: material.id.to_hex(),
+        })
+    }
+}

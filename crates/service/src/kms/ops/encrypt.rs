@@ -1,0 +1,74 @@
+//! Encrypts up to 4,096 bytes under a key.
+
+use claviger_wire::shape;
+use serde::Serialize;
+
+use crate::call::{Asks, Call};
+use crate::dispatch::Service;
+use crate::error::Result;
+use crate::kms::context::EncryptionContext;
+use crate::kms::identifier::Forms;
+use crate::kms::load;
+use crate::kms::shapes::{Blob, EncryptionAlgorithm, GrantTokens, KeyIdentifier, KeyUsage, Plaintext};
+use crate::operation::Operation;
+use crate::vault;
+
+/// The operation.
+pub struct Encrypt;
+
+shape! {
+    /// What it takes.
+    #[derive(Debug)]
+    pub struct Request {
+        /// Key id, key ARN, alias name or alias ARN.
+        required key_id: KeyIdentifier = "keyId",
+        /// What to encrypt.
+        required plaintext: Plaintext = "plaintext",
+        /// Pairs that the ciphertext is bound to.
+        optional encryption_context: EncryptionContext = "encryptionContext",
+        /// Grant tokens.
+        optional grant_tokens: GrantTokens = "grantTokens",
+        /// How; `SYMMETRIC_DEFAULT` when absent.
+        optional encryption_algorithm: EncryptionAlgorithm = "encryptionAlgorithm",
+        /// Whether only to say if it would succeed.
+        optional dry_run: bool = "dryRun",
+    }
+}
+
+/// What it answers.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Response {
+    ciphertext_blob: Blob,
+    key_id: String,
+    encryption_algorithm: &'static str,
+}
+
+impl Operation for Encrypt {
+    const NAME: &'static str = "Encrypt";
+    const READ_ONLY: bool = true;
+    type Request = Request;
+    type Response = Response;
+
+    async fn run(service: &Service, call: &mut Call<'_>, request: &mut Request) -> Result<Response> {
+        load::no_grant_tokens(request.grant_tokens.as_ref())?;
+        let algorithm = *request.encryption_algorithm.get_or_insert(EncryptionAlgorithm::SymmetricDefault);
+        let found = load::key(service, call, "kms:Encrypt", &request.key_id, Forms::KeyOrAlias).await?;
+        let asks = Asks {
+            encryption_context: request.encryption_context.as_ref(),
+            encryption_algorithm: Some(algorithm),
+            ..found.asks()
+        };
+        let key = call.authorize("kms:Encrypt", found.key.clone(), asks)?;
+        let key = key.usable_for("Encrypt", KeyUsage::EncryptDecrypt)?.with_algorithm(algorithm)?;
+        call.not_dry_run(request.dry_run)?;
+        let context = EncryptionContext::encode(request.encryption_context.as_ref());
+        let blob = vault::encrypt(&*service.vault, &key, &context, &request.plaintext.0).await?;
+        call.set_material(key.current()?.id)?;
+        Ok(Response {
+            ciphertext_blob: Blob(blob),
+            key_id: key.arn(),
+            encryption_algorithm: algorithm.as_str(),
+        })
+    }
+}

@@ -1,0 +1,77 @@
+//! Makes a data key and encrypts it under a key; answers it in the clear as well.
+
+use claviger_wire::shape;
+use serde::Serialize;
+
+use crate::call::Call;
+use crate::dispatch::Service;
+use crate::error::{Error, Result};
+use crate::kms::context::EncryptionContext;
+use crate::kms::data_key::{self, Wanted};
+use crate::kms::load;
+use crate::kms::shapes::{Blob, DataKeySpec, Disclosed, GrantTokens, KeyIdentifier, NumberOfBytes, Recipient};
+use crate::operation::Operation;
+
+/// The operation.
+pub struct GenerateDataKey;
+
+shape! {
+    /// What it takes.
+    #[derive(Debug)]
+    pub struct Request {
+        /// Key id, key ARN, alias name or alias ARN.
+        required key_id: KeyIdentifier = "keyId",
+        /// Pairs that the encrypted data key is bound to.
+        optional encryption_context: EncryptionContext = "encryptionContext",
+        /// Length in bytes; or `key_spec`.
+        optional number_of_bytes: NumberOfBytes = "numberOfBytes",
+        /// Length by name; or `number_of_bytes`.
+        optional key_spec: DataKeySpec = "keySpec",
+        /// Grant tokens.
+        optional grant_tokens: GrantTokens = "grantTokens",
+        /// An attested recipient.
+        optional recipient: Recipient = "recipient",
+        /// Whether only to say if it would succeed.
+        optional dry_run: bool = "dryRun",
+    }
+}
+
+/// What it answers.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Response {
+    ciphertext_blob: Blob,
+    plaintext: Disclosed,
+    key_id: String,
+    key_material_id: String,
+}
+
+impl Operation for GenerateDataKey {
+    const NAME: &'static str = "GenerateDataKey";
+    const READ_ONLY: bool = true;
+    type Request = Request;
+    type Response = Response;
+
+    async fn run(service: &Service, call: &mut Call<'_>, request: &mut Request) -> Result<Response> {
+        load::no_recipient(request.recipient.as_ref())?;
+        let wanted = Wanted {
+            action: "kms:GenerateDataKey",
+            operation: "GenerateDataKey",
+            named: &request.key_id,
+            context: request.encryption_context.as_ref(),
+            number_of_bytes: request.number_of_bytes,
+            key_spec: request.key_spec,
+            grant_tokens: request.grant_tokens.as_ref(),
+            dry_run: request.dry_run,
+            disclose: true,
+        };
+        let made = data_key::make(service, call, &wanted).await?;
+        let plaintext = made.plaintext.ok_or_else(|| Error::internal("the HSM did not disclose the data key"))?;
+        Ok(Response {
+            ciphertext_blob: Blob(made.blob),
+            plaintext: Disclosed(plaintext),
+            key_id: made.key_arn,
+            key_material_id: made.material.to_hex(),
+        })
+    }
+}

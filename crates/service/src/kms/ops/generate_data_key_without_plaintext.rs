@@ -1,0 +1,70 @@
+//! Makes a data key and encrypts it under a key, without showing it.
+
+use claviger_wire::shape;
+use serde::Serialize;
+
+use crate::call::Call;
+use crate::dispatch::Service;
+use crate::error::Result;
+use crate::kms::context::EncryptionContext;
+use crate::kms::data_key::{self, Wanted};
+use crate::kms::shapes::{Blob, DataKeySpec, GrantTokens, KeyIdentifier, NumberOfBytes};
+use crate::operation::Operation;
+
+/// The operation.
+pub struct GenerateDataKeyWithoutPlaintext;
+
+shape! {
+    /// What it takes.
+    #[derive(Debug)]
+    pub struct Request {
+        /// Key id, key ARN, alias name or alias ARN.
+        required key_id: KeyIdentifier = "keyId",
+        /// Pairs that the encrypted data key is bound to.
+        optional encryption_context: EncryptionContext = "encryptionContext",
+        /// Length in bytes; or `key_spec`.
+        optional number_of_bytes: NumberOfBytes = "numberOfBytes",
+        /// Length by name; or `number_of_bytes`.
+        optional key_spec: DataKeySpec = "keySpec",
+        /// Grant tokens.
+        optional grant_tokens: GrantTokens = "grantTokens",
+        /// Whether only to say if it would succeed.
+        optional dry_run: bool = "dryRun",
+    }
+}
+
+/// What it answers.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Response {
+    ciphertext_blob: Blob,
+    key_id: String,
+    key_material_id: String,
+}
+
+impl Operation for GenerateDataKeyWithoutPlaintext {
+    const NAME: &'static str = "GenerateDataKeyWithoutPlaintext";
+    const READ_ONLY: bool = true;
+    type Request = Request;
+    type Response = Response;
+
+    async fn run(service: &Service, call: &mut Call<'_>, request: &mut Request) -> Result<Response> {
+        let wanted = Wanted {
+            action: "kms:GenerateDataKeyWithoutPlaintext",
+            operation: "GenerateDataKeyWithoutPlaintext",
+            named: &request.key_id,
+            context: request.encryption_context.as_ref(),
+            number_of_bytes: request.number_of_bytes,
+            key_spec: request.key_spec,
+            grant_tokens: request.grant_tokens.as_ref(),
+            dry_run: request.dry_run,
+            disclose: false,
+        };
+        let made = data_key::make(service, call, &wanted).await?;
+        Ok(Response {
+            ciphertext_blob: Blob(made.blob),
+            key_id: made.key_arn,
+            key_material_id: made.material.to_hex(),
+        })
+    }
+}

@@ -1,0 +1,57 @@
+//! Random bytes from the HSM.
+
+use claviger_wire::fault::Code;
+use claviger_wire::shape;
+use serde::Serialize;
+
+use crate::call::{Asks, Call};
+use crate::dispatch::Service;
+use crate::error::{Error, Result};
+use crate::kms::load;
+use crate::kms::shapes::{CustomKeyStoreId, Disclosed, NumberOfBytes, Recipient};
+use crate::operation::Operation;
+use crate::vault;
+
+/// The operation.
+pub struct GenerateRandom;
+
+shape! {
+    /// What it takes.
+    #[derive(Debug)]
+    pub struct Request {
+        /// How many bytes, 1 to 1,024.
+        optional number_of_bytes: NumberOfBytes = "numberOfBytes",
+        /// Custom key store to take them from.
+        optional custom_key_store_id: CustomKeyStoreId = "customKeyStoreId",
+        /// An attested recipient.
+        optional recipient: Recipient = "recipient",
+    }
+}
+
+/// What it answers.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Response {
+    plaintext: Disclosed,
+}
+
+impl Operation for GenerateRandom {
+    const NAME: &'static str = "GenerateRandom";
+    const READ_ONLY: bool = true;
+    type Request = Request;
+    type Response = Response;
+
+    async fn run(service: &Service, call: &mut Call<'_>, request: &mut Request) -> Result<Response> {
+        let Some(length) = request.number_of_bytes else {
+            return Err(Error::validation("NumberOfBytes is required."));
+        };
+        load::no_recipient(request.recipient.as_ref())?;
+        call.authorize_account("kms:GenerateRandom", Asks::default())?;
+        if request.custom_key_store_id.is_some() {
+            let message = "CustomKeyStoreId is not served by this version of Claviger.";
+            return Err(Error::new(Code::UnsupportedOperation, message));
+        }
+        let bytes = vault::random(&*service.vault, length.0).await?;
+        Ok(Response { plaintext: Disclosed(bytes) })
+    }
+}

@@ -1,0 +1,128 @@
+//! Opens a ciphertext and encrypts its content under another key, without showing it to anyone.
+
+use claviger_wire::shape;
+use serde::Serialize;
+
+use crate::call::{Asks, Call};
+use crate::dispatch::Service;
+use crate::error::{Error, Result};
+use crate::kms::context::EncryptionContext;
+use crate::kms::dry_run;
+use crate::kms::identifier::Forms;
+use crate::kms::load::{self, Source};
+use crate::kms::shapes::{
+    Blob, CiphertextBlob, DryRunModifiers, EncryptionAlgorithm, GrantTokens, KeyIdentifier, KeyUsage,
+};
+use crate::operation::Operation;
+use crate::vault::{self, Sealed};
+
+/// The operation.
+pub struct ReEncrypt;
+
+shape! {
+    /// What it takes.
+    #[derive(Debug)]
+    pub struct Request {
+        /// The ciphertext. May be absent only in a dry run that ignores it.
+        optional ciphertext_blob: CiphertextBlob = "ciphertextBlob",
+        /// Pairs that the ciphertext is bound to.
+        optional source_encryption_context: EncryptionContext = "sourceEncryptionContext",
+        /// The key that the ciphertext must be of.
+        optional source_key_id: KeyIdentifier = "sourceKeyId",
+        /// The key to encrypt under.
+        required destination_key_id: KeyIdentifier = "destinationKeyId",
+        /// Pairs that the new ciphertext is bound to.
+        optional destination_encryption_context: EncryptionContext = "destinationEncryptionContext",
+        /// How the ciphertext was encrypted; `SYMMETRIC_DEFAULT` when absent.
+        optional source_encryption_algorithm: EncryptionAlgorithm = "sourceEncryptionAlgorithm",
+        /// How to encrypt; `SYMMETRIC_DEFAULT` when absent.
+        optional destination_encryption_algorithm: EncryptionAlgorithm = "destinationEncryptionAlgorithm",
+        /// Grant tokens.
+        optional grant_tokens: GrantTokens = "grantTokens",
+        /// Whether only to say if it would succeed.
+        optional dry_run: bool = "dryRun",
+        /// What the dry run leaves out.
+        optional dry_run_modifiers: DryRunModifiers = "dryRunModifiers",
+    }
+}
+
+/// What it answers.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Response {
+    ciphertext_blob: Blob,
+    source_key_id: String,
+    key_id: String,
+    source_encryption_algorithm: &'static str,
+    destination_encryption_algorithm: &'static str,
+    source_key_material_id: String,
+    destination_key_material_id: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Materials {
+    source_key_material_id: String,
+    destination_key_material_id: String,
+}
+
+impl Operation for ReEncrypt {
+    const NAME: &'static str = "ReEncrypt";
+    const READ_ONLY: bool = true;
+    type Request = Request;
+    type Response = Response;
+
+    async fn run(service: &Service, call: &mut Call<'_>, request: &mut Request) -> Result<Response> {
+        load::no_grant_tokens(request.grant_tokens.as_ref())?;
+        let from = *request.source_encryption_algorithm.get_or_insert(EncryptionAlgorithm::SymmetricDefault);
+        let to = *request.destination_encryption_algorithm.get_or_insert(EncryptionAlgorithm::SymmetricDefault);
+        let blob = request.ciphertext_blob.as_ref().map(|blob| blob.0.as_slice());
+        let mut source = Source {
+            action: "kms:ReEncryptFrom",
+            named: request.source_key_id.as_ref(),
+            blob: dry_run::ciphertext(blob, request.dry_run, request.dry_run_modifiers.as_ref())?,
+            context: request.source_encryption_context.as_ref(),
+            algorithm: from,
+            reencrypt_on_same_key: None,
+        };
+        let found = source.find(service, call).await?;
+        let named = &request.destination_key_id;
+        let destination = load::key(service, call, "kms:ReEncryptTo", named, Forms::KeyOrAlias).await?;
+        let same = (&found.key.account, &found.key.id) == (&destination.key.account, &destination.key.id);
+        source.reencrypt_on_same_key = Some(same);
+        let opened = source.authorize(call, found)?;
+        let asks = Asks {
+            encryption_context: request.destination_encryption_context.as_ref(),
+            encryption_algorithm: Some(to),
+            reencrypt_on_same_key: Some(same),
+            ..destination.asks()
+        };
+        let key = call.authorize("kms:ReEncryptTo", destination.key.clone(), asks)?;
+        let old = opened.key.usable_for("ReEncryptFrom", KeyUsage::EncryptDecrypt)?.with_algorithm(from)?;
+        let new = key.usable_for("ReEncryptTo", KeyUsage::EncryptDecrypt)?.with_algorithm(to)?;
+        let Some((blob, material)) = source.blob.zip(opened.material.and_then(|id| old.material(id))) else {
+            call.not_dry_run(request.dry_run)?;
+            return Err(Error::internal("a ciphertext was ignored outside a dry run"));
+        };
+        let context = EncryptionContext::encode(request.source_encryption_context.as_ref());
+        let sealed = Sealed { key: &old, material, context: &context, blob };
+        let destination_context = EncryptionContext::encode(request.destination_encryption_context.as_ref());
+        let blob = vault::reencrypt(&*service.vault, sealed, &new, &destination_context).await?;
+        call.not_dry_run(request.dry_run)?;
+        let (source_key_material_id, destination_key_material_id) =
+            (material.id.to_hex(), new.current()?.id.to_hex());
+        call.set_additional(&Materials {
+            source_key_material_id: source_key_material_id.clone(),
+            destination_key_material_id: destination_key_material_id.clone(),
+        })?;
+        Ok(Response {
+            ciphertext_blob: Blob(blob),
+            source_key_id: old.arn(),
+            key_id: new.arn(),
+            source_encryption_algorithm: from.as_str(),
+            destination_encryption_algorithm: to.as_str(),
+            source_key_material_id,
+            destination_key_material_id,
+        })
+    }
+}

@@ -1,0 +1,62 @@
+//! Makes an alias name another key of the same kind.
+
+use claviger_store::Write;
+use claviger_wire::shape;
+
+use crate::call::Call;
+use crate::dispatch::Service;
+use crate::error::{Error, Result};
+use crate::kms::alias;
+use crate::kms::load;
+use crate::kms::shapes::{AliasName, KeyIdentifier};
+use crate::operation::Operation;
+use crate::record::{self, AliasRecord};
+
+/// The operation.
+pub struct UpdateAlias;
+
+shape! {
+    /// What it takes.
+    #[derive(Debug)]
+    pub struct Request {
+        /// The name, with `alias/` in front.
+        required alias_name: AliasName = "aliasName",
+        /// Key id or key ARN of the new key.
+        required target_key_id: KeyIdentifier = "targetKeyId",
+    }
+}
+
+impl Operation for UpdateAlias {
+    const NAME: &'static str = "UpdateAlias";
+    const READ_ONLY: bool = false;
+    type Request = Request;
+    type Response = ();
+
+    async fn run(service: &Service, call: &mut Call<'_>, request: &mut Request) -> Result<()> {
+        let name = alias::changeable(&request.alias_name)?;
+        let (account, region) = (call.caller().account(), call.region());
+        call.authorize_alias("kms:UpdateAlias", &load::alias_arn(account, region, name))?;
+        let held = alias::held(service, account, region, name).await?;
+        // Permission is needed on the key that loses the alias as well as on the one that gets it.
+        if let Some(old) = load::by_id(service, account, region, &held.record.target).await? {
+            call.authorize("kms:UpdateAlias", old, Default::default())?;
+        }
+        let new = alias::target(service, call, "kms:UpdateAlias", &request.target_key_id).await?;
+        new.not_pending_deletion()?;
+        if let Some(old) = load::by_id(service, account, region, &held.record.target).await?
+            && (old.spec, old.usage) != (new.spec, new.usage)
+        {
+            return Err(Error::validation("Alias must be updated to a key of the same type and key usage."));
+        }
+        call.set_response_key(&new)?;
+        let changed = AliasRecord { target: new.id.clone(), updated_ms: call.now().0, ..held.record.clone() };
+        let mut writes = vec![
+            Write::Put { name: held.name.clone(), value: record::encode(&changed)? },
+            Write::Put { name: record::alias_of(account, region, &new.id, name), value: Vec::new() },
+        ];
+        if held.record.target != new.id {
+            writes.push(Write::Delete(record::alias_of(account, region, &held.record.target, name)));
+        }
+        call.commit(service, vec![held.unchanged(), load::unchanged(&new)], writes).await
+    }
+}

@@ -1,0 +1,96 @@
+//! Time and randomness, passed in.
+
+use crate::BoxFuture;
+
+/// A point in time: milliseconds since 1970-01-01T00:00:00Z, as the wall clock of the host tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Moment(pub i64);
+
+/// Milliseconds of a day.
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+
+impl Moment {
+    /// Whole seconds since the epoch.
+    pub fn seconds(self) -> i64 {
+        self.0.div_euclid(1000)
+    }
+
+    /// Seconds since the epoch with milliseconds as a fraction, as AWS JSON writes timestamps.
+    #[expect(clippy::cast_precision_loss, reason = "milliseconds stay exact in a double until the year 287396")]
+    pub fn epoch(self) -> f64 {
+        self.0 as f64 / 1000.0
+    }
+
+    /// So many days later.
+    pub fn plus_days(self, days: u16) -> Self {
+        Self(self.0.saturating_add(i64::from(days) * DAY_MS))
+    }
+
+    /// Such as `2026-01-02T03:04:05Z`.
+    pub fn iso(self) -> String {
+        self.format("%Y-%m-%dT%H:%M:%SZ")
+    }
+
+    /// As CloudTrail writes dates inside response elements, such as `Aug 10, 2022, 10:38:27 PM`.
+    pub fn trail_date(self) -> String {
+        self.format("%b %-d, %Y, %-I:%M:%S %p")
+    }
+
+    fn format(self, form: &str) -> String {
+        let moment = jiff::Timestamp::from_millisecond(self.0).unwrap_or_default();
+        moment.strftime(form).to_string()
+    }
+}
+
+/// A wall clock that can be waited on. The shell's follows the machine's, the tests' is moved by hand.
+pub trait Clock: Send + Sync {
+    /// What time it is.
+    fn now(&self) -> Moment;
+
+    /// Resolves when [`Clock::now`] is at or past the moment, also when the clock is set forward meanwhile.
+    fn at(&self, moment: Moment) -> BoxFuture<'_, ()>;
+}
+
+/// The generator failed; nothing may be made of what it left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoEntropy;
+
+/// Randomness for ids. Keys and nonces are made inside the HSM, never from this.
+pub trait Entropy: Send + Sync {
+    /// Fills the bytes.
+    ///
+    /// # Errors
+    /// [`NoEntropy`].
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), NoEntropy>;
+
+    /// A random UUID (RFC 9562, version 4).
+    ///
+    /// # Errors
+    /// [`NoEntropy`].
+    fn uuid(&self) -> Result<String, NoEntropy> {
+        let mut bytes = [0; 16];
+        self.fill(&mut bytes)?;
+        Ok(uuid::Builder::from_random_bytes(bytes).into_uuid().to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_print_as_aws_prints_them() {
+        let moment = Moment(1_660_171_107_581);
+        assert_eq!(moment.iso(), "2022-08-10T22:38:27Z");
+        assert_eq!(moment.trail_date(), "Aug 10, 2022, 10:38:27 PM");
+        assert_eq!(moment.seconds(), 1_660_171_107);
+        assert!((moment.epoch() - 1_660_171_107.581).abs() < 1e-6);
+    }
+
+    #[test]
+    fn extreme_moments_do_not_panic() {
+        for moment in [Moment(i64::MIN), Moment(i64::MAX), Moment(-1)] {
+            let _ = (moment.iso(), moment.trail_date(), moment.plus_days(u16::MAX));
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! What an operation is, and the table entry that dispatch finds it by.
+
+use std::future::Future;
+
+use claviger_wire::codec::{self, Member, Refusal};
+use claviger_wire::json::Value;
+use serde::Serialize;
+
+use crate::dispatch::Service;
+use crate::error::{Error, Result};
+use crate::{BoxFuture, Call};
+
+/// One operation of the API. Each lives in a file of its own, named after it.
+pub trait Operation: 'static {
+    /// Name as AWS spells it.
+    const NAME: &'static str;
+    /// Whether CloudTrail calls it read-only. All cryptographic operations are.
+    const READ_ONLY: bool;
+    /// What it takes. Its `Serialize` is what the audit trail shows.
+    type Request: Member + Serialize + Send + Sync;
+    /// What it answers. `()` answers an empty body.
+    type Response: Serialize + Send;
+
+    /// Carries it out. Must ask `call` for a decision before anything else that depends on the caller; dispatch
+    /// refuses to answer for a call that recorded none.
+    ///
+    /// May run more than once for one call, when a record changed between being read and being written.
+    fn run(
+        service: &Service,
+        call: &mut Call<'_>,
+        request: &mut Self::Request,
+    ) -> impl Future<Output = Result<Self::Response>> + Send;
+}
+
+/// A row of the table of operations.
+#[derive(Clone, Copy)]
+pub struct Entry {
+    /// [`Operation::NAME`].
+    pub name: &'static str,
+    /// [`Operation::READ_ONLY`].
+    pub read_only: bool,
+    /// Decodes, runs and encodes.
+    pub(crate) run: for<'a> fn(&'a Service, &'a mut Call<'_>, &'a Value<'_>) -> BoxFuture<'a, Result<Vec<u8>>>,
+    /// Decodes only; answers the members that no shape knows. For the model oracle.
+    pub decode: fn(&Value<'_>) -> Result<Vec<String>, Refusal>,
+}
+
+/// How often a call whose records change under it is decided anew before the caller is told to try again.
+const MAX_ATTEMPTS: usize = 16;
+
+impl Entry {
+    /// The entry of an operation.
+    pub const fn of<O: Operation>() -> Self {
+        Self {
+            name: O::NAME,
+            read_only: O::READ_ONLY,
+            run: |service, call, body| Box::pin(run::<O>(service, call, body)),
+            decode: |body| codec::decode_noting::<O::Request>(body).map(|(_, unknown)| unknown),
+        }
+    }
+}
+
+async fn run<O: Operation>(service: &Service, call: &mut Call<'_>, body: &Value<'_>) -> Result<Vec<u8>> {
+    let mut request: O::Request = codec::decode(body)?;
+    if !O::READ_ONLY {
+        call.set_parameters(&request)?;
+    }
+    let mut attempt = 1;
+    let outcome = loop {
+        match O::run(service, call, &mut request).await {
+            Err(error) if error.conflict && attempt < MAX_ATTEMPTS => {
+                attempt += 1;
+                call.start_over();
+                service.installation.cache.freshen().await?;
+            }
+            outcome => break outcome,
+        }
+    };
+    if O::READ_ONLY {
+        call.set_parameters(&request)?;
+    }
+    let response = outcome?;
+    let body = serde_json::to_vec(&response).map_err(|error| Error::internal(error.to_string()))?;
+    // The unit type, for operations without an output shape, serializes to `null`; AWS answers nothing at all.
+    Ok(if body == b"null" { Vec::new() } else { body })
+}

@@ -1,0 +1,292 @@
+//! Records of the store: their names, and their bytes.
+//!
+//! A record is one byte of version and the CBOR of a structure whose fields have numbers. A reader takes every version
+//! up to its own; a newer one is refused, never misread. A field that is added raises the version, so that an older
+//! program cannot drop it by writing the record back.
+
+use claviger_store::{MAX_NAME_LEN, Record};
+use minicbor::{Decode, Encode};
+
+use crate::error::{Error, Result};
+
+/// Format of the store as a whole: the set of names and what stands under them.
+pub const FORMAT: u32 = 1;
+
+/// Version of the records below.
+const VERSION: u8 = 1;
+
+/// Writes a record.
+pub(crate) fn encode<T: Encode<()>>(value: &T) -> Result<Vec<u8>> {
+    let mut bytes = vec![VERSION];
+    minicbor::encode(value, &mut bytes).map_err(|error| Error::internal(format!("cannot encode: {error}")))?;
+    Ok(bytes)
+}
+
+/// Reads a record.
+pub(crate) fn decode<'b, T: Decode<'b, ()>>(record: &'b Record) -> Result<T> {
+    let corrupt = |why: &str| {
+        Error::internal(format!("record `{}` {why}", String::from_utf8_lossy(&record.name)))
+    };
+    match record.value.split_first() {
+        Some((&VERSION, body)) => {
+            let mut decoder = minicbor::Decoder::new(body);
+            let value = decoder.decode().map_err(|error| corrupt(&format!("cannot be read: {error}")))?;
+            if decoder.position() == body.len() { Ok(value) } else { Err(corrupt("has trailing bytes")) }
+        }
+        Some((version, _)) => Err(corrupt(&format!("has version {version}, this program reads {VERSION}"))),
+        None => Err(corrupt("is empty")),
+    }
+}
+
+/// What there is of a kind, told apart by the first part of the name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Key,
+    Alias,
+    Material,
+    Credential,
+    Other,
+}
+
+/// The kind of a record's name.
+pub(crate) fn kind(name: &[u8]) -> Kind {
+    match name.split(|byte| *byte == b'/').next() {
+        Some(b"key") => Kind::Key,
+        Some(b"alias") => Kind::Alias,
+        Some(b"material") => Kind::Material,
+        Some(b"credential") => Kind::Credential,
+        _ => Kind::Other,
+    }
+}
+
+/// Joins parts with `/`. Only the last part may itself hold one, so different parts make different names.
+fn join(parts: &[&str]) -> Vec<u8> {
+    let mut name = Vec::with_capacity(parts.iter().map(|part| part.len() + 1).sum());
+    for part in parts {
+        if !name.is_empty() {
+            name.push(b'/');
+        }
+        name.extend_from_slice(part.as_bytes());
+    }
+    name.truncate(MAX_NAME_LEN);
+    name
+}
+
+/// The installation itself.
+pub(crate) fn installation() -> Vec<u8> {
+    join(&["installation"])
+}
+
+/// A KMS key.
+pub(crate) fn key(account: &str, region: &str, id: &str) -> Vec<u8> {
+    join(&["key", account, region, id])
+}
+
+/// All keys of an account in a Region.
+pub(crate) fn keys(account: &str, region: &str) -> Vec<u8> {
+    join(&["key", account, region, ""])
+}
+
+/// An alias, by its name without `alias/`.
+pub(crate) fn alias(account: &str, region: &str, name: &str) -> Vec<u8> {
+    join(&["alias", account, region, name])
+}
+
+/// All aliases of an account in a Region.
+pub(crate) fn aliases(account: &str, region: &str) -> Vec<u8> {
+    join(&["alias", account, region, ""])
+}
+
+/// That an alias points at a key; an empty record.
+pub(crate) fn alias_of(account: &str, region: &str, id: &str, name: &str) -> Vec<u8> {
+    join(&["alias-of", account, region, id, name])
+}
+
+/// All aliases that point at a key.
+pub(crate) fn aliases_of(account: &str, region: &str, id: &str) -> Vec<u8> {
+    join(&["alias-of", account, region, id, ""])
+}
+
+/// Which key of a Region a material belongs to.
+pub(crate) fn material(region: &str, id: &str) -> Vec<u8> {
+    join(&["material", region, id])
+}
+
+/// A credential.
+pub(crate) fn credential(access_key_id: &str) -> Vec<u8> {
+    join(&["credential", access_key_id])
+}
+
+/// That a key is to be deleted at a moment; an empty record. Sorted by the moment.
+pub(crate) fn due(moment_ms: i64, account: &str, region: &str, id: &str) -> Vec<u8> {
+    join(&["due", &format!("{:016x}", moment_ms.max(0)), account, region, id])
+}
+
+/// All keys that are to be deleted.
+pub(crate) fn all_due() -> Vec<u8> {
+    join(&["due", ""])
+}
+
+/// An event that was committed with its effect and may not be in the ledger yet.
+pub(crate) fn outbox(event_id: &str) -> Vec<u8> {
+    join(&["outbox", event_id])
+}
+
+/// All such events.
+pub(crate) fn all_outbox() -> Vec<u8> {
+    join(&["outbox", ""])
+}
+
+/// The part of a name after a prefix, as text.
+pub(crate) fn rest<'a>(name: &'a [u8], prefix: &[u8]) -> &'a str {
+    name.strip_prefix(prefix).and_then(|rest| std::str::from_utf8(rest).ok()).unwrap_or_default()
+}
+
+/// The installation's own record.
+#[derive(Debug, Encode, Decode)]
+pub(crate) struct InstallationRecord {
+    /// [`FORMAT`] when it was made.
+    #[n(0)]
+    pub(crate) format: u32,
+    /// Domain of the HSM whose keys the store holds.
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub(crate) domain: [u8; 16],
+    /// When it was made, milliseconds since the epoch.
+    #[n(2)]
+    pub(crate) created_ms: i64,
+}
+
+/// A KMS key.
+#[derive(Debug, Clone, Encode, Decode)]
+pub(crate) struct KeyRecord {
+    #[n(0)]
+    pub(crate) account: String,
+    #[n(1)]
+    pub(crate) region: String,
+    #[n(2)]
+    pub(crate) id: String,
+    #[n(3)]
+    pub(crate) spec: String,
+    #[n(4)]
+    pub(crate) usage: String,
+    #[n(5)]
+    pub(crate) origin: String,
+    #[n(6)]
+    pub(crate) state: String,
+    #[n(7)]
+    pub(crate) created_ms: i64,
+    #[n(8)]
+    pub(crate) description: String,
+    #[n(9)]
+    pub(crate) deletion_ms: Option<i64>,
+    #[n(10)]
+    pub(crate) tags: Vec<TagRecord>,
+    #[n(11)]
+    pub(crate) policy: String,
+    #[n(12)]
+    pub(crate) materials: Vec<MaterialRecord>,
+}
+
+/// A tag of a key.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct TagRecord {
+    #[n(0)]
+    pub(crate) key: String,
+    #[n(1)]
+    pub(crate) value: String,
+}
+
+/// One generation of a key's material, wrapped.
+#[derive(Debug, Clone, Encode, Decode)]
+pub(crate) struct MaterialRecord {
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub(crate) id: [u8; 32],
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub(crate) token: Vec<u8>,
+    #[n(2)]
+    pub(crate) created_ms: i64,
+}
+
+/// An alias.
+#[derive(Debug, Clone, Encode, Decode)]
+pub(crate) struct AliasRecord {
+    /// Key id it points at, in the same account and Region.
+    #[n(0)]
+    pub(crate) target: String,
+    #[n(1)]
+    pub(crate) created_ms: i64,
+    #[n(2)]
+    pub(crate) updated_ms: i64,
+}
+
+/// Which key a material belongs to.
+#[derive(Debug, Clone, Encode, Decode)]
+pub(crate) struct MaterialOwner {
+    #[n(0)]
+    pub(crate) account: String,
+    #[n(1)]
+    pub(crate) key_id: String,
+}
+
+/// A long-term credential.
+#[derive(Debug, Clone, Encode, Decode)]
+pub(crate) struct CredentialRecord {
+    #[n(0)]
+    pub(crate) account: String,
+    /// Whose it is; `root` is the account's root user.
+    #[n(1)]
+    pub(crate) principal: String,
+    /// The secret access key, sealed by the HSM.
+    #[cbor(n(2), with = "minicbor::bytes")]
+    pub(crate) token: Vec<u8>,
+    #[n(3)]
+    pub(crate) created_ms: i64,
+}
+
+/// An event that was committed with its effect.
+#[derive(Debug, Clone, Encode, Decode)]
+pub(crate) struct OutboxRecord {
+    /// Sequence number that the ledger would have given next when the event was written: where to look for it.
+    #[n(0)]
+    pub(crate) ledger_from: u64,
+    /// The event.
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub(crate) event: Vec<u8>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(value: Vec<u8>) -> Record {
+        Record { name: b"alias/x".to_vec(), value, revision: 1 }
+    }
+
+    #[test]
+    fn a_newer_record_is_refused() {
+        let alias = AliasRecord { target: "t".to_owned(), created_ms: 1, updated_ms: 2 };
+        let mut bytes = encode(&alias).unwrap();
+        assert_eq!(decode::<AliasRecord>(&record(bytes.clone())).unwrap().target, "t");
+        bytes[0] = VERSION + 1;
+        let error = decode::<AliasRecord>(&record(bytes)).unwrap_err();
+        assert!(error.cause.unwrap().contains("version 2"));
+    }
+
+    #[test]
+    fn a_damaged_record_is_refused() {
+        let bytes = encode(&MaterialOwner { account: "a".to_owned(), key_id: "k".to_owned() }).unwrap();
+        for length in 0..bytes.len() {
+            assert!(decode::<MaterialOwner>(&record(bytes[..length].to_vec())).is_err());
+        }
+        assert!(decode::<MaterialOwner>(&record([bytes, vec![0]].concat())).is_err());
+    }
+
+    #[test]
+    fn names_sort_by_moment_and_keep_apart() {
+        assert!(due(999, "a", "r", "k") < due(1_000, "a", "r", "k"));
+        assert_ne!(alias("a", "r", "x/y"), alias("a", "r", "x"));
+        assert_eq!(rest(&alias("a", "r", "x/y"), &aliases("a", "r")), "x/y");
+        assert_eq!(kind(&alias_of("a", "r", "k", "n")), Kind::Other);
+        assert_eq!(kind(&alias("a", "r", "n")), Kind::Alias);
+    }
+}

@@ -1,0 +1,3 @@
+//! Operations of STS.
+
+pub mod get_caller_identity;

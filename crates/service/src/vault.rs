@@ -1,0 +1,174 @@
+//! The HSM as the service sees it: typed calls that take proof of authorization.
+
+use claviger_hsm_proto::{
+    Binding, Command, CredentialBinding, HostKeyLabel, MaterialId, Refusal, Reply, WrappedCredential, WrappedKey, frame,
+};
+use claviger_wire::fault::Code;
+use zeroize::Zeroizing;
+
+use crate::BoxFuture;
+use crate::error::{Error, Result};
+use crate::kms::key::{Key, Material, UsableKey};
+
+/// The CBOR of one reply. Cleared when dropped: it may hold a plaintext.
+pub type ReplyBody = Zeroizing<Vec<u8>>;
+
+/// The HSM did not answer. What was asked may or may not have been done; none of it has an effect outside the HSM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VaultError(pub String);
+
+/// The line to the HSM.
+pub trait Vault: Send + Sync {
+    /// Sends a command at once and resolves with the body of its reply. Commands may overlap.
+    fn send(&self, command: &Command<'_>) -> BoxFuture<'static, Result<ReplyBody, VaultError>>;
+}
+
+/// A new key or generation of key material.
+pub(crate) struct NewMaterial {
+    pub(crate) id: MaterialId,
+    pub(crate) token: Vec<u8>,
+}
+
+/// A data key, encrypted, and in the clear when it was asked for.
+pub(crate) struct DataKey {
+    pub(crate) blob: Vec<u8>,
+    pub(crate) plaintext: Option<Zeroizing<Vec<u8>>>,
+}
+
+/// A sealed secret access key; the secret itself when the HSM made it.
+pub(crate) struct NewCredential {
+    pub(crate) token: Vec<u8>,
+    pub(crate) secret: Option<Zeroizing<Vec<u8>>>,
+}
+
+/// Sends a command and reads its reply with a pattern; any other reply is a fault of the HSM.
+macro_rules! ask {
+    ($vault:expr, $command:expr, $pattern:pat => $value:expr) => {{
+        let body = $vault.send(&$command).await.map_err(|VaultError(cause)| Error::unavailable(cause))?;
+        match frame::read::<Reply<'_>>(&body) {
+            Ok($pattern) => Ok($value),
+            Ok(Reply::Refused(refusal)) => Err(refused(refusal)),
+            Ok(_) => Err(Error::internal("the HSM answered another command")),
+            Err(error) => Err(Error::internal(format!("the HSM's reply: {error}"))),
+        }
+    }};
+}
+
+/// Makes key material for a key that does not exist yet.
+pub(crate) async fn create_key(vault: &dyn Vault, binding: Binding<'_>) -> Result<NewMaterial> {
+    ask!(vault, Command::CreateKey { binding },
+        Reply::KeyWrapped { material, token } => NewMaterial { id: material, token: token.to_vec() })
+}
+
+/// Encrypts under the key's current material.
+pub(crate) async fn encrypt(vault: &dyn Vault, key: &UsableKey, context: &[u8], plaintext: &[u8]) -> Result<Vec<u8>> {
+    let command = Command::Encrypt { key: wrapped(key, key.current()?), context, plaintext };
+    ask!(vault, command, Reply::Ciphertext { blob } => blob.to_vec())
+}
+
+/// Opens a blob that names `material` of the key.
+pub(crate) async fn decrypt(
+    vault: &dyn Vault,
+    key: &UsableKey,
+    material: &Material,
+    context: &[u8],
+    blob: &[u8],
+) -> Result<Zeroizing<Vec<u8>>> {
+    let command = Command::Decrypt { key: wrapped(key, material), context, blob };
+    ask!(vault, command, Reply::Plaintext { plaintext } => Zeroizing::new(plaintext.0.to_vec()))
+}
+
+/// A blob to be opened, with the key it names.
+pub(crate) struct Sealed<'a> {
+    pub(crate) key: &'a UsableKey,
+    pub(crate) material: &'a Material,
+    pub(crate) context: &'a [u8],
+    pub(crate) blob: &'a [u8],
+}
+
+/// Opens a blob and encrypts its content under another key, inside the HSM.
+pub(crate) async fn reencrypt(
+    vault: &dyn Vault,
+    source: Sealed<'_>,
+    destination: &UsableKey,
+    destination_context: &[u8],
+) -> Result<Vec<u8>> {
+    let command = Command::ReEncrypt {
+        source: wrapped(source.key, source.material),
+        source_context: source.context,
+        blob: source.blob,
+        destination: wrapped(destination, destination.current()?),
+        destination_context,
+    };
+    ask!(vault, command, Reply::Ciphertext { blob } => blob.to_vec())
+}
+
+/// Makes a data key under the key's current material.
+pub(crate) async fn data_key(
+    vault: &dyn Vault,
+    key: &UsableKey,
+    context: &[u8],
+    length: u16,
+    disclose: bool,
+) -> Result<DataKey> {
+    let command = Command::GenerateDataKey { key: wrapped(key, key.current()?), context, length, disclose };
+    ask!(vault, command, Reply::DataKey { blob, plaintext } => DataKey {
+        blob: blob.to_vec(),
+        plaintext: plaintext.map(|plaintext| Zeroizing::new(plaintext.0.to_vec())),
+    })
+}
+
+/// Random bytes.
+pub(crate) async fn random(vault: &dyn Vault, length: u16) -> Result<Zeroizing<Vec<u8>>> {
+    ask!(vault, Command::GenerateRandom { length }, Reply::Random { bytes } => Zeroizing::new(bytes.0.to_vec()))
+}
+
+/// Forgets every unwrapped copy of the key's material. Returns when none is left.
+pub(crate) async fn evict(vault: &dyn Vault, key: &Key) -> Result<()> {
+    let materials = key.materials.iter().map(|material| material.id).collect();
+    ask!(vault, Command::Evict { materials }, Reply::Evicted => ())
+}
+
+/// Seals a secret access key: a new one, or the one given.
+pub(crate) async fn create_credential(
+    vault: &dyn Vault,
+    binding: CredentialBinding<'_>,
+    secret: Option<&[u8]>,
+) -> Result<NewCredential> {
+    ask!(vault, Command::CreateCredential { binding, secret }, Reply::CredentialWrapped { token, secret } =>
+        NewCredential {
+            token: token.to_vec(),
+            secret: secret.map(|secret| Zeroizing::new(secret.0.to_vec())),
+        })
+}
+
+/// Derives the SigV4 signing key of a day, Region and service.
+pub(crate) async fn signing_key(
+    vault: &dyn Vault,
+    credential: WrappedCredential<'_>,
+    date: &str,
+    region: &str,
+    service: &str,
+) -> Result<Zeroizing<[u8; 32]>> {
+    let command = Command::SigningKey { credential, date, region, service };
+    let key = ask!(vault, command, Reply::SigningKey { key } => <[u8; 32]>::try_from(key.0).ok())?;
+    key.map(Zeroizing::new).ok_or_else(|| Error::internal("the HSM's signing key has a wrong length"))
+}
+
+/// A key for the host's own use.
+pub(crate) async fn host_key(vault: &dyn Vault, label: HostKeyLabel) -> Result<Zeroizing<[u8; 32]>> {
+    let key = ask!(vault, Command::HostKey { label }, Reply::HostKey { key } => <[u8; 32]>::try_from(key.0).ok())?;
+    key.map(Zeroizing::new).ok_or_else(|| Error::internal("the HSM's host key has a wrong length"))
+}
+
+fn wrapped<'a>(key: &'a Key, material: &'a Material) -> WrappedKey<'a> {
+    WrappedKey { binding: key.binding(), material: material.id, token: &material.token }
+}
+
+/// The one place where a refusal of the HSM becomes an error of the API.
+fn refused(refusal: Refusal) -> Error {
+    match refusal {
+        Refusal::Ciphertext => Error::bare(Code::InvalidCiphertext),
+        refusal => Error::internal(format!("the HSM refused: {refusal:?}")),
+    }
+}
