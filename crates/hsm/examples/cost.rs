@@ -24,7 +24,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let mut session = engine.session();
     session.answer(Duration::ZERO, &Command::Hello { version: VERSION });
-    let Reply::KeyWrapped { material, token } = session.answer(Duration::ZERO, &Command::CreateKey { binding })
+    let Reply::KeyWrapped { material, token } =
+        session.answer(Duration::ZERO, &Command::CreateKey { binding })
     else {
         return Err("no key".into());
     };

@@ -141,17 +141,22 @@ fn raise_lock_limit() {
 }
 
 fn map_secret(len: usize) -> rustix::io::Result<NonNull<u8>> {
-    // SAFETY: the call takes one flags argument and gives a new descriptor or -1.
-    let raw = unsafe { libc::syscall(libc::SYS_memfd_secret, libc::O_CLOEXEC) };
-    let raw = i32::try_from(raw).ok().filter(|raw| *raw >= 0).ok_or(rustix::io::Errno::NOSYS)?;
-    // SAFETY: the descriptor is new and nobody else owns it.
-    let file = unsafe { OwnedFd::from_raw_fd(raw) };
+    let file = secret_file()?;
     rustix::fs::ftruncate(&file, u64::try_from(len).map_err(|_| rustix::io::Errno::NOMEM)?)?;
     let access = ProtFlags::READ | ProtFlags::WRITE;
     // SAFETY: a new mapping at an address the kernel chooses; the pages stay when the descriptor is closed.
     let base = unsafe { mmap(ptr::null_mut(), len, access, MapFlags::SHARED, file.as_fd(), 0)? };
-    // SAFETY: the range is the mapping just made. Pages of a memfd are shared with a forked child, hence not forked.
-    unsafe { ready(base, len, Advice::LinuxDontFork) }
+    // SAFETY: the range is the mapping just made. The kernel locks such pages itself. They would be shared with a
+    // forked child, so they are not forked at all.
+    unsafe { ready(base, len, madvise(base, len, Advice::LinuxDontFork)) }
+}
+
+fn secret_file() -> rustix::io::Result<OwnedFd> {
+    // SAFETY: the call takes one flags argument and gives a new descriptor or -1.
+    let raw = unsafe { libc::syscall(libc::SYS_memfd_secret, libc::O_CLOEXEC) };
+    let raw = i32::try_from(raw).ok().filter(|raw| *raw >= 0).ok_or(rustix::io::Errno::NOSYS)?;
+    // SAFETY: the descriptor is new and nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(raw) })
 }
 
 fn map_locked(len: usize) -> rustix::io::Result<NonNull<u8>> {
@@ -159,28 +164,31 @@ fn map_locked(len: usize) -> rustix::io::Result<NonNull<u8>> {
     // SAFETY: a new mapping at an address the kernel chooses.
     let base = unsafe { mmap_anonymous(ptr::null_mut(), len, access, MapFlags::PRIVATE)? };
     // SAFETY: the range is the mapping just made.
-    unsafe { ready(base, len, Advice::LinuxWipeOnFork) }
+    unsafe { ready(base, len, madvise(base, len, Advice::LinuxWipeOnFork).and_then(|()| mlock(base, len))) }
 }
 
-/// Advises, locks and touches a new mapping; unmaps it where that fails.
+/// Leaves a new mapping out of dumps and touches it; unmaps it where that, or what was done before, failed.
 ///
 /// # Safety
 /// `base` and `len` must be a mapping that nobody else uses.
-unsafe fn ready(base: *mut c_void, len: usize, fork: Advice) -> rustix::io::Result<NonNull<u8>> {
+unsafe fn ready(
+    base: *mut c_void,
+    len: usize,
+    before: rustix::io::Result<()>,
+) -> rustix::io::Result<NonNull<u8>> {
     // SAFETY: by the caller's promise the range is ours; writing zeros to it makes the kernel back every page now,
     // so that a lack of memory shows here and not as a signal later.
-    let advised = unsafe {
-        madvise(base, len, Advice::LinuxDontDump)
-            .and_then(|()| madvise(base, len, fork))
-            .and_then(|()| mlock(base, len))
-            .map(|()| base.cast::<u8>().write_bytes(0, len))
-    };
-    match (advised, NonNull::new(base.cast::<u8>())) {
+    let prepared = before.and_then(|()| unsafe {
+        madvise(base, len, Advice::LinuxDontDump)?;
+        base.cast::<u8>().write_bytes(0, len);
+        Ok(())
+    });
+    match (prepared, NonNull::new(base.cast::<u8>())) {
         (Ok(()), Some(base)) => Ok(base),
-        (advised, _) => {
+        (prepared, _) => {
             // SAFETY: the mapping is ours and is not used again.
             let _ = unsafe { munmap(base, len) };
-            Err(advised.err().unwrap_or(rustix::io::Errno::NOMEM))
+            Err(prepared.err().unwrap_or(rustix::io::Errno::NOMEM))
         }
     }
 }
@@ -225,14 +233,19 @@ mod tests {
         let memory = std::fs::File::open("/proc/self/mem").unwrap();
         let read = memory.read_exact_at(&mut [0; 32], secret.place().addr() as u64);
         assert_eq!(read.is_err(), arena.protection() == Protection::SecretMemory);
+        assert_eq!(read.is_err(), secret_file().is_ok(), "secret memory is offered and not used");
     }
 
     #[test]
     fn the_fallback_holds_secrets_too() {
         let len = 4096;
         let base = map_locked(len).unwrap();
-        let arena =
-            Arc::new(SecretArena { base, len, protection: Protection::LockedMemory, free: Mutex::new(vec![0]) });
+        let arena = Arc::new(SecretArena {
+            base,
+            len,
+            protection: Protection::LockedMemory,
+            free: Mutex::new(vec![0]),
+        });
         assert_eq!(arena.keep(&key(3)).unwrap().copy().bytes(), &[3; 32]);
     }
 

@@ -232,7 +232,9 @@ mod tests {
         let cache = cache(4);
         fill(&cache, 1);
         assert!(holds(&cache, 1));
-        for (place, token) in [(&b"Place"[..], &b"token"[..]), (b"place", b"tokeN"), (b"place", b""), (b"", b"")] {
+        for (place, token) in
+            [(&b"Place"[..], &b"token"[..]), (b"place", b"tokeN"), (b"place", b""), (b"", b"")]
+        {
             assert!(matches!(cache.find(id(1), place, token).unwrap(), Found::Miss(_)));
         }
     }

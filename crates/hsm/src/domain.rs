@@ -73,7 +73,8 @@ impl Domain {
     /// The key of one generation; [`Refusal::Token`] where the domain has none of that number.
     pub(crate) fn key(&self, generation: u32) -> Result<Key, Refusal> {
         let ring = self.ring.read().map_err(|_| Refusal::Internal)?;
-        let place = ring.binary_search_by_key(&generation, |(number, _)| *number).map_err(|_| Refusal::Token)?;
+        let place =
+            ring.binary_search_by_key(&generation, |(number, _)| *number).map_err(|_| Refusal::Token)?;
         ring.get(place).map(|(_, secret)| secret.copy()).ok_or(Refusal::Internal)
     }
 
@@ -113,7 +114,9 @@ impl Domain {
     fn secrets(&self) -> Result<DomainSecrets, Refusal> {
         let ring = self.ring.read().map_err(|_| Refusal::Internal)?;
         let mut keys = Vec::with_capacity(ring.len() + 1);
-        keys.extend(ring.iter().map(|(number, key)| DomainKey { generation: *number, key: *key.copy().bytes() }));
+        keys.extend(
+            ring.iter().map(|(number, key)| DomainKey { generation: *number, key: *key.copy().bytes() }),
+        );
         Ok(DomainSecrets { id: self.id, host_root: *self.host_root.copy().bytes(), keys })
     }
 }

@@ -86,11 +86,7 @@ impl Engine {
     ///
     /// # Errors
     /// [`StartError`]; an engine that fails its self-test does not exist.
-    pub fn start(
-        seal: Box<dyn Seal>,
-        random: Box<dyn Random>,
-        cache_len: usize,
-    ) -> Result<Self, StartError> {
+    pub fn start(seal: Box<dyn Seal>, random: Box<dyn Random>, cache_len: usize) -> Result<Self, StartError> {
         Self::start_if(&KNOWN_ANSWERS, seal, random, cache_len)
     }
 

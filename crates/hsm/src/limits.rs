@@ -27,7 +27,11 @@ pub(crate) fn encrypts(key: &WrappedKey<'_>) -> Result<(), Refusal> {
 /// [`Refusal::Usage`] for another spec or usage; what [`binding()`] refuses.
 pub(crate) fn symmetric(place: &Binding<'_>) -> Result<(), Refusal> {
     binding(place)?;
-    if place.spec == SYMMETRIC_DEFAULT && place.usage == ENCRYPT_DECRYPT { Ok(()) } else { Err(Refusal::Usage) }
+    if place.spec == SYMMETRIC_DEFAULT && place.usage == ENCRYPT_DECRYPT {
+        Ok(())
+    } else {
+        Err(Refusal::Usage)
+    }
 }
 
 /// Every part of a binding has a sensible length.
@@ -101,7 +105,8 @@ mod tests {
         assert_eq!(check(account, &"r".repeat(65), "k", spec, usage), Err(Refusal::Length));
         assert_eq!(check(account, region, "", spec, usage), Err(Refusal::Length));
         assert_eq!(check(account, region, &"k".repeat(129), spec, usage), Err(Refusal::Length));
-        for (spec, usage) in [("RSA_2048", usage), (spec, "SIGN_VERIFY"), ("HMAC_256", "GENERATE_VERIFY_MAC")] {
+        for (spec, usage) in [("RSA_2048", usage), (spec, "SIGN_VERIFY"), ("HMAC_256", "GENERATE_VERIFY_MAC")]
+        {
             assert_eq!(check(account, region, "k", spec, usage), Err(Refusal::Usage));
         }
     }

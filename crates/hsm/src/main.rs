@@ -1,2 +1,125 @@
-//! x
-fn main() {}
+//! `claviger-hsm`: the HSM engine behind a Unix socket, in a process that can do little else.
+//!
+//! Order of the start: harden the process, catch signals, open the seal, test the engine, bind the socket, confine.
+//! Only then is `ready` printed and the first connection accepted.
+
+mod confine;
+mod listen;
+mod log;
+mod serve;
+mod sys;
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use claviger_hsm::seal::file::{FileSeal, Notice};
+use claviger_hsm::{DEFAULT_CACHE_LEN, Engine, SystemEntropy, create_domain};
+
+use crate::listen::{Listener, Peers};
+use crate::log::{Level, log};
+
+/// The Claviger HSM: the only program that sees key material.
+#[derive(Debug, Parser)]
+#[command(
+    name = "claviger-hsm",
+    version,
+    subcommand_negates_reqs = true,
+    args_conflicts_with_subcommands = true
+)]
+struct Cli {
+    #[command(flatten)]
+    serve: Option<Serve>,
+    #[command(subcommand)]
+    hidden: Option<Hidden>,
+}
+
+#[derive(Debug, clap::Args)]
+struct Serve {
+    /// Unix socket to listen on. A socket left there by an earlier run is replaced.
+    #[arg(long, value_name = "PATH")]
+    socket: PathBuf,
+    /// Folder of the seal, which must belong to this user alone.
+    #[arg(long, value_name = "DIR")]
+    seal_dir: PathBuf,
+    /// Make a new domain first. Refused if the folder holds a seal, whole or not.
+    #[arg(long)]
+    init: bool,
+    /// Also accept connections of this user. The socket is then open to all and the peer's user decides.
+    #[arg(long, value_name = "UID")]
+    allow_uid: Vec<u32>,
+    /// Stop when the process that started this one ends.
+    #[arg(long)]
+    exit_with_parent: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Hidden {
+    /// Confine this process as for serving, try what must not work, and print what was refused.
+    #[command(hide = true)]
+    ConfinementCheck {
+        /// A folder to stand for the seal's.
+        #[arg(long)]
+        seal_dir: PathBuf,
+        /// Try without confining, to show that the trials would work.
+        #[arg(long)]
+        unconfined: bool,
+    },
+}
+
+type Failure = Box<dyn std::error::Error>;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    log::set_panic_hook();
+    let done = match (cli.hidden, cli.serve) {
+        (Some(Hidden::ConfinementCheck { seal_dir, unconfined }), _) => {
+            confine::check::run(&seal_dir, unconfined)
+        }
+        (None, Some(options)) => serve(&options),
+        (None, None) => Err("`--socket` and `--seal-dir` are needed".into()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            log(Level::Error, "failed", &[("error", &error)]);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve(options: &Serve) -> Result<(), Failure> {
+    let parent = options.exit_with_parent.then(sys::parent).transpose()?;
+    confine::harden()?;
+    let stop = sys::stop_signals()?;
+    let engine = start_engine(options)?;
+    let listener = Listener::bind(&options.socket, Peers::new(&options.allow_uid))?;
+    confine::apply(&options.seal_dir)?;
+    log(Level::Info, "ready", &[("secrets", &format_args!("{:?}", engine.protection()))]);
+    let mut stdout = std::io::stdout().lock();
+    stdout.write_all(b"ready\n")?;
+    stdout.flush()?;
+    drop(stdout);
+    let reason = listener.run(&engine, &stop, parent.as_ref())?;
+    log(Level::Info, "stopped", &[("reason", &reason)]);
+    Ok(())
+}
+
+fn start_engine(options: &Serve) -> Result<Engine, Failure> {
+    let random = || Box::new(SystemEntropy::default());
+    let mut seal = FileSeal::open(&options.seal_dir, random(), Box::new(tell))?;
+    if options.init {
+        create_domain(&mut seal, random())?;
+        log(Level::Info, "domain made", &[]);
+    }
+    Ok(Engine::start(Box::new(seal), random(), DEFAULT_CACHE_LEN)?)
+}
+
+fn tell(notice: Notice) {
+    match notice {
+        Notice::Repaired(copy) => {
+            log(Level::Warn, "seal copy repaired from the other one", &[("copy", &copy)])
+        }
+    }
+}

@@ -61,7 +61,9 @@ pub(crate) fn hmac_sha256(key: &[u8], parts: &[&[u8]]) -> Zeroizing<[u8; KEY_LEN
 /// SHA-256 (FIPS 180-4).
 pub(crate) fn sha256(data: &[u8]) -> [u8; 32] {
     let mut out = [0; 32];
-    out.iter_mut().zip(digest::digest(&digest::SHA256, data).as_ref()).for_each(|(place, byte)| *place = *byte);
+    out.iter_mut()
+        .zip(digest::digest(&digest::SHA256, data).as_ref())
+        .for_each(|(place, byte)| *place = *byte);
     out
 }
 

@@ -134,7 +134,8 @@ pub(crate) mod tests {
 
     impl Random for Breaking {
         fn fill(&self, out: &mut [u8]) -> Result<(), RandomFailure> {
-            let left = self.good.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+            let left =
+                self.good.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
             match (left, self.then) {
                 (Ok(_), _) => SystemEntropy::default().fill(out),
                 (Err(_), Some(constant)) => {

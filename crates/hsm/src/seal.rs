@@ -57,7 +57,8 @@ impl DomainSecrets {
     /// Whether this can be a domain: at least one key and not too many, numbered upwards from 1.
     pub(crate) fn is_sound(&self) -> bool {
         let numbers = self.keys.iter().map(|key| key.generation);
-        (1..=MAX_GENERATIONS).contains(&self.keys.len()) && (1..).zip(numbers).all(|(number, is)| number == is)
+        (1..=MAX_GENERATIONS).contains(&self.keys.len())
+            && (1..).zip(numbers).all(|(number, is)| number == is)
     }
 
     /// As CBOR. The buffer is made large enough at once, so that no outgrown copy stays behind.
@@ -125,10 +126,16 @@ impl std::fmt::Display for SealError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Missing => f.write_str("there is no seal; `--init` makes a new domain"),
-            Self::Exists => f.write_str("a seal is already there; a new domain would make its keys unreadable"),
+            Self::Exists => {
+                f.write_str("a seal is already there; a new domain would make its keys unreadable")
+            }
             Self::Damaged => f.write_str("no copy of the seal is whole; restore one, nothing was written"),
-            Self::Conflict => f.write_str("the copies of the seal contradict each other; nothing was written"),
-            Self::Newer(format) => write!(f, "the seal has format {format}, which this version does not know"),
+            Self::Conflict => {
+                f.write_str("the copies of the seal contradict each other; nothing was written")
+            }
+            Self::Newer(format) => {
+                write!(f, "the seal has format {format}, which this version does not know")
+            }
             Self::InUse => f.write_str("another process uses this seal"),
             Self::Unsafe(what) => f.write_str(what),
             Self::Randomness => f.write_str("the random number generator failed"),

@@ -57,7 +57,9 @@ fn ask_at(engine: &Engine, now: Duration, command: &Command<'_>) -> Got {
         | Reply::Random { bytes: Disclosed(bytes) }
         | Reply::SigningKey { key: Disclosed(bytes) }
         | Reply::HostKey { key: Disclosed(bytes) } => Got::Bytes(bytes.to_vec()),
-        Reply::DataKey { blob, plaintext } => Got::Pair(blob.to_vec(), plaintext.map(|clear| clear.0.to_vec())),
+        Reply::DataKey { blob, plaintext } => {
+            Got::Pair(blob.to_vec(), plaintext.map(|clear| clear.0.to_vec()))
+        }
         Reply::CredentialWrapped { token, secret } => {
             Got::Pair(token.to_vec(), secret.map(|secret| secret.0.to_vec()))
         }
@@ -182,7 +184,8 @@ fn every_bit_of_a_token_counts() {
 fn other_specs_and_usages_are_refused() {
     let engine = start(&sealed());
     let (material, token) = create(&engine, A);
-    for (spec, usage) in [("RSA_2048", A.usage), (A.spec, "SIGN_VERIFY"), ("HMAC_256", "GENERATE_VERIFY_MAC")] {
+    for (spec, usage) in [("RSA_2048", A.usage), (A.spec, "SIGN_VERIFY"), ("HMAC_256", "GENERATE_VERIFY_MAC")]
+    {
         let key = WrappedKey { binding: Binding { spec, usage, ..A }, material, token: &token };
         let good = WrappedKey { binding: A, material, token: &token };
         let commands = [

@@ -45,6 +45,8 @@ const COPIES: [&str; 2] = ["seal-a", "seal-b"];
 /// A seal in a folder that belongs to this program alone.
 pub struct FileSeal {
     folder: OwnedFd,
+    /// This program's user, asked for once: the confined program cannot ask again.
+    owner: u32,
     random: Box<dyn Random>,
     notice: Box<dyn Fn(Notice) + Send>,
     /// Counter of the newest copy that was seen or tried; a failed write uses its number up.
@@ -77,18 +79,20 @@ impl FileSeal {
     ) -> Result<Self, SealError> {
         let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::RDONLY | OFlags::CLOEXEC;
         let folder = rustix::fs::open(folder, flags, Mode::empty()).map_err(|errno| match errno {
-            Errno::LOOP | Errno::NOTDIR => SealError::Unsafe("the seal's folder is not a folder, or is a link"),
+            Errno::LOOP | Errno::NOTDIR => {
+                SealError::Unsafe("the seal's folder is not a folder, or is a link")
+            }
             errno => SealError::Io(errno),
         })?;
-        let stat = rustix::fs::fstat(&folder)?;
-        if stat.st_uid != rustix::process::geteuid().as_raw() {
+        let (stat, owner) = (rustix::fs::fstat(&folder)?, rustix::process::geteuid().as_raw());
+        if stat.st_uid != owner {
             return Err(SealError::Unsafe("the seal's folder belongs to another user"));
         }
         if stat.st_mode & 0o022 != 0 {
             return Err(SealError::Unsafe("others may write to the seal's folder"));
         }
         match rustix::fs::flock(&folder, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Self { folder, random, notice, counter: 0 }),
+            Ok(()) => Ok(Self { folder, owner, random, notice, counter: 0 }),
             Err(Errno::WOULDBLOCK) => Err(SealError::InUse),
             Err(errno) => Err(SealError::Io(errno)),
         }
@@ -108,20 +112,23 @@ impl FileSeal {
     fn read(&self, name: &str) -> Result<Zeroizing<Vec<u8>>, SealError> {
         // Without NONBLOCK, opening a pipe that stands in the file's place would wait for ever.
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let file = rustix::fs::openat(&self.folder, name, flags, Mode::empty()).map_err(|errno| match errno {
-            Errno::NOENT => SealError::Missing,
-            Errno::LOOP | Errno::NXIO => SealError::Unsafe("a copy of the seal is not a regular file"),
-            errno => SealError::Io(errno),
-        })?;
+        let file =
+            rustix::fs::openat(&self.folder, name, flags, Mode::empty()).map_err(|errno| match errno {
+                Errno::NOENT => SealError::Missing,
+                Errno::LOOP | Errno::NXIO => SealError::Unsafe("a copy of the seal is not a regular file"),
+                errno => SealError::Io(errno),
+            })?;
         let stat = rustix::fs::fstat(&file)?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile || stat.st_nlink != 1 {
             return Err(SealError::Unsafe("a copy of the seal is not a regular file with one name"));
         }
-        if stat.st_uid != rustix::process::geteuid().as_raw() {
+        if stat.st_uid != self.owner {
             return Err(SealError::Unsafe("a copy of the seal belongs to another user"));
         }
         if stat.st_mode & 0o077 != 0 {
-            return Err(SealError::Unsafe("others may read or write a copy of the seal (mode 0600 is needed)"));
+            return Err(SealError::Unsafe(
+                "others may read or write a copy of the seal (mode 0600 is needed)",
+            ));
         }
         let length = usize::try_from(stat.st_size).unwrap_or(usize::MAX);
         if length > MAX_FILE_LEN {
@@ -178,7 +185,10 @@ impl Seal for FileSeal {
         let [a, b] = COPIES;
         match (self.find(a)?, self.find(b)?) {
             (Found::Missing, Found::Missing) => Err(SealError::Missing),
-            (Found::Whole { counter, secrets, bytes }, Found::Whole { counter: other, bytes: others, secrets: old }) => {
+            (
+                Found::Whole { counter, secrets, bytes },
+                Found::Whole { counter: other, bytes: others, secrets: old },
+            ) => {
                 if secrets.id != old.id || (counter == other && *bytes != *others) {
                     return Err(SealError::Conflict);
                 }
@@ -225,14 +235,9 @@ fn serialize(
     let mut clear = secrets.encode()?;
     let length = u32::try_from(clear.len() + TAG_LEN).map_err(|_| SealError::Damaged)?;
     let mut out = Zeroizing::new(Vec::with_capacity(HEAD_LEN + clear.len() + TAG_LEN + CHECKSUM_LEN));
-    for part in [
-        &MAGIC[..],
-        &FORMAT.to_be_bytes(),
-        &counter.to_be_bytes(),
-        key.bytes(),
-        &iv,
-        &length.to_be_bytes(),
-    ] {
+    for part in
+        [&MAGIC[..], &FORMAT.to_be_bytes(), &counter.to_be_bytes(), key.bytes(), &iv, &length.to_be_bytes()]
+    {
         out.extend_from_slice(part);
     }
     let tag = primitives::encrypt(&key, &iv, &out, &mut clear).map_err(|_| SealError::Damaged)?;

@@ -1,0 +1,396 @@
+//! The real program, driven over its socket.
+
+#![expect(clippy::disallowed_methods, reason = "these tests start the program and wait for it")]
+
+#[cfg(test)]
+#[path = "process/harness.rs"]
+mod harness;
+
+use std::io::{Read, Write};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::process::{Command as Process, Stdio};
+
+use claviger_hsm_proto::{Command, HostKeyLabel, Refusal, VERSION, WrappedKey, frame};
+use harness::{A, Answer, B, Connection, Home, Running, program, signal};
+
+/// Attack J5: a thousand commands without waiting; each answer belongs to its command.
+#[test]
+fn pipelined_answers_match_their_commands() {
+    let hsm = Home::new().start();
+    let mut host = hsm.connect();
+    let (material, token) = host.create(A);
+    let key = WrappedKey { binding: A, material, token: &token };
+    let texts: Vec<String> = (0..1000).map(|number| format!("plaintext {number}")).collect();
+    let encrypts =
+        texts.iter().map(|text| Command::Encrypt { key, context: &[], plaintext: text.as_bytes() }).collect();
+    let answers = host.pipeline(encrypts);
+    let blobs: Vec<Vec<u8>> = answers.into_iter().map(Answer::bytes).collect();
+    let decrypts = blobs.iter().map(|blob| Command::Decrypt { key, context: &[], blob }).collect();
+    for (text, answer) in texts.iter().zip(host.pipeline(decrypts)) {
+        assert_eq!(answer, Answer::Bytes(text.as_bytes().to_vec()));
+    }
+}
+
+#[test]
+fn many_connections_at_once_do_not_mix() {
+    let hsm = Home::new().start();
+    let (material, token) = hsm.connect().create(A);
+    let key = WrappedKey { binding: A, material, token: &token };
+    std::thread::scope(|scope| {
+        for worker in 0..8_u64 {
+            let mut host = hsm.connect();
+            scope.spawn(move || {
+                for round in 0..100 {
+                    let text = format!("{worker} {round}");
+                    let id = worker << 32 | round;
+                    host.write(id, &Command::Encrypt { key, context: &[], plaintext: text.as_bytes() });
+                    let blob = host.read_of(id).bytes();
+                    host.write(id, &Command::Decrypt { key, context: &[], blob: &blob });
+                    assert_eq!(host.read_of(id), Answer::Bytes(text.into()));
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn a_connection_starts_with_hello_of_this_version() {
+    let hsm = Home::new().start();
+    let first_commands = [
+        (Command::GenerateRandom { length: 1 }, Refusal::Malformed),
+        (Command::HostKey { label: HostKeyLabel::Records }, Refusal::Malformed),
+        (Command::Hello { version: VERSION + 1 }, Refusal::Version),
+        (Command::Hello { version: 0 }, Refusal::Version),
+    ];
+    for (command, refusal) in first_commands {
+        let mut host = hsm.dial();
+        host.write(7, &command);
+        host.write(8, &Command::Hello { version: VERSION });
+        assert_eq!(host.read_of(7), Answer::Refused(refusal), "{command:?}");
+        assert!(host.is_ended(), "{command:?}");
+    }
+}
+
+/// Attack J6: frames that are none, lengths that lie, frames that never end.
+#[test]
+fn malformed_frames_end_their_connection_only() {
+    let hsm = Home::new().start();
+    let mut witness = hsm.connect();
+    let mut trailing = Vec::new();
+    frame::write(&mut trailing, 3, &Command::RotateDomainKey).unwrap();
+    trailing.push(0);
+    trailing[3] += 1;
+    let inputs: [(&[u8], Option<Answer>); 7] = [
+        (&[0, 0, 0, 0], None),
+        (&[0, 0, 0, 7, 1, 2, 3, 4, 5, 6, 7], None),
+        (&[0, 1, 0, 1], None),
+        (&[0xff; 4], None),
+        (&[0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 3], Some(Answer::Refused(Refusal::Malformed))),
+        (&[0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0, 3, 0xff], Some(Answer::Refused(Refusal::Malformed))),
+        (&trailing, Some(Answer::Refused(Refusal::Malformed))),
+    ];
+    for (input, answer) in inputs {
+        let mut host = hsm.connect();
+        host.stream.write_all(input).unwrap();
+        if let Some(answer) = answer {
+            assert_eq!(host.read_of(3), answer);
+        }
+        assert!(host.is_ended(), "{input:x?}");
+    }
+    let mut partial = hsm.connect();
+    partial.stream.write_all(&[0, 0, 1, 0, 1]).unwrap();
+    drop(partial);
+    assert_eq!(witness.ask(&Command::GenerateRandom { length: 16 }).bytes().len(), 16);
+}
+
+/// Attack J6: connections are bounded; those beyond the bound are refused, and room is given back.
+#[test]
+fn idle_connections_are_bounded() {
+    let hsm = Home::new().start();
+    let mut hosts: Vec<Connection> = (0..256).map(|_| hsm.connect()).collect();
+    assert!(hsm.dial().is_ended());
+    assert_eq!(hosts[255].ask(&Command::GenerateRandom { length: 8 }).bytes().len(), 8);
+    drop(hosts);
+    // The room comes back as the threads notice; each refusal is an end that can be waited for.
+    while !hsm.dial().greets() {}
+}
+
+/// Attack J3. Only root can become another user; run by anybody else, the test is of the socket's mode alone, which
+/// keeps other users out before the peer check is asked.
+#[test]
+fn other_users_are_refused_by_the_peer_check() {
+    const CONNECT: &str = "import os,socket,sys\nos.setgid(65534)\nos.setuid(int(sys.argv[2]))\n\
+        s=socket.socket(socket.AF_UNIX)\ns.connect(sys.argv[1])\n\
+        print(s.recv(1))";
+    let home = Home::new();
+    let hsm = home.start();
+    assert_eq!(std::fs::metadata(home.socket()).unwrap().mode() & 0o777, 0o600);
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    // Open the way to the socket, so that only the check of the peer is left to refuse.
+    std::fs::set_permissions(home.dir.path(), std::fs::Permissions::from_mode(0o711)).unwrap();
+    std::fs::set_permissions(home.socket(), std::fs::Permissions::from_mode(0o666)).unwrap();
+    let connect = |uid: &str| {
+        Process::new("python3").args(["-c", CONNECT]).arg(home.socket()).arg(uid).output().unwrap()
+    };
+    let output = connect("65534");
+    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(
+        stdout == "b''\n" || stderr.contains("BrokenPipe") || stderr.contains("ConnectionReset"),
+        "{stderr}"
+    );
+    let log = hsm.stop();
+    assert!(log.contains("\"reason\":\"user\",\"uid\":\"65534\""), "{log}");
+}
+
+#[test]
+fn a_user_who_is_named_is_admitted() {
+    const GREET: &str = "import os,socket,sys\nos.setgid(65534)\nos.setuid(65534)\n\
+        s=socket.socket(socket.AF_UNIX)\ns.connect(sys.argv[1])\n\
+        s.sendall(bytes.fromhex(sys.argv[2]))\nsys.exit(len(s.recv(100))==0)";
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let home = Home::new();
+    let hsm = home.start_with(&["--allow-uid", "65534"]);
+    std::fs::set_permissions(home.dir.path(), std::fs::Permissions::from_mode(0o711)).unwrap();
+    let mut hello = Vec::new();
+    frame::write(&mut hello, 1, &Command::Hello { version: VERSION }).unwrap();
+    let hello: String = hello.iter().map(|byte| format!("{byte:02x}")).collect();
+    let output = Process::new("python3").args(["-c", GREET]).arg(home.socket()).arg(hello).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    drop(hsm);
+}
+
+/// Attacks D3, D4, D5 and D17 straight at the socket.
+#[test]
+fn altered_moved_and_misused_things_are_refused() {
+    let hsm = Home::new().start();
+    let mut host = hsm.connect();
+    let ((a, token_a), (b, token_b)) = (host.create(A), host.create(B));
+    let key = WrappedKey { binding: A, material: a, token: &token_a };
+    let blob = host.ask(&Command::Encrypt { key, context: b"c", plaintext: &[0x41; 32] }).bytes();
+    assert_eq!(blob.len(), 184);
+    for bit in 0..blob.len() * 8 {
+        let mut flipped = blob.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        let answer = host.ask(&Command::Decrypt { key, context: b"c", blob: &flipped });
+        assert_eq!(answer, Answer::Refused(Refusal::Ciphertext), "bit {bit}");
+    }
+    let decrypt =
+        |host: &mut Connection, key, context| host.ask(&Command::Decrypt { key, context, blob: &blob });
+    assert_eq!(decrypt(&mut host, key, b"C"), Answer::Refused(Refusal::Ciphertext));
+    let other = WrappedKey { binding: B, material: b, token: &token_b };
+    assert_eq!(decrypt(&mut host, other, b"c"), Answer::Refused(Refusal::Ciphertext));
+    let moved = WrappedKey { binding: B, material: a, token: &token_a };
+    assert_eq!(decrypt(&mut host, moved, b"c"), Answer::Refused(Refusal::Token));
+    let mut unborn = token_a.clone();
+    unborn[4] = 9;
+    let unborn = WrappedKey { token: &unborn, ..key };
+    assert_eq!(decrypt(&mut host, unborn, b"c"), Answer::Refused(Refusal::Token));
+    let misused = WrappedKey { binding: claviger_hsm_proto::Binding { usage: "SIGN_VERIFY", ..A }, ..key };
+    assert_eq!(decrypt(&mut host, misused, b"c"), Answer::Refused(Refusal::Usage));
+    assert_eq!(decrypt(&mut host, key, b"c"), Answer::Bytes(vec![0x41; 32]));
+}
+
+/// Attack J13: nothing is lost that the host holds, and a rotation that was answered survives.
+#[test]
+fn a_killed_hsm_starts_again_and_opens_everything() {
+    let home = Home::new();
+    let hsm = home.start();
+    let mut host = hsm.connect();
+    let (material, token) = host.create(A);
+    let key = WrappedKey { binding: A, material, token: &token };
+    let blob = host.ask(&Command::Encrypt { key, context: &[], plaintext: b"before" }).bytes();
+    let host_key = host.ask(&Command::HostKey { label: HostKeyLabel::Records });
+    assert_eq!(host.ask(&Command::RotateDomainKey), Answer::Generation(2));
+    let (newer, newer_token) = host.create(B);
+    assert_eq!((&token[1..5], &newer_token[1..5]), (&[0, 0, 0, 1][..], &[0, 0, 0, 2][..]));
+    hsm.kill();
+
+    let hsm = home.restart();
+    let mut host = hsm.connect();
+    let opened = host.ask(&Command::Decrypt { key, context: &[], blob: &blob });
+    assert_eq!(opened, Answer::Bytes(b"before".to_vec()));
+    assert_eq!(host.ask(&Command::HostKey { label: HostKeyLabel::Records }), host_key);
+    let key = WrappedKey { binding: B, material: newer, token: &newer_token };
+    host.ask(&Command::Encrypt { key, context: &[], plaintext: b"after" }).bytes();
+    assert_eq!(host.ask(&Command::RotateDomainKey), Answer::Generation(3));
+}
+
+#[test]
+fn an_evicted_material_still_works_and_stays_out_of_the_cache() {
+    let hsm = Home::new().start();
+    let mut host = hsm.connect();
+    let (material, token) = host.create(A);
+    let key = WrappedKey { binding: A, material, token: &token };
+    let encrypt = Command::Encrypt { key, context: &[], plaintext: b"p" };
+    for id in 0..50 {
+        host.write(id, &encrypt);
+    }
+    host.write(50, &Command::Evict { materials: vec![material] });
+    for id in 51..100 {
+        host.write(id, &encrypt);
+    }
+    for id in 0..100 {
+        let answer = host.read_of(id);
+        assert_eq!(answer == Answer::Evicted, id == 50, "{id}: {answer:?}");
+        assert!(!matches!(answer, Answer::Refused(_)));
+    }
+}
+
+/// Attack J11: every trial is refused in the confined process, and the trials are real: unconfined they get through.
+#[test]
+fn the_confined_process_can_do_little() {
+    let home = Home::new();
+    let check = |extra: &[&str]| {
+        let output =
+            program().arg("confinement-check").arg("--seal-dir").arg(home.seal_dir()).args(extra).output();
+        let output = output.unwrap();
+        (output.status.success(), String::from_utf8(output.stdout).unwrap())
+    };
+    let (success, table) = check(&[]);
+    assert!(success, "{table}");
+    assert!(table.lines().count() >= 20, "{table}");
+    assert!(table.lines().all(|line| line.ends_with(" refused")), "{table}");
+    let (_, table) = check(&["--unconfined"]);
+    for name in [
+        "socket-inet",
+        "socket-unix",
+        "execve",
+        "open-passwd",
+        "open-null",
+        "fork",
+        "kill",
+        "mmap-executable",
+    ] {
+        assert!(table.contains(&format!("{name} ALLOWED\n")), "{table}");
+    }
+}
+
+/// Attacks J7 and J10: not dumpable, so the kernel gives its `/proc` files to root; no new privileges; filtered.
+#[test]
+fn the_process_cannot_be_looked_into() {
+    let hsm = Home::new().start();
+    let proc = format!("/proc/{}", hsm.child.id());
+    let status = std::fs::read_to_string(format!("{proc}/status")).unwrap();
+    for line in ["NoNewPrivs:\t1", "Seccomp:\t2", "Seccomp_filters:\t2"] {
+        assert!(status.contains(line), "{line}: {status}");
+    }
+    let limits = std::fs::read_to_string(format!("{proc}/limits"));
+    if let Ok(limits) = limits {
+        let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+        assert_eq!(core.split_whitespace().nth(4), Some("0"), "{core}");
+    }
+    // The owner of the files of a process that is not dumpable is root, whoever runs it.
+    assert_eq!(std::fs::metadata(format!("{proc}/environ")).unwrap().uid(), 0);
+    if let Ok(maps) = std::fs::read_to_string(format!("{proc}/smaps")) {
+        let dontdump = maps.lines().filter(|line| line.starts_with("VmFlags:") && line.contains(" dd"));
+        assert!(dontdump.count() >= 1, "no mapping is left out of dumps");
+    }
+}
+
+#[test]
+fn sigterm_ends_the_program_well() {
+    let home = Home::new();
+    let mut hsm = home.start();
+    let mut idle = hsm.connect();
+    signal(&hsm.child, "-TERM");
+    assert!(hsm.child.wait().unwrap().success());
+    assert!(idle.is_ended());
+    drop(home.restart());
+}
+
+/// The host that started it is gone: so is the HSM.
+#[test]
+fn the_program_ends_with_its_parent() {
+    let home = Home::new();
+    drop(home.start());
+    let script = "\"$0\" --socket \"$1\" --seal-dir \"$2\" --exit-with-parent & read line; kill -9 $$";
+    let mut shell = Process::new("sh")
+        .args(["-c", script, env!("CARGO_BIN_EXE_claviger-hsm")])
+        .args([home.socket(), home.seal_dir()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut stdout = shell.stdout.take().unwrap();
+    let mut ready = [0; 6];
+    stdout.read_exact(&mut ready).unwrap();
+    assert_eq!(&ready, b"ready\n");
+    shell.stdin.take().unwrap().write_all(b"go\n").unwrap();
+    shell.wait().unwrap();
+    // The pipe ends when the last process that holds it, the HSM, has ended.
+    assert_eq!(stdout.read(&mut ready).unwrap(), 0);
+}
+
+#[cfg(test)]
+fn check_does_not_start(home: &Home, extra: &[&str], reason: &str) {
+    let output = home.command(extra).output().unwrap();
+    let log = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{log}");
+    assert!(log.contains(reason), "{log}");
+    assert!(output.stdout.is_empty());
+}
+
+/// Attacks D20 and H7: a domain is made when that is asked for, once, and never over another.
+#[test]
+fn seals_are_made_once_and_never_over_another() {
+    let home = Home::new();
+    check_does_not_start(&home, &[], "there is no seal");
+    drop(home.start());
+    check_does_not_start(&home, &["--init"], "a seal is already there");
+    let copies = [home.seal_dir().join("seal-a"), home.seal_dir().join("seal-b")];
+    for copy in &copies {
+        assert_eq!(std::fs::metadata(copy).unwrap().mode() & 0o7777, 0o600);
+    }
+    let whole = std::fs::read(&copies[0]).unwrap();
+    std::fs::write(&copies[0], b"").unwrap();
+    assert!(home.restart().stop().contains("seal copy repaired"));
+    assert_eq!(std::fs::read(&copies[0]).unwrap(), whole);
+    copies.iter().for_each(|copy| std::fs::write(copy, &whole[..100]).unwrap());
+    check_does_not_start(&home, &[], "no copy of the seal is whole");
+    check_does_not_start(&home, &["--init"], "no copy of the seal is whole");
+}
+
+#[test]
+fn the_socket_is_taken_over_only_when_nobody_listens() {
+    let home = Home::new();
+    let hsm = home.start();
+    check_does_not_start(&home, &[], "another process uses this seal");
+    hsm.kill();
+    let other = UnixListener::bind(home.dir.path().join("other")).unwrap();
+    std::fs::rename(home.dir.path().join("other"), home.socket()).unwrap();
+    check_does_not_start(&home, &[], "somebody listens on the socket already");
+    drop(other);
+    drop(home.restart());
+    std::fs::remove_file(home.socket()).unwrap();
+    std::fs::write(home.socket(), b"a file").unwrap();
+    check_does_not_start(&home, &[], "not a socket");
+    assert_eq!(std::fs::read(home.socket()).unwrap(), b"a file");
+}
+
+/// Attack I6: nothing of what a host sends is in the log.
+#[test]
+fn the_log_holds_nothing_of_any_command() {
+    const CANARY: &str = "canary-4f1d";
+    let hsm = Home::new().start();
+    let mut host = hsm.connect();
+    let (material, token) = host.create(A);
+    let key = WrappedKey { binding: A, material, token: &token };
+    host.ask(&Command::Encrypt { key, context: CANARY.as_bytes(), plaintext: CANARY.as_bytes() }).bytes();
+    host.stream.write_all(&[0xff; 4]).unwrap();
+    assert!(host.is_ended());
+    let log = hsm.stop();
+    assert!(log.contains("connection closed") && !log.contains(CANARY), "{log}");
+}
+
+#[test]
+fn dialling_does_not_count_as_greeting() {
+    let hsm: Running = Home::new().start();
+    drop(UnixStream::connect(&hsm.socket).unwrap());
+    assert!(hsm.dial().greets());
+}
