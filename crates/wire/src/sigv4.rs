@@ -39,6 +39,8 @@ use timestamp::Timestamp;
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 /// The last element of a credential scope.
 const TERMINATOR: &str = "aws4_request";
+/// Longest access key id, in bytes (IAM API reference, `AccessKey`).
+const MAX_ACCESS_KEY_ID_LEN: usize = 128;
 /// How far the signer's clock may be from ours, in seconds, either way; this far is accepted.
 pub const MAX_SKEW_SECONDS: i64 = 300;
 
@@ -83,7 +85,8 @@ impl Claim {
     /// Reads the claim of a request: the `Authorization` header, or the query of a presigned request.
     ///
     /// # Errors
-    /// Any [`Refusal`] but [`Refusal::ExpiredToken`]; [`Refusal::MissingToken`] when there is no claim at all.
+    /// [`Refusal::MissingToken`] when there is no claim at all, [`Refusal::UnrecognizedClient`] when the access key id
+    /// cannot be one, [`Refusal::Incomplete`] or [`Refusal::InvalidSignature`] when the claim does not hold together.
     pub fn parse(incoming: &Incoming) -> Result<Self, Refusal> {
         let headers = &incoming.headers;
         let parameters = canonical::parameters(&incoming.query);
@@ -256,7 +259,14 @@ fn elements(credential: &str) -> Result<[&str; 5], Refusal> {
     let five = [(); 5].map(|()| elements.next().filter(|element| !element.is_empty()));
     match (five, elements.next()) {
         ([Some(id), Some(date), Some(region), Some(service), Some(terminator)], None) => {
-            Ok([id, date, region, service, terminator])
+            // No access key has such an id, and it must not reach a log or a look-up.
+            let possible =
+                id.len() <= MAX_ACCESS_KEY_ID_LEN && id.bytes().all(|byte| byte.is_ascii_graphic());
+            if possible {
+                Ok([id, date, region, service, terminator])
+            } else {
+                Err(Refusal::UnrecognizedClient)
+            }
         }
         _ => Err(Refusal::Incomplete(format!(
             "Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term, got '{}'",

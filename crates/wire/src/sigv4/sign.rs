@@ -101,3 +101,37 @@ fn sensitive(mut value: HeaderValue) -> HeaderValue {
     value.set_sensitive(true);
     value
 }
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+
+    use super::*;
+
+    /// 2015-08-30T12:36:00Z
+    const NOW: i64 = 1_440_938_160;
+
+    fn check(
+        hosts: &[&str],
+        access_key_id: &str,
+        session_token: Option<&str>,
+        now: i64,
+    ) -> Result<(), Unsignable> {
+        let request = hosts.iter().fold(Request::get("/"), |request, host| request.header("host", *host));
+        let (mut head, ()) = request.body(()).unwrap().into_parts();
+        let scope =
+            Scope { date: "20150830".to_owned(), region: "us-east-1".to_owned(), service: "kms".to_owned() };
+        let key = SigningKey::new(&[7; 32]);
+        sign(&mut head, b"", &Signer { access_key_id, session_token, scope: &scope, key: &key }, now)
+    }
+
+    #[test]
+    fn what_the_verifier_would_refuse_is_not_signed() {
+        assert_eq!(check(&["a"], "AKID", Some("token"), NOW), Ok(()));
+        assert_eq!(check(&["a"], "AKID", None, NOW + 86_400), Err(Unsignable::Day));
+        assert_eq!(check(&[], "AKID", None, NOW), Err(Unsignable::Headers));
+        assert_eq!(check(&["a", "b"], "AKID", None, NOW), Err(Unsignable::Headers));
+        assert_eq!(check(&["a"], "AK\nID", None, NOW), Err(Unsignable::Credentials));
+        assert_eq!(check(&["a"], "AKID", Some("to\nken"), NOW), Err(Unsignable::Credentials));
+    }
+}

@@ -397,6 +397,22 @@ fn a16_white_space_in_values() {
 }
 
 #[test]
+fn a17_an_access_key_id_is_short_and_visible() {
+    let text = "The security token included in the request is invalid.";
+    let renamed = |id: &str| {
+        let mut incoming = presigned();
+        incoming.query = incoming.query.replace(ID, id);
+        incoming
+    };
+    for id in ["AK%0AID", "AK%00", "%C3%A9", "AK+ID", &"A".repeat(129), &"A".repeat(1024)] {
+        refused(&renamed(id), "UnrecognizedClientException", text);
+    }
+    refused(&renamed(&"A".repeat(128)), INVALID, MISMATCH);
+    let long = reauthorized(signed(), |all| all.replace(ID, &"A".repeat(129)));
+    refused(&long, "UnrecognizedClientException", text);
+}
+
+#[test]
 fn a18_a_session_token_is_carried_unread() {
     // Whatever a token claims inside, here it is an opaque, signed string.
     for token in
