@@ -1,1 +1,3 @@
-//! (being written)
+//! The shell of Claviger: the program.
+
+pub mod ledger;

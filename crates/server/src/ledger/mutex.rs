@@ -1,0 +1,22 @@
+//! A mutex without poisoning: every critical section of the ledger leaves its data whole, and a writer that panics fails
+//! the ledger by itself.
+
+use std::sync::{Condvar, MutexGuard, PoisonError};
+
+#[derive(Debug, Default)]
+pub(super) struct Mutex<T>(std::sync::Mutex<T>);
+
+impl<T> Mutex<T> {
+    pub(super) fn new(value: T) -> Self {
+        Self(std::sync::Mutex::new(value))
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, T> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Waits until another thread has changed what `guard` protects.
+pub(super) fn wait<'a, T>(changed: &Condvar, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+    changed.wait(guard).unwrap_or_else(PoisonError::into_inner)
+}
