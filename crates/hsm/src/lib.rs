@@ -5,7 +5,7 @@
 //!
 //! What may be known from outside:
 //!
-//! - Keys live in the store, wrapped ([`token`](../src/token.rs)); the HSM keeps no table of them, only a bounded
+//! - Keys live in the store, wrapped under a domain key; the HSM keeps no table of them, only a bounded
 //!   cache of unwrapped materials in secret memory.
 //! - Nothing here can hand out a backing key: no reply type carries one.
 //! - Time and randomness are arguments, so the engine runs in simulations as it runs in production.

@@ -5,7 +5,7 @@
 //!
 //! | length | content |
 //! |---|---|
-//! | 8 | [`MAGIC`] |
+//! | 8 | `CLVGSEAL` |
 //! | 2 | format, big endian |
 //! | 8 | counter, big endian: the higher is the newer |
 //! | 32 | file key, new at each write |
