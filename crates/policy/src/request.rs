@@ -1,0 +1,76 @@
+//! What is asked: a principal, an action, a resource, and the circumstances.
+
+use std::borrow::Cow;
+use std::cell::Cell;
+
+use crate::pattern::Variable;
+use crate::principal::Principal;
+
+/// One question to [`crate::decide`].
+#[derive(Clone, Copy)]
+pub struct Request<'a> {
+    /// Who asks.
+    pub principal: Principal<'a>,
+    /// The action with its service prefix, for instance `kms:Encrypt`.
+    pub action: &'a str,
+    /// ARN of the resource, or `*` for an action without one.
+    pub resource: &'a str,
+    /// The circumstances that conditions and policy variables ask for.
+    pub context: &'a dyn Context,
+}
+
+/// The condition keys of one request.
+///
+/// A key is computed only when a condition or a policy variable asks for it, so a caller need not build a map.
+pub trait Context {
+    /// The value of `key`, or `None` when the request does not carry it.
+    ///
+    /// `key` is in ASCII lower case (`aws:principaltag/team`); names compare without regard to ASCII case. Numbers,
+    /// dates, booleans, addresses and ARNs are given as text: decimal digits, ISO 8601 or seconds since 1970, `true` or
+    /// `false`, and so on. A value that its operator cannot read matches nothing.
+    fn values(&self, key: &str) -> Option<Values<'_>>;
+}
+
+/// What a request carries under one condition key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Values<'a> {
+    /// A single-valued key.
+    One(Cow<'a, str>),
+    /// A multivalued key; without values it counts as absent.
+    Set(Vec<Cow<'a, str>>),
+    /// A single-valued key for which the request carries several values, because names that differ in case only are
+    /// one condition key (`Dept` and `dept` in an encryption context). An Allow must hold for each of them, and a Deny
+    /// for any, so that nothing is allowed by ambiguity.
+    Conflicting(Vec<Cow<'a, str>>),
+}
+
+/// The context during the matching of one element; remembers whether a policy variable was ambiguous.
+pub(crate) struct Scope<'a> {
+    pub(crate) context: &'a dyn Context,
+    ambiguous: Cell<bool>,
+}
+
+impl<'a> Scope<'a> {
+    pub(crate) fn new(context: &'a dyn Context) -> Self {
+        Self { context, ambiguous: Cell::new(false) }
+    }
+
+    /// The text of a variable; `None` when it has no single value.
+    pub(crate) fn resolve<'s>(&'s self, variable: &'s Variable) -> Option<Cow<'s, str>> {
+        match self.context.values(&variable.key) {
+            Some(Values::One(value)) => Some(value),
+            None => variable.default.as_deref().map(Cow::Borrowed),
+            // Variables stand for single-valued keys only.
+            Some(Values::Set(_)) => None,
+            Some(Values::Conflicting(_)) => {
+                self.ambiguous.set(true);
+                None
+            }
+        }
+    }
+
+    /// Whether a variable had conflicting values since the last call.
+    pub(crate) fn take_ambiguous(&self) -> bool {
+        self.ambiguous.replace(false)
+    }
+}

@@ -1,0 +1,14 @@
+//! The policy engine through its public interface.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "test helpers fail by panicking"
+)]
+
+mod conditions;
+mod decisions;
+mod grammar;
+mod model;
+mod properties;
+mod support;
