@@ -1,5 +1,14 @@
 //! The audit ledger from outside: what it promises while it lives, after it was killed, and when its files were touched.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "a test ends at the first surprise"
+)]
+
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex};

@@ -92,7 +92,9 @@ impl Directory {
             let entry = entry?;
             let name = entry.file_name().to_str().ok().and_then(|name| name.strip_suffix(SUFFIX));
             let digits = name.filter(|name| name.len() == DIGITS && name.bytes().all(|b| b.is_ascii_digit()));
-            found.extend(digits.and_then(|digits| digits.parse::<u64>().ok()));
+            let number = digits.and_then(|digits| digits.parse::<u64>().ok());
+            // The very last number has none after it, and is never given.
+            found.extend(number.filter(|number| *number < u64::MAX));
         }
         Ok(found)
     }

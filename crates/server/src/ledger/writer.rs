@@ -162,7 +162,7 @@ impl Preparer {
             }
             let outcome = prepare(&self.directory, &*self.disk, self.number, self.segment_bytes);
             if outcome.is_ok() {
-                self.number += 1;
+                self.number = self.number.saturating_add(1);
             }
             self.shared.prepared(outcome);
         }

@@ -123,7 +123,7 @@ fn check_recovers(files: &Files, acknowledged: u64, case: &str) -> Vec<Event> {
 fn large(sequence: u64) -> Vec<u8> {
     let mut dice = Dice(sequence);
     let length = if sequence.is_multiple_of(3) { dice.roll(60_000) } else { dice.roll(900) };
-    (0..length).map(|_| (dice.roll(251) as u8)).collect()
+    (0..length).map(|_| dice.roll(251) as u8).collect()
 }
 
 /// What is logged while records come in, several at a time.
@@ -150,8 +150,7 @@ fn recorded(records: u64) -> Vec<Event> {
         }
     });
     drop(ledger);
-    let events = recorder.0.lock().unwrap().clone();
-    events
+    std::mem::take(&mut *recorder.0.lock().unwrap())
 }
 
 #[test]
