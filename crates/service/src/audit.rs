@@ -26,11 +26,11 @@ pub enum LedgerError {
 
 /// Where events are kept. An implementation orders, chains and syncs them.
 pub trait Ledger: Send + Sync {
-    /// Takes room for an event of at most so many bytes.
+    /// Takes room for an event of at most so many bytes; may wait while room is being made.
     ///
     /// # Errors
     /// [`LedgerError::Full`], [`LedgerError::Failed`]: the call must be refused before it has any effect.
-    fn reserve(&self, bytes: usize) -> Result<Reservation, LedgerError>;
+    fn reserve(&self, bytes: usize) -> BoxFuture<'_, Result<Reservation, LedgerError>>;
 
     /// Appends an event; resolves with its sequence number when it is durable.
     ///
@@ -48,13 +48,19 @@ pub trait Ledger: Send + Sync {
     fn any_since(&self, sequence: u64, test: &mut dyn FnMut(&[u8]) -> bool) -> Result<bool, LedgerError>;
 }
 
-/// Most bytes that an event takes beyond those of the request's body. Covers everything that does not come from the
-/// body: identity, headers (each at most 1 KiB), message, response elements.
-pub(crate) const EVENT_OVERHEAD: usize = 24 * 1024;
+/// Most bytes of an event that do not come from the request's body: identity, headers and message (each at most
+/// 1 KiB), names and ARNs.
+const EVENT_OVERHEAD: usize = 16 * 1024;
 /// Request parameters beyond this many bytes are left out, as CloudTrail does.
 const MAX_PARAMETERS: usize = 100 * 1024;
 /// Longest header value or message kept, in bytes.
 const MAX_TEXT: usize = 1024;
+
+/// Most bytes that the event of a request with such a body takes. Members may be shown twice: as parameters, and as part
+/// of what is answered.
+pub(crate) fn event_size(body: usize) -> usize {
+    2 * body.min(MAX_PARAMETERS) + EVENT_OVERHEAD
+}
 
 /// A resource that a call touched.
 #[derive(Debug, Clone, Serialize)]

@@ -112,7 +112,7 @@ async fn delete(service: &Service, due: &Due<'_>, entry: &Record, now: Moment) -
     let event_id = service.entropy.uuid()?;
     let resources = [Resource { account_id: account.to_owned(), kind: "AWS::KMS::Key", arn: key.arn() }];
     let event = audit::service_event("DeleteKey", account, region, &event_id, &resources, now);
-    let reservation = service.ledger.reserve(event.len()).map_err(outbox::ledger_failed)?;
+    let reservation = service.ledger.reserve(event.len()).await.map_err(outbox::ledger_failed)?;
     let mut writes = vec![stale(), Write::Delete(key_record.name.clone())];
     writes.extend(key.materials.iter().map(|m| Write::Delete(record::material(region, &m.id.to_hex()))));
     for alias in &aliases {

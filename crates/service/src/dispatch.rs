@@ -8,7 +8,7 @@ use claviger_wire::incoming::Incoming;
 use claviger_wire::xml;
 use zeroize::Zeroizing;
 
-use crate::audit::{self, EVENT_OVERHEAD, Ended, Ledger, Subject};
+use crate::audit::{self, Ended, Ledger, Subject};
 use crate::authn;
 use crate::call::Call;
 use crate::error::{Error, Result};
@@ -124,7 +124,7 @@ impl Service {
         let (request_id, name) = (subject.request_id.to_owned(), subject.event_name.to_owned());
         let caller = subject.caller;
         // Room for the event is taken first: where there is none, nothing may happen.
-        let reservation = match self.ledger.reserve(subject.incoming.body.len() + EVENT_OVERHEAD) {
+        let reservation = match self.ledger.reserve(audit::event_size(subject.incoming.body.len())).await {
             Ok(reservation) => reservation,
             Err(error) => return failed(request_id, protocol, &name, &outbox::ledger_failed(error)),
         };

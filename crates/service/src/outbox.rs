@@ -68,7 +68,7 @@ pub async fn recover(installation: &Installation, ledger: &dyn Ledger) -> Result
         for entry in found {
             let held: OutboxRecord = record::decode(&entry)?;
             if !is_in_ledger(ledger, &held)? {
-                let reservation = ledger.reserve(held.event.len()).map_err(ledger_failed)?;
+                let reservation = ledger.reserve(held.event.len()).await.map_err(ledger_failed)?;
                 ledger.append(reservation, held.event).await.map_err(ledger_failed)?;
                 appended += 1;
             }

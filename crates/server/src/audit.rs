@@ -1,0 +1,51 @@
+//! `claviger audit`: reads the ledger, also while it is being written.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use crate::cli::{Audit, LedgerDir};
+use crate::ledger;
+
+/// Carries out the command.
+///
+/// # Errors
+/// What to tell the operator; for `verify` the first bad record.
+pub fn run(command: &Audit) -> Result<(), String> {
+    match command {
+        Audit::Verify(dir) => verify(&folder(dir)),
+        Audit::Show { ledger, from } => show(&folder(ledger), *from),
+    }
+}
+
+/// The ledger inside a data folder of `serve` or `dev`.
+fn folder(dir: &LedgerDir) -> PathBuf {
+    let of_dev = dir.data_dir.join("data/ledger");
+    if of_dev.is_dir() { of_dev } else { dir.data_dir.join("ledger") }
+}
+
+#[expect(clippy::print_stdout, reason = "the command's answer")]
+fn verify(dir: &Path) -> Result<(), String> {
+    let verified = ledger::verify(dir).map_err(|bad| format!("{}: {bad}", dir.display()))?;
+    let chain: String = verified.chain.iter().map(|byte| format!("{byte:02x}")).collect();
+    println!(
+        "ok: {} events, {} to {}, in {} segments; chain {chain}",
+        verified.records, verified.first, verified.last, verified.segments
+    );
+    if verified.first > 1 {
+        println!("older events, up to {}, were removed by the retention limit", verified.first - 1);
+    }
+    Ok(())
+}
+
+fn show(dir: &Path, from: u64) -> Result<(), String> {
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    for record in ledger::read(dir, from).map_err(|bad| bad.to_string())? {
+        let record = record.map_err(|bad| bad.to_string())?;
+        let written = out.write_all(&record.payload).and_then(|()| out.write_all(b"\n"));
+        if written.is_err() {
+            // Whoever was reading has read enough.
+            return Ok(());
+        }
+    }
+    out.flush().map_err(|error| error.to_string())
+}

@@ -1,0 +1,94 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// A key management service that speaks the AWS KMS API, on your own machines.
+#[derive(Debug, Parser)]
+#[command(name = "claviger", version)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve from one folder, on loopback, with everything made at the first start.
+    Dev(Dev),
+    /// Serve what a configuration file says.
+    Serve(Serve),
+    /// Read and check the audit ledger.
+    Audit {
+        /// What to do with it.
+        #[command(subcommand)]
+        command: Audit,
+    },
+}
+
+/// Options of `dev`.
+#[derive(Debug, Clone, Args)]
+pub struct Dev {
+    /// Folder that holds everything.
+    #[arg(long, value_name = "DIR", default_value = "claviger-data")]
+    pub data_dir: PathBuf,
+    /// Address for plain HTTP. TLS is on the next port, metrics on the one after.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7080")]
+    pub listen: SocketAddr,
+    /// Account, twelve digits.
+    #[arg(long, value_name = "ID", default_value = "111122223333")]
+    pub account: String,
+    /// Region that the profile names. Every Region is served.
+    #[arg(long, value_name = "NAME", default_value = "us-east-1")]
+    pub region: String,
+    /// Threads that carry out requests.
+    #[arg(long, value_name = "N", default_value_t = crate::serve::cores())]
+    pub threads: usize,
+    /// Write no line for each request.
+    #[arg(long)]
+    pub no_request_log: bool,
+    /// The HSM program; the one beside this program when absent.
+    #[arg(long, value_name = "PATH")]
+    pub hsm_program: Option<PathBuf>,
+    /// Do not wait for the disk. Events can be lost with the power.
+    #[arg(long, hide = true)]
+    pub no_fsync_for_benchmark_only: bool,
+}
+
+/// Options of `serve`.
+#[derive(Debug, Clone, Args)]
+pub struct Serve {
+    /// Configuration file.
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// Check the file and end.
+    #[arg(long)]
+    pub check_config: bool,
+}
+
+/// What to do with the audit ledger.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Audit {
+    /// Check the whole chain; name the first bad record.
+    Verify(LedgerDir),
+    /// Print events as JSON, one a line.
+    Show {
+        /// The ledger.
+        #[command(flatten)]
+        ledger: LedgerDir,
+        /// First sequence number.
+        #[arg(long, default_value_t = 1)]
+        from: u64,
+    },
+}
+
+/// Where the ledger is.
+#[derive(Debug, Clone, Args)]
+pub struct LedgerDir {
+    /// Data folder: the one given to `dev`, or `data_dir` of the configuration.
+    #[arg(long, value_name = "DIR", default_value = "claviger-data")]
+    pub data_dir: PathBuf,
+}

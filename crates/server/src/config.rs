@@ -1,0 +1,241 @@
+//! The configuration of `claviger serve`: one TOML file, in which an unknown key is an error.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use claviger_wire::arn;
+use serde::Deserialize;
+
+use crate::ledger;
+use crate::tls::PostQuantum;
+
+/// The whole file.
+///
+/// ```
+/// let config: claviger_server::config::Config = toml::from_str(r#"
+///     account = "111122223333"
+///     regions = ["eu-central-1"]
+///     data_dir = "/var/lib/claviger"
+///
+///     [[listener]]
+///     address = "0.0.0.0:7443"
+///     tls = { certificate = "/etc/claviger/server.pem", key = "/etc/claviger/server-key.pem" }
+///
+///     [hsm]
+///     socket = "/run/claviger/hsm.sock"
+/// "#).unwrap();
+/// config.check().unwrap();
+/// ```
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Account whose root user is made at the first start, 12 digits.
+    pub account: String,
+    /// Regions that are served.
+    pub regions: Vec<String>,
+    /// Folder of the store, the ledger and the security log.
+    pub data_dir: PathBuf,
+    /// Where requests come in.
+    #[serde(rename = "listener")]
+    pub listeners: Vec<ListenerConfig>,
+    /// The HSM.
+    pub hsm: HsmConfig,
+    /// The root user's credentials.
+    #[serde(default)]
+    pub root: RootConfig,
+    /// The audit ledger.
+    #[serde(default)]
+    pub audit: AuditConfig,
+    /// Metrics and health.
+    #[serde(default)]
+    pub metrics: Option<MetricsConfig>,
+    /// The log.
+    #[serde(default)]
+    pub log: LogConfig,
+    /// Threads that carry out requests; as many as there are cores when absent.
+    #[serde(default)]
+    pub threads: Option<usize>,
+}
+
+/// One listener.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListenerConfig {
+    /// Address and port.
+    pub address: SocketAddr,
+    /// TLS. Without it the address must be a loopback address.
+    #[serde(default)]
+    pub tls: Option<TlsConfig>,
+}
+
+/// TLS of a listener.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsConfig {
+    /// Certificate chain, PEM, the server's first.
+    pub certificate: PathBuf,
+    /// Private key, PEM.
+    pub key: PathBuf,
+    /// `prefer` (default) or `require` hybrid post-quantum key exchange.
+    #[serde(default)]
+    pub post_quantum: PostQuantum,
+}
+
+/// Where the HSM is.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HsmConfig {
+    /// Unix socket of a `claviger-hsm` that runs as a service of its own.
+    pub socket: PathBuf,
+}
+
+/// The root user's credentials at the first start. They may also stand in the environment variables
+/// `CLAVIGER_ROOT_ACCESS_KEY_ID` and `CLAVIGER_ROOT_SECRET_ACCESS_KEY`. When neither is given, new ones are made and
+/// written to `root-credentials` in the data folder.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RootConfig {
+    /// Access key id.
+    pub access_key_id: Option<String>,
+    /// File that holds the secret access key, readable by this user alone.
+    pub secret_access_key_file: Option<PathBuf>,
+}
+
+/// The audit ledger.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AuditConfig {
+    /// Length of one segment in bytes; 64 MiB when absent.
+    pub segment_bytes: u64,
+    /// Oldest segments are removed beyond this many bytes; 0 (when absent) keeps everything.
+    pub keep_bytes: u64,
+}
+
+impl Default for AuditConfig {
+    fn default() -> Self {
+        Self { segment_bytes: ledger::DEFAULT_SEGMENT_LEN, keep_bytes: 0 }
+    }
+}
+
+/// Metrics and health.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MetricsConfig {
+    /// Address and port of `/metrics` and `/healthz`.
+    pub address: SocketAddr,
+}
+
+/// The log.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogConfig {
+    /// Filter of the rare lines, such as `info`.
+    pub filter: String,
+    /// Whether each request gets a line.
+    pub requests: bool,
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self { filter: "info".to_owned(), requests: true }
+    }
+}
+
+impl Config {
+    /// Reads and checks a file.
+    ///
+    /// # Errors
+    /// What to tell the operator: the place and the reason.
+    pub fn read(path: &Path) -> Result<Self, String> {
+        let shown = path.display();
+        let text = std::fs::read_to_string(path).map_err(|error| format!("{shown}: {error}"))?;
+        let config: Self = toml::from_str(&text).map_err(|error| format!("{shown}: {error}"))?;
+        config.check().map_err(|error| format!("{shown}: {error}"))?;
+        Ok(config)
+    }
+
+    /// Checks what the types cannot.
+    ///
+    /// # Errors
+    /// What to tell the operator.
+    pub fn check(&self) -> Result<(), String> {
+        if !arn::is_account(&self.account) {
+            return Err("`account` must be twelve digits".to_owned());
+        }
+        if self.regions.is_empty() {
+            return Err("`regions` must name at least one Region".to_owned());
+        }
+        if let Some(region) = self.regions.iter().find(|region| !arn::is_region(region)) {
+            return Err(format!("`regions`: `{region}` is not a Region name"));
+        }
+        if self.listeners.is_empty() {
+            return Err("there must be at least one `[[listener]]`".to_owned());
+        }
+        for listener in &self.listeners {
+            if listener.tls.is_none() && !listener.address.ip().is_loopback() {
+                return Err(format!("listener {} needs `tls`: it is not a loopback address", listener.address));
+            }
+        }
+        if self.audit.segment_bytes < ledger::MIN_SEGMENT_LEN {
+            return Err(format!("`audit.segment_bytes` must be at least {}", ledger::MIN_SEGMENT_LEN));
+        }
+        if self.threads == Some(0) {
+            return Err("`threads` must be at least 1".to_owned());
+        }
+        Ok(())
+    }
+
+    /// Whether any listener can be reached from other machines.
+    pub fn is_exposed(&self) -> bool {
+        self.listeners.iter().any(|listener| is_exposed(listener.address.ip()))
+    }
+}
+
+/// Whether an address can be reached from other machines.
+pub fn is_exposed(address: IpAddr) -> bool {
+    !address.is_loopback()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"
+        account = "111122223333"
+        regions = ["eu-central-1"]
+        data_dir = "/var/lib/claviger"
+        [[listener]]
+        address = "127.0.0.1:7080"
+        [hsm]
+        socket = "/run/hsm.sock"
+    "#;
+
+    fn check_refused(from: &str, to: &str, expected: &str) {
+        let text = GOOD.replace(from, to);
+        assert_ne!(text, GOOD, "nothing was replaced");
+        let outcome = toml::from_str::<Config>(&text).map_err(|error| error.to_string()).and_then(|c| c.check());
+        let error = outcome.unwrap_err();
+        assert!(error.contains(expected), "{error}");
+    }
+
+    #[test]
+    fn a_good_file_is_read() {
+        let config: Config = toml::from_str(GOOD).unwrap();
+        config.check().unwrap();
+        assert!(!config.is_exposed());
+        assert!(config.log.requests);
+    }
+
+    /// Attack L10: typing errors must not silently mean the default.
+    #[test]
+    fn l10_unknown_keys_and_bad_values_are_refused() {
+        check_refused("data_dir", "datadir", "datadir");
+        check_refused("[hsm]", "[hsm]\ntimeout = 1", "timeout");
+        check_refused("111122223333", "11112222333", "twelve digits");
+        check_refused("eu-central-1", "Europe", "not a Region");
+        check_refused("[\"eu-central-1\"]", "[]", "at least one Region");
+        check_refused("127.0.0.1", "0.0.0.0", "needs `tls`");
+        check_refused("[hsm]", "[audit]\nsegment_bytes = 10\n[hsm]", "segment_bytes");
+        check_refused("account", "threads = 0\naccount", "threads");
+    }
+}

@@ -1,0 +1,301 @@
+//! The line to the HSM process: one connection for each thread, many commands in flight on it.
+//!
+//! Commands that are ready in the same turn of the runtime leave in one write. Each carries an id that is never used
+//! again in this process, so a late answer can only be dropped, never given to somebody else. When a connection
+//! breaks, or the HSM is silent for [`DEADLINE_TICKS`], everything in flight fails with a retryable error and the link
+//! connects anew.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use claviger_hsm_proto::{Command, Reply, VERSION, frame};
+use claviger_service::{BoxFuture, ReplyBody, Vault, VaultError};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::{Notify, oneshot, watch};
+use zeroize::{Zeroize, Zeroizing};
+
+/// How often the link looks for commands that wait too long.
+const TICK: Duration = Duration::from_secs(1);
+/// After how many ticks without an answer a command has waited too long.
+pub const DEADLINE_TICKS: u64 = 5;
+/// How long a command waits for a link that is connecting, before it fails.
+const CONNECT_WAIT: Duration = Duration::from_secs(3);
+/// Pause between attempts to connect.
+const CONNECT_PAUSE: Duration = Duration::from_millis(20);
+/// Most commands in flight on one link.
+const MAX_IN_FLIGHT: usize = 16 * 1024;
+/// Length of the read buffer in bytes; grows to hold the largest frame.
+const READ_BUFFER: usize = 64 * 1024;
+
+/// What an HSM says of itself when a link connects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Greeting {
+    /// Names the domain.
+    pub domain: [u8; 16],
+}
+
+/// A link. Cheap to clone; all clones share the connection.
+#[derive(Clone)]
+pub struct Link(Arc<Shared>);
+
+struct Shared {
+    socket: PathBuf,
+    state: Mutex<State>,
+    /// Rung when there is something to write.
+    bell: Notify,
+    greeting: watch::Sender<Option<Greeting>>,
+}
+
+#[derive(Default)]
+struct State {
+    connected: bool,
+    out: Vec<u8>,
+    in_flight: HashMap<u64, Waiting>,
+    next_id: u64,
+    tick: u64,
+}
+
+struct Waiting {
+    answer: oneshot::Sender<Result<ReplyBody, VaultError>>,
+    since_tick: u64,
+}
+
+impl Link {
+    /// A link to the HSM behind this socket. It connects when its task ([`Link::run`]) runs.
+    pub fn new(socket: PathBuf) -> Self {
+        let (greeting, _) = watch::channel(None);
+        Self(Arc::new(Shared { socket, state: Mutex::default(), bell: Notify::new(), greeting }))
+    }
+
+    /// Keeps the link connected. Never returns; must run on the runtime whose tasks use the link.
+    pub async fn run(self) {
+        loop {
+            match connect(&self.0.socket).await {
+                Ok((stream, greeting)) => {
+                    let (read, write) = stream.into_split();
+                    self.0.state().connected = true;
+                    self.0.greeting.send_replace(Some(greeting));
+                    let why = self.0.serve(read, write).await;
+                    self.0.greeting.send_replace(None);
+                    self.0.disconnect(&why);
+                    tracing::warn!(cause = why, "the link to the HSM broke");
+                }
+                Err(_) => tokio::time::sleep(CONNECT_PAUSE).await,
+            }
+        }
+    }
+
+    /// What the connected HSM says of itself, once it is connected.
+    pub async fn greeting(&self) -> Option<Greeting> {
+        let mut greeting = self.0.greeting.subscribe();
+        greeting.wait_for(Option::is_some).await.ok().and_then(|greeting| *greeting)
+    }
+
+    /// Whether the link is connected now.
+    pub fn is_connected(&self) -> bool {
+        self.0.state().connected
+    }
+}
+
+impl Vault for Link {
+    fn send(&self, command: &Command<'_>) -> BoxFuture<'static, Result<ReplyBody, VaultError>> {
+        let shared = Arc::clone(&self.0);
+        match shared.enqueue(command) {
+            Ok(Some(answer)) => Box::pin(wait(answer)),
+            Ok(None) => {
+                let mut held = Zeroizing::new(Vec::new());
+                // The id is written when the command is sent; the body is kept until then.
+                let encoded = minicbor_body(command, &mut held);
+                Box::pin(async move {
+                    encoded?;
+                    wait(shared.enqueue_when_connected(&held).await?).await
+                })
+            }
+            Err(error) => Box::pin(std::future::ready(Err(error))),
+        }
+    }
+}
+
+async fn wait(answer: oneshot::Receiver<Result<ReplyBody, VaultError>>) -> Result<ReplyBody, VaultError> {
+    answer.await.unwrap_or_else(|_| Err(VaultError("the link to the HSM ended".to_owned())))
+}
+
+/// A whole frame with the id 0, whose body is taken over later.
+fn minicbor_body(command: &Command<'_>, out: &mut Vec<u8>) -> Result<(), VaultError> {
+    frame::write(out, 0, command).map_err(|error| VaultError(error.to_string()))
+}
+
+impl Shared {
+    /// No code panics while it holds the lock, so a poisoned one still guards a whole state.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts a command into the buffer that leaves next; `None` when the link is not connected.
+    fn enqueue(
+        &self,
+        command: &Command<'_>,
+    ) -> Result<Option<oneshot::Receiver<Result<ReplyBody, VaultError>>>, VaultError> {
+        let mut state = self.state();
+        if !state.connected {
+            return Ok(None);
+        }
+        let id = state.new_id()?;
+        frame::write(&mut state.out, id, command).map_err(|error| VaultError(error.to_string()))?;
+        let answer = state.expect(id);
+        drop(state);
+        self.bell.notify_one();
+        Ok(Some(answer))
+    }
+
+    /// Waits for the link to connect, then puts an encoded command into the buffer.
+    async fn enqueue_when_connected(
+        &self,
+        encoded: &[u8],
+    ) -> Result<oneshot::Receiver<Result<ReplyBody, VaultError>>, VaultError> {
+        let mut greeting = self.greeting.subscribe();
+        let connected = tokio::time::timeout(CONNECT_WAIT, greeting.wait_for(Option::is_some)).await;
+        if !matches!(connected, Ok(Ok(_))) {
+            return Err(VaultError("the HSM is not connected".to_owned()));
+        }
+        drop(connected);
+        let mut state = self.state();
+        if !state.connected {
+            return Err(VaultError("the HSM is not connected".to_owned()));
+        }
+        let id = state.new_id()?;
+        let at = state.out.len() + frame::PREFIX_LEN;
+        state.out.extend_from_slice(encoded);
+        let place = state.out.get_mut(at..at + 8).ok_or_else(|| VaultError("a frame is too short".to_owned()))?;
+        place.copy_from_slice(&id.to_be_bytes());
+        let answer = state.expect(id);
+        drop(state);
+        self.bell.notify_one();
+        Ok(answer)
+    }
+
+    /// Serves one connection until it breaks; answers why.
+    async fn serve(&self, read: OwnedReadHalf, write: OwnedWriteHalf) -> String {
+        tokio::select! {
+            why = self.read(read) => why,
+            why = self.write(write) => why,
+            why = self.watch_deadline() => why,
+        }
+    }
+
+    async fn write(&self, mut stream: OwnedWriteHalf) -> String {
+        let mut batch = Vec::new();
+        loop {
+            self.bell.notified().await;
+            // Tasks that are ready in this turn get to add their commands first.
+            tokio::task::yield_now().await;
+            std::mem::swap(&mut self.state().out, &mut batch);
+            let written = stream.write_all(&batch).await;
+            batch.zeroize();
+            if let Err(error) = written {
+                return format!("cannot write: {error}");
+            }
+        }
+    }
+
+    async fn read(&self, mut stream: OwnedReadHalf) -> String {
+        let mut buffer = Zeroizing::new(vec![0; READ_BUFFER + frame::MAX_BODY_LEN]);
+        let mut filled = 0;
+        loop {
+            let Some(free) = buffer.get_mut(filled..) else { return "the buffer is full".to_owned() };
+            filled += match stream.read(free).await {
+                Ok(0) => return "the HSM closed the connection".to_owned(),
+                Ok(count) => count,
+                Err(error) => return format!("cannot read: {error}"),
+            };
+            let taken = match self.deliver(buffer.get(..filled).unwrap_or_default()) {
+                Ok(taken) => taken,
+                Err(error) => return error.to_string(),
+            };
+            buffer.copy_within(taken..filled, 0);
+            filled -= taken;
+            buffer.get_mut(filled..filled + taken).unwrap_or_default().zeroize();
+        }
+    }
+
+    /// Hands out every whole frame; answers how many bytes they took.
+    fn deliver(&self, buffer: &[u8]) -> Result<usize, frame::FrameError> {
+        let mut taken = 0;
+        while let Some(found) = frame::next(buffer.get(taken..).unwrap_or_default())? {
+            taken += found.len;
+            let waiting = self.state().in_flight.remove(&found.id);
+            if let Some(waiting) = waiting {
+                // The caller may have gone away; then the answer is dropped, and cleared.
+                drop(waiting.answer.send(Ok(Zeroizing::new(found.body.to_vec()))));
+            }
+        }
+        Ok(taken)
+    }
+
+    async fn watch_deadline(&self) -> String {
+        let mut ticks = tokio::time::interval(TICK);
+        loop {
+            ticks.tick().await;
+            let mut state = self.state();
+            state.tick += 1;
+            let oldest = state.in_flight.values().map(|waiting| waiting.since_tick).min();
+            if oldest.is_some_and(|oldest| state.tick - oldest > DEADLINE_TICKS) {
+                return "the HSM does not answer".to_owned();
+            }
+        }
+    }
+
+    fn disconnect(&self, why: &str) {
+        let mut state = self.state();
+        state.connected = false;
+        state.out.zeroize();
+        let failed: Vec<Waiting> = state.in_flight.drain().map(|(_, waiting)| waiting).collect();
+        drop(state);
+        for waiting in failed {
+            drop(waiting.answer.send(Err(VaultError(why.to_owned()))));
+        }
+    }
+}
+
+impl State {
+    fn new_id(&mut self) -> Result<u64, VaultError> {
+        if self.in_flight.len() >= MAX_IN_FLIGHT {
+            return Err(VaultError("too many commands wait for the HSM".to_owned()));
+        }
+        self.next_id += 1;
+        Ok(self.next_id)
+    }
+
+    fn expect(&mut self, id: u64) -> oneshot::Receiver<Result<ReplyBody, VaultError>> {
+        let (answer, receiver) = oneshot::channel();
+        self.in_flight.insert(id, Waiting { answer, since_tick: self.tick });
+        receiver
+    }
+}
+
+/// Connects and exchanges greetings.
+async fn connect(socket: &PathBuf) -> Result<(UnixStream, Greeting), String> {
+    let attempt = async {
+        let mut stream = UnixStream::connect(socket).await.map_err(|error| error.to_string())?;
+        let mut hello = Vec::new();
+        frame::write(&mut hello, 0, &Command::Hello { version: VERSION }).map_err(|error| error.to_string())?;
+        stream.write_all(&hello).await.map_err(|error| error.to_string())?;
+        let mut buffer = Vec::with_capacity(256);
+        loop {
+            if let Some(found) = frame::next(&buffer).map_err(|error| error.to_string())? {
+                return match frame::read(found.body).map_err(|error| error.to_string())? {
+                    Reply::Hello { version: VERSION, domain } => Ok((stream, Greeting { domain })),
+                    other => Err(format!("the HSM answered {other:?}")),
+                };
+            }
+            if stream.read_buf(&mut buffer).await.map_err(|error| error.to_string())? == 0 {
+                return Err("the HSM closed the connection".to_owned());
+            }
+        }
+    };
+    tokio::time::timeout(CONNECT_WAIT, attempt).await.unwrap_or_else(|_| Err("the HSM is silent".to_owned()))
+}

@@ -1,0 +1,214 @@
+//! HTTP on one connection: requests to [`Incoming`], replies to bytes, within limits.
+
+use std::convert::Infallible;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use claviger_service::{Handled, Outgoing, Service};
+use claviger_wire::incoming::{Incoming, MAX_BODY_LEN, Origin};
+use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, EXPIRES, HeaderValue, PRAGMA};
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Body, Incoming as HyperBody};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::watch;
+
+use crate::log::{RequestLine, RequestLog};
+use crate::metrics::Requests;
+use crate::security_log::{Refused, SecurityLog};
+use crate::shell;
+use crate::stop::stopped;
+
+/// Longest request head in bytes.
+const MAX_HEAD: usize = 64 * 1024;
+/// Longest time for a request head to arrive, also while a connection is idle.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
+/// Longest time for a body to arrive after its head.
+const BODY_TIMEOUT: Duration = Duration::from_secs(20);
+/// Most header fields of a request.
+const MAX_HEADERS: usize = 100;
+
+/// What the connections of one thread share.
+pub struct Front {
+    /// Carries out requests.
+    pub service: Service,
+    /// Lines of requests.
+    pub log: RequestLog,
+    /// Requests that authenticate nobody.
+    pub security: Arc<SecurityLog>,
+    /// Counters.
+    pub requests: Requests,
+}
+
+/// Serves a connection until it ends, or until `stop` says so and the request in progress is answered.
+pub async fn serve(
+    front: Arc<Front>,
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    origin: Origin,
+    mut stop: watch::Receiver<bool>,
+) {
+    let origin = Arc::new(origin);
+    let answer = service_fn(move |request| {
+        let (front, origin) = (Arc::clone(&front), Arc::clone(&origin));
+        async move { Ok::<_, Infallible>(answer(&front, &origin, request).await) }
+    });
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(MAX_HEAD)
+        .max_headers(MAX_HEADERS)
+        .keep_alive(true);
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), answer));
+    tokio::select! {
+        // A client that breaks the protocol or goes away is no event of ours; hyper has answered what there was to.
+        _ = connection.as_mut() => return,
+        () = stopped(&mut stop) => connection.as_mut().graceful_shutdown(),
+    }
+    let _ = connection.await;
+}
+
+async fn answer(front: &Front, origin: &Origin, request: Request<HyperBody>) -> Response<Full<Bytes>> {
+    let (head, body) = request.into_parts();
+    let body = match read(body).await {
+        Ok(body) => body,
+        Err(status) => return unreadable(front, origin, status),
+    };
+    let started = shell::instant();
+    let now = shell::now();
+    let incoming = Incoming {
+        method: head.method,
+        path: head.uri.path().to_owned(),
+        query: head.uri.query().unwrap_or_default().to_owned(),
+        headers: head.headers,
+        body,
+        origin: origin.clone(),
+    };
+    let handled = front.service.handle(&incoming, now).await;
+    let elapsed = started.elapsed();
+    let (outgoing, authenticated) = (&handled.outgoing, handled.account.is_some());
+    front.requests.count(&handled.operation, outgoing.status, elapsed.as_secs_f64(), authenticated);
+    write_log(front, &incoming, &handled, now, elapsed);
+    respond(handled.outgoing)
+}
+
+fn write_log(
+    front: &Front,
+    incoming: &Incoming,
+    handled: &Handled,
+    now: claviger_service::Moment,
+    elapsed: Duration,
+) {
+    let outgoing = &handled.outgoing;
+    if handled.account.is_none() {
+        front.security.write(&Refused {
+            time: now.iso(),
+            request_id: &outgoing.request_id,
+            peer: incoming.origin.peer,
+            operation: &handled.operation,
+            error: handled.code.unwrap_or("-"),
+            status: outgoing.status,
+        });
+    }
+    front.log.write(&RequestLine {
+        time: now.iso(),
+        level: if outgoing.status >= 500 { "ERROR" } else { "INFO" },
+        message: "request",
+        request_id: &outgoing.request_id,
+        operation: &handled.operation,
+        status: outgoing.status,
+        error: handled.code,
+        cause: handled.cause.as_deref(),
+        account: handled.account.as_deref(),
+        access_key_id: handled.access_key_id.as_deref(),
+        event: handled.event,
+        peer: incoming.origin.peer,
+        key_exchange: incoming.origin.tls.as_ref().map(|tls| tls.key_exchange.as_str()),
+        bytes_in: incoming.body.len(),
+        bytes_out: outgoing.body.len(),
+        micros: u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
+    });
+}
+
+/// Reads a body within its limits. A body that is there already costs no timer.
+async fn read(body: HyperBody) -> Result<Bytes, StatusCode> {
+    if body.size_hint().lower() > MAX_BODY_LEN as u64 {
+        return Err(StatusCode::PAYLOAD_TOO_LARGE);
+    }
+    let mut collected = pin!(collect(body));
+    let at_once = std::future::poll_fn(|context| {
+        Poll::Ready(match collected.as_mut().poll(context) {
+            Poll::Ready(outcome) => Some(outcome),
+            Poll::Pending => None,
+        })
+    });
+    match at_once.await {
+        Some(outcome) => outcome,
+        None => tokio::time::timeout(BODY_TIMEOUT, collected).await.unwrap_or(Err(StatusCode::REQUEST_TIMEOUT)),
+    }
+}
+
+async fn collect(mut body: HyperBody) -> Result<Bytes, StatusCode> {
+    let mut whole = Bytes::new();
+    let mut rest = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(|_| StatusCode::BAD_REQUEST)?.into_data() else {
+            // Trailers: nothing of AWS JSON uses them, and they are not signed.
+            return Err(StatusCode::BAD_REQUEST);
+        };
+        if whole.len() + rest.len() + data.len() > MAX_BODY_LEN {
+            return Err(StatusCode::PAYLOAD_TOO_LARGE);
+        }
+        if whole.is_empty() && rest.is_empty() {
+            whole = data;
+        } else {
+            if rest.is_empty() {
+                rest.extend_from_slice(&std::mem::take(&mut whole));
+            }
+            rest.extend_from_slice(&data);
+        }
+    }
+    Ok(if rest.is_empty() { whole } else { rest.freeze() })
+}
+
+/// The answer to a request that could not be read to its end. The connection is closed: what follows on it is not
+/// known to be a request.
+fn unreadable(front: &Front, origin: &Origin, status: StatusCode) -> Response<Full<Bytes>> {
+    let now = shell::now();
+    front.requests.count("other", status.as_u16(), 0.0, false);
+    front.security.write(&Refused {
+        time: now.iso(),
+        request_id: "-",
+        peer: origin.peer,
+        operation: "-",
+        error: status.canonical_reason().unwrap_or("-"),
+        status: status.as_u16(),
+    });
+    let mut response = Response::new(Full::new(Bytes::new()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+fn respond(outgoing: Outgoing) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(outgoing.body));
+    *response.status_mut() = StatusCode::from_u16(outgoing.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = response.headers_mut();
+    headers.reserve(8);
+    if let Ok(id) = HeaderValue::try_from(outgoing.request_id) {
+        headers.insert("x-amzn-requestid", id);
+    }
+    if let Some(content_type) = outgoing.content_type {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    }
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, no-store, must-revalidate, private"));
+    headers.insert(EXPIRES, HeaderValue::from_static("0"));
+    headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));
+    response
+}

@@ -1,0 +1,136 @@
+//! Accepts connections and gives them, one after the other, to the threads that serve them.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use claviger_wire::incoming::Origin;
+use rustls::ServerConfig;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+
+use crate::http::{self, Front};
+use crate::stop::stopped;
+use crate::{metrics, tls};
+
+/// Most connections at a time; further ones are closed at once.
+const MAX_CONNECTIONS: usize = 20_000;
+/// Longest time for a TLS handshake.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Pause after the system refused to accept, for want of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// Longest time that connections get to finish when the program stops.
+pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A connection on its way to the thread that serves it.
+pub struct Accepted {
+    stream: std::net::TcpStream,
+    peer: SocketAddr,
+    tls: Option<Arc<ServerConfig>>,
+    counted: Counted,
+}
+
+/// Counts a connection for as long as it lives.
+struct Counted(Arc<AtomicUsize>);
+
+impl Counted {
+    fn new(count: &Arc<AtomicUsize>) -> Option<Self> {
+        let counted = Self(Arc::clone(count));
+        // Adding first and looking after keeps the bound without a lock; dropping takes the one back.
+        (count.fetch_add(1, Ordering::Relaxed) < MAX_CONNECTIONS).then_some(counted)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The threads that serve connections, and whose turn it is.
+#[derive(Clone)]
+pub struct Threads {
+    doors: Arc<Vec<mpsc::UnboundedSender<Accepted>>>,
+    next: Arc<AtomicUsize>,
+    connections: Arc<AtomicUsize>,
+}
+
+impl Threads {
+    /// Shares connections out over these threads.
+    pub fn new(doors: Vec<mpsc::UnboundedSender<Accepted>>) -> Self {
+        Self { doors: Arc::new(doors), next: Arc::default(), connections: Arc::default() }
+    }
+
+    fn give(&self, stream: TcpStream, peer: SocketAddr, tls: Option<Arc<ServerConfig>>) {
+        let Some(counted) = Counted::new(&self.connections) else { return };
+        // Replies are small and complete; waiting to fill a packet would only delay them.
+        let Ok(stream) = stream.set_nodelay(true).and_then(|()| stream.into_std()) else { return };
+        let turn = self.next.fetch_add(1, Ordering::Relaxed);
+        let door = self.doors.get(turn.checked_rem(self.doors.len()).unwrap_or_default());
+        if let Some(door) = door {
+            // A thread that is gone takes no more connections; the program is stopping then.
+            let _ = door.send(Accepted { stream, peer, tls, counted });
+        }
+    }
+}
+
+/// Accepts on one listener until `stop` says so.
+pub async fn accept(
+    listener: TcpListener,
+    tls: Option<Arc<ServerConfig>>,
+    threads: Threads,
+    mut stop: watch::Receiver<bool>,
+) {
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = stopped(&mut stop) => return,
+        };
+        match accepted {
+            Ok((stream, peer)) => threads.give(stream, peer, tls.clone()),
+            Err(error) => {
+                tracing::warn!(cause = error.to_string(), "cannot accept a connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Serves the connections that one thread is given, until `stop` says so and they have ended.
+pub async fn serve(front: Arc<Front>, mut door: mpsc::UnboundedReceiver<Accepted>, mut stop: watch::Receiver<bool>) {
+    let mut connections = JoinSet::new();
+    let each = stop.clone();
+    loop {
+        tokio::select! {
+            accepted = door.recv() => match accepted {
+                Some(accepted) => drop(connections.spawn(connection(Arc::clone(&front), accepted, each.clone()))),
+                None => break,
+            },
+            // Takes ended connections out of the set as they end.
+            Some(_) = connections.join_next() => {}
+            () = stopped(&mut stop) => break,
+        }
+    }
+    let drained = async { while connections.join_next().await.is_some() {} };
+    let _ = tokio::time::timeout(DRAIN_TIMEOUT, drained).await;
+}
+
+async fn connection(front: Arc<Front>, accepted: Accepted, stop: watch::Receiver<bool>) {
+    let Accepted { stream, peer, tls, counted } = accepted;
+    let peer = peer.ip().to_canonical();
+    let Ok(stream) = TcpStream::from_std(stream) else { return };
+    match tls {
+        None => http::serve(front, stream, Origin { peer, tls: None }, stop).await,
+        Some(config) => {
+            let handshake = TlsAcceptor::from(config).accept(stream);
+            let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake).await else { return };
+            let described = tls::describe(stream.get_ref().1);
+            metrics::handshake(&described.key_exchange);
+            http::serve(front, stream, Origin { peer, tls: Some(described) }, stop).await;
+        }
+    }
+    drop(counted);
+}

@@ -1,0 +1,58 @@
+//! `claviger`: the host.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use claviger_server::cli::{Cli, Command};
+use claviger_server::config::Config;
+use claviger_server::{audit, dev, log, serve, status};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    match run(Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(cause) => {
+            complain(&cause);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<(), String> {
+    match cli.command {
+        Command::Audit { command } => audit::run(&command),
+        Command::Dev(options) => {
+            log::set_up("info");
+            on_runtime(dev::run(options))
+        }
+        Command::Serve(options) => {
+            let config = Config::read(&options.config)?;
+            if options.check_config {
+                return Ok(());
+            }
+            log::set_up(&config.log.filter);
+            on_runtime(serve::run(config))
+        }
+    }
+}
+
+/// The main thread's runtime: it accepts connections, watches over the HSM and deletes keys that are due. Requests are
+/// carried out on threads of their own.
+fn on_runtime(work: impl Future<Output = Result<(), String>>) -> Result<(), String> {
+    // Errors of the disk must end the process; a half-written core file could hold what it should not.
+    rustix::process::setrlimit(
+        rustix::process::Resource::Core,
+        rustix::process::Rlimit { current: Some(0), maximum: Some(0) },
+    )
+    .map_err(|error| format!("cannot switch core files off: {error}"))?;
+    status::install_recorder()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| format!("cannot make a runtime: {error}"))?.block_on(work)
+}
+
+#[expect(clippy::print_stderr, reason = "the last words of a program that ends")]
+fn complain(cause: &str) {
+    eprintln!("claviger: {cause}");
+}

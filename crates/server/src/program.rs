@@ -1,0 +1,281 @@
+//! Puts the program together and takes it apart again: HSM link, store, ledger, threads, listeners.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use claviger_hsm_proto::{Command, HostKeyLabel, Reply, frame};
+use claviger_service::{Installation, Regions, Service, Vault, deletion, outbox};
+use claviger_store::{Embedded, Sealer};
+use rustls::ServerConfig;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use zeroize::Zeroizing;
+
+use crate::hsm_link::Link;
+use crate::http::Front;
+use crate::ledger::{Durability, Ledger, Options};
+use crate::ledger_lane::ServiceLane;
+use crate::listen::{self, Threads};
+use crate::log::RequestLog;
+use crate::metrics::{self, Requests};
+use crate::security_log::SecurityLog;
+use crate::shell::{self, SystemClock, SystemEntropy};
+use crate::stop::stopped;
+use crate::{files, status};
+
+/// What to run.
+pub struct Plan {
+    /// Folder of the store, the ledger and the security log.
+    pub data_dir: PathBuf,
+    /// Socket of the HSM.
+    pub hsm_socket: PathBuf,
+    /// Regions that are served.
+    pub regions: Regions,
+    /// Threads that carry out requests.
+    pub threads: usize,
+    /// Length of a ledger segment in bytes.
+    pub segment_bytes: u64,
+    /// Ledger segments are removed beyond this many bytes; 0 keeps everything.
+    pub keep_bytes: u64,
+    /// When an event counts as durable.
+    pub durability: Durability,
+    /// Whether each request gets a line in the log.
+    pub log_requests: bool,
+}
+
+/// The running program, before it listens.
+pub struct Program {
+    plan: Plan,
+    /// The shared installation.
+    pub installation: Arc<Installation>,
+    store: Arc<Embedded>,
+    ledger: Arc<Ledger>,
+    /// The link of the main thread.
+    pub link: Link,
+    entropy: Arc<SystemEntropy>,
+}
+
+/// Longest wait for the HSM at the start.
+const HSM_WAIT: Duration = Duration::from_secs(10);
+/// How often the program looks whether the store or the ledger has failed.
+const HEALTH_TICK: Duration = Duration::from_millis(200);
+
+impl Program {
+    /// Connects to the HSM, opens the store and the ledger, and brings them up to date with each other.
+    ///
+    /// # Errors
+    /// What to tell the operator. Nothing that was there is changed by a refusal.
+    pub async fn open(plan: Plan) -> Result<Self, String> {
+        files::create_private_dir(&plan.data_dir).map_err(|e| format!("{}: {e}", plan.data_dir.display()))?;
+        let link = Link::new(plan.hsm_socket.clone());
+        tokio::spawn(link.clone().run());
+        let greeting = tokio::time::timeout(HSM_WAIT, link.greeting()).await.ok().flatten();
+        let greeting = greeting.ok_or_else(|| format!("no HSM answers at {}", plan.hsm_socket.display()))?;
+        let sealer = Sealer::new(*records_key(&link).await?).map_err(|error| error.to_string())?;
+        let store = Embedded::open(&plan.data_dir.join("store.redb"), sealer).map_err(|error| error.to_string())?;
+        let store = Arc::new(store);
+        let options = Options {
+            segment_bytes: plan.segment_bytes,
+            keep_bytes: plan.keep_bytes,
+            durability: plan.durability,
+            ..Options::new(greeting.domain)
+        };
+        let (ledger, opened) =
+            Ledger::open(&plan.data_dir.join("ledger"), options).map_err(|error| error.to_string())?;
+        if let Some(torn) = opened.torn {
+            tracing::warn!(sequence = torn.sequence, bytes = torn.bytes, "a batch cut off by a crash was taken away");
+        }
+        let ledger = Arc::new(ledger);
+        let entropy = Arc::new(SystemEntropy::default());
+        let shared: Arc<dyn claviger_store::Store> = Arc::clone(&store) as _;
+        let opened = Installation::open(shared, &link, greeting.domain, plan.regions.clone(), shell::now()).await;
+        let installation = Arc::new(opened.map_err(|error| error.to_string())?);
+        let program = Self { plan, installation, store, ledger, link, entropy };
+        program.recover().await?;
+        Ok(program)
+    }
+
+    async fn recover(&self) -> Result<(), String> {
+        let (lane, delivery) = self.ledger.lane();
+        let delivery = tokio::spawn(delivery);
+        let lane = ServiceLane::new(Arc::clone(&self.ledger), lane);
+        let recovered = outbox::recover(&self.installation, &lane).await;
+        delivery.abort();
+        let count = recovered.map_err(|error| error.cause.unwrap_or_else(|| "the outbox failed".to_owned()))?;
+        if count > 0 {
+            tracing::warn!(count, "events of committed changes were brought into the ledger");
+        }
+        Ok(())
+    }
+
+    /// Randomness for ids.
+    pub fn entropy(&self) -> &SystemEntropy {
+        &self.entropy
+    }
+
+    fn service(&self, link: Link) -> (Service, crate::ledger::Delivery) {
+        let (lane, delivery) = self.ledger.lane();
+        let lane = ServiceLane::new(Arc::clone(&self.ledger), lane);
+        let installation = Arc::clone(&self.installation);
+        let service = Service::new(installation, Arc::new(link), Arc::new(lane), Arc::clone(&self.entropy) as _);
+        (service, delivery)
+    }
+
+    /// Serves until `stop` says so, or until the store or the ledger fails.
+    ///
+    /// # Errors
+    /// What failed; the process must end with an error then, and find out at its next start what is on the disk.
+    pub async fn serve(self, doors: Doors, stop: watch::Sender<bool>) -> Result<(), String> {
+        let security = Arc::new(SecurityLog::new(self.plan.data_dir.join("security.log")));
+        let log = if self.plan.log_requests {
+            RequestLog::to_stderr().map_err(|error| error.to_string())?
+        } else {
+            RequestLog::off()
+        };
+        let mut senders = Vec::new();
+        let mut threads: Vec<JoinHandle<()>> = Vec::new();
+        for number in 0..self.plan.threads.max(1) {
+            let (sender, receiver) = mpsc::unbounded_channel();
+            senders.push(sender);
+            let link = Link::new(self.plan.hsm_socket.clone());
+            let (service, delivery) = self.service(link.clone());
+            let (log, security) = (log.clone(), Arc::clone(&security));
+            let front = Front { service, log, security, requests: Requests::new() };
+            threads.push(thread(number, Arc::new(front), link, delivery, receiver, stop.subscribe())?);
+        }
+        let shares = Threads::new(senders);
+        for (listener, tls) in doors.listeners {
+            tokio::spawn(listen::accept(listener, tls, shares.clone(), stop.subscribe()));
+        }
+        if let Some(listener) = doors.status {
+            tokio::spawn(status::serve(listener, self.link.clone(), Arc::clone(&self.ledger)));
+        }
+        let (service, delivery) = self.service(self.link.clone());
+        tokio::spawn(delivery);
+        let deletions = tokio::spawn(async move { deletion::run(&service, Arc::new(SystemClock)).await });
+        let retention = tokio::spawn(retain(Arc::clone(&self.ledger)));
+        let outcome = self.watch(stop.subscribe()).await;
+        stop.send_replace(true);
+        deletions.abort();
+        retention.abort();
+        drop(shares);
+        for thread in threads {
+            let joined = tokio::task::spawn_blocking(move || thread.join()).await;
+            if !matches!(joined, Ok(Ok(()))) {
+                tracing::error!("a thread ended badly");
+            }
+        }
+        outcome
+    }
+
+    /// Waits until the program is to stop; answers with an error when a part that cannot be retried has failed.
+    async fn watch(&self, mut stop: watch::Receiver<bool>) -> Result<(), String> {
+        let mut ticks = tokio::time::interval(HEALTH_TICK);
+        loop {
+            tokio::select! {
+                () = stopped(&mut stop) => return Ok(()),
+                () = self.ledger.failed() => return Err("the audit ledger failed".to_owned()),
+                _ = ticks.tick() => {
+                    if let Some(cause) = self.store.failed() {
+                        return Err(format!("the store failed: {cause}"));
+                    }
+                    metrics::ledger(self.ledger.durable_sequence());
+                }
+            }
+        }
+    }
+}
+
+/// Where requests come in. Bound before the program says that it is ready.
+#[derive(Default)]
+pub struct Doors {
+    /// Listeners, with TLS or without.
+    pub listeners: Vec<(TcpListener, Option<Arc<ServerConfig>>)>,
+    /// Metrics and health.
+    pub status: Option<TcpListener>,
+}
+
+/// Binds an address.
+///
+/// # Errors
+/// What to tell the operator.
+pub async fn bind(address: SocketAddr) -> Result<TcpListener, String> {
+    TcpListener::bind(address).await.map_err(|error| format!("cannot listen on {address}: {error}"))
+}
+
+/// Starts one thread with a runtime of its own.
+fn thread(
+    number: usize,
+    front: Arc<Front>,
+    link: Link,
+    delivery: crate::ledger::Delivery,
+    door: mpsc::UnboundedReceiver<listen::Accepted>,
+    stop: watch::Receiver<bool>,
+) -> Result<JoinHandle<()>, String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| format!("cannot make a runtime: {error}"))?;
+    let run = move || {
+        runtime.block_on(async move {
+            tokio::spawn(link.run());
+            tokio::spawn(delivery);
+            listen::serve(front, door, stop).await;
+        });
+    };
+    let thread = std::thread::Builder::new().name(format!("serve-{number}")).spawn(run);
+    thread.map_err(|error| format!("cannot start a thread: {error}"))
+}
+
+/// The key that seals the store's records.
+async fn records_key(link: &Link) -> Result<Zeroizing<[u8; 32]>, String> {
+    let body = link.send(&Command::HostKey { label: HostKeyLabel::Records }).await.map_err(|error| error.0)?;
+    match frame::read::<Reply<'_>>(&body) {
+        Ok(Reply::HostKey { key }) => {
+            let key: [u8; 32] = key.0.try_into().map_err(|_| "the HSM's host key has a wrong length".to_owned())?;
+            Ok(Zeroizing::new(key))
+        }
+        Ok(other) => Err(format!("the HSM answered {other:?}")),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Removes the oldest segments of the ledger beyond what is to be kept; says so in the log first.
+async fn retain(ledger: Arc<Ledger>) {
+    let mut current = ledger.current_segment();
+    loop {
+        for segment in ledger.expired() {
+            tracing::warn!(
+                segment = segment.segment,
+                first = segment.first_sequence,
+                last = segment.last_sequence,
+                "the oldest segment of the ledger is removed"
+            );
+            let held = Arc::clone(&ledger);
+            let removed = tokio::task::spawn_blocking(move || held.remove(segment)).await;
+            if !matches!(removed, Ok(Ok(()))) {
+                tracing::error!(segment = segment.segment, "a segment of the ledger cannot be removed");
+                break;
+            }
+        }
+        if current.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Resolves when the process is asked to end (SIGTERM or SIGINT).
+///
+/// # Errors
+/// When the signals cannot be caught.
+pub async fn asked_to_end() -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}

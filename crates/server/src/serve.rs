@@ -1,0 +1,116 @@
+//! `claviger serve`: what a configuration file says.
+
+use std::path::Path;
+
+use claviger_service::{Regions, credential};
+use tokio::sync::watch;
+use zeroize::Zeroizing;
+
+use crate::config::Config;
+use crate::ledger::Durability;
+use crate::program::{self, Doors, Plan, Program};
+use crate::secrets::{self, Given};
+use crate::{files, shell, tls};
+
+/// Runs until the process is asked to end.
+///
+/// # Errors
+/// What to tell the operator.
+pub async fn run(config: Config) -> Result<(), String> {
+    let given = given(&config)?;
+    if let Some(given) = &given
+        && config.is_exposed()
+    {
+        secrets::check_strength(&given.secret_access_key)?;
+    }
+    let doors = doors(&config).await?;
+    let program = Program::open(plan(&config)).await?;
+    root(&program, &config, given).await?;
+    announce(&config);
+    let (stop, _) = watch::channel(false);
+    let asked = stop.clone();
+    tokio::spawn(async move {
+        let _ = program::asked_to_end().await;
+        asked.send_replace(true);
+    });
+    program.serve(doors, stop).await
+}
+
+fn plan(config: &Config) -> Plan {
+    Plan {
+        data_dir: config.data_dir.clone(),
+        hsm_socket: config.hsm.socket.clone(),
+        regions: Regions::Only(config.regions.clone()),
+        threads: config.threads.unwrap_or_else(cores),
+        segment_bytes: config.audit.segment_bytes,
+        keep_bytes: config.audit.keep_bytes,
+        durability: Durability::Fsync,
+        log_requests: config.log.requests,
+    }
+}
+
+/// How many threads can run at once.
+pub fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+async fn doors(config: &Config) -> Result<Doors, String> {
+    let mut doors = Doors::default();
+    for listener in &config.listeners {
+        let tls = match &listener.tls {
+            Some(tls) => Some(tls::server_config(&tls.certificate, &tls.key, tls.post_quantum)?),
+            None => None,
+        };
+        doors.listeners.push((program::bind(listener.address).await?, tls));
+    }
+    if let Some(metrics) = &config.metrics {
+        doors.status = Some(program::bind(metrics.address).await?);
+    }
+    Ok(doors)
+}
+
+/// The credential that the file or the environment gives.
+fn given(config: &Config) -> Result<Option<Given>, String> {
+    match (&config.root.access_key_id, &config.root.secret_access_key_file) {
+        (Some(id), Some(file)) => {
+            Ok(Some(Given { access_key_id: id.clone(), secret_access_key: secrets::from_file(file)? }))
+        }
+        (None, None) => secrets::from_environment(),
+        _ => Err("`root.access_key_id` and `root.secret_access_key_file` go together".to_owned()),
+    }
+}
+
+/// Makes sure that there is a root credential.
+async fn root(program: &Program, config: &Config, given: Option<Given>) -> Result<(), String> {
+    let (now, account) = (shell::now(), &config.account);
+    if let Some(given) = given {
+        return secrets::import(program, account, &given, now).await;
+    }
+    let file = config.data_dir.join("root-credentials");
+    if file.exists() {
+        return Ok(());
+    }
+    let made = credential::create_root(&program.installation, &program.link, program.entropy(), account, now).await;
+    let made = made.map_err(|error| format!("cannot make credentials: {}", error.cause.unwrap_or_default()))?;
+    write_credentials(&file, &made).map_err(|error| format!("{}: {error}", file.display()))?;
+    tracing::warn!(file = %file.display(), "root credentials were made; move them to a safe place");
+    Ok(())
+}
+
+fn write_credentials(file: &Path, made: &credential::NewCredential) -> std::io::Result<()> {
+    let text = Zeroizing::new(format!(
+        "[claviger]\naws_access_key_id = {}\naws_secret_access_key = {}\n",
+        made.access_key_id,
+        made.secret_access_key.as_str()
+    ));
+    files::write_private(file, text.as_bytes())
+}
+
+#[expect(clippy::print_stdout, reason = "standard output is the program's interface to whoever started it")]
+fn announce(config: &Config) {
+    let addresses = config.listeners.iter().map(|listener| {
+        let scheme = if listener.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", listener.address)
+    });
+    println!("ready {}", addresses.collect::<Vec<_>>().join(" "));
+}

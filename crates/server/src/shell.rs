@@ -1,0 +1,58 @@
+//! Where the program touches the machine's clock, environment, processes and randomness. Nothing else may.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use aws_lc_rs::rand::{SecureRandom, SystemRandom};
+use claviger_service::{BoxFuture, Clock, Entropy, Moment, NoEntropy};
+use zeroize::Zeroizing;
+
+/// The machine's wall clock.
+pub struct SystemClock;
+
+/// Longest single wait, so that a clock that is set forward is noticed soon.
+const MAX_WAIT: Duration = Duration::from_secs(60);
+
+/// What the wall clock says. A clock before 1970 counts as 1970: no signature is then in time.
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
+pub fn now() -> Moment {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Moment(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// A point on the monotonic clock, for durations in the log.
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the monotonic clock")]
+pub fn instant() -> std::time::Instant {
+    std::time::Instant::now()
+}
+
+/// An environment variable that holds a secret, or nothing. An empty one counts as absent.
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+pub fn environment(name: &str) -> Option<Zeroizing<String>> {
+    std::env::var(name).ok().filter(|value| !value.is_empty()).map(Zeroizing::new)
+}
+
+impl Clock for SystemClock {
+    fn now(&self) -> Moment {
+        now()
+    }
+
+    fn at(&self, moment: Moment) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            loop {
+                let left = moment.0.saturating_sub(now().0);
+                let Ok(left @ 1..) = u64::try_from(left) else { return };
+                tokio::time::sleep(Duration::from_millis(left).min(MAX_WAIT)).await;
+            }
+        })
+    }
+}
+
+/// The operating system's generator, through AWS-LC.
+#[derive(Default)]
+pub struct SystemEntropy(SystemRandom);
+
+impl Entropy for SystemEntropy {
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), NoEntropy> {
+        self.0.fill(bytes).map_err(|_| NoEntropy)
+    }
+}
