@@ -198,8 +198,8 @@ Copy and paste:
 
   export AWS_CONFIG_FILE={aws}/config AWS_SHARED_CREDENTIALS_FILE={aws}/credentials AWS_PROFILE=claviger
   KEY=$(aws kms create-key --query KeyMetadata.KeyId --output text)
-  aws kms encrypt --key-id $KEY --plaintext $(printf 'hello' | base64) --query CiphertextBlob --output text \\
-    | base64 -d > hello.enc
+  printf 'hello\n' > hello.txt
+  aws kms encrypt --key-id $KEY --plaintext fileb://hello.txt --query CiphertextBlob --output text | base64 -d > hello.enc
   aws kms decrypt --ciphertext-blob fileb://hello.enc --query Plaintext --output text | base64 -d
 ",
         ca = certificates.ca.display(),

@@ -14,8 +14,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
 
-use redb::Database;
-
 use crate::feed::Feed;
 use crate::{BoxFuture, Changes, Commit, Error, Read, Revision, Sealer, Snapshot, Store, limits};
 
@@ -32,6 +30,7 @@ mod writer;
 use fault::{Failure, Faults, Verdict};
 use file::{Disk, Place};
 use queue::Queue;
+use tables::Engine;
 
 /// A store in a file of this machine, used by this process alone.
 #[derive(Debug)]
@@ -47,7 +46,7 @@ struct Shared {
     sealer: Arc<Sealer>,
     faults: Arc<Faults>,
     /// `None` while there is no space to open it anew.
-    database: RwLock<Option<Database>>,
+    engine: RwLock<Option<Engine>>,
     queue: Queue,
     feed: Mutex<Feed>,
     /// The newest revision that is durable and published.
@@ -78,12 +77,12 @@ impl Embedded {
     /// Opens the store on a disk.
     fn on(disk: Box<dyn Disk>, sealer: Arc<Sealer>) -> Result<Self, Error> {
         let faults = Arc::new(Faults::default());
-        let (database, revision) = tables::open(disk.open()?, &sealer, &faults)?;
+        let (engine, revision) = tables::open(disk.open()?, &sealer, &faults)?;
         let shared = Arc::new(Shared {
             disk,
             sealer,
             faults,
-            database: RwLock::new(Some(database)),
+            engine: RwLock::new(Some(database)),
             queue: Queue::default(),
             feed: Mutex::new(Feed::starting_at(revision)),
             durable: AtomicU64::new(revision),
@@ -118,9 +117,9 @@ impl Drop for Embedded {
 impl Shared {
     fn read(&self, reads: &[Read]) -> Result<Snapshot, Error> {
         self.alive()?;
-        let slot = self.database.read().unwrap_or_else(PoisonError::into_inner);
-        let database = slot.as_ref().ok_or_else(reopening)?;
-        tables::read(database, &self.sealer, reads).map_err(|trouble| match self.faults.explain(trouble) {
+        let slot = self.engine.read().unwrap_or_else(PoisonError::into_inner);
+        let engine = slot.as_ref().ok_or_else(reopening)?;
+        engine.read(&self.sealer, reads).map_err(|trouble| match self.faults.explain(trouble) {
             Verdict::Answer(error) => error,
             Verdict::Full => reopening(),
             Verdict::Fatal(failure) => self.stop(failure).error(),
@@ -144,7 +143,7 @@ impl Shared {
     }
 
     fn closed_for_space(&self) -> bool {
-        self.database.read().unwrap_or_else(PoisonError::into_inner).is_none()
+        self.engine.read().unwrap_or_else(PoisonError::into_inner).is_none()
     }
 
     /// Nothing panics while the feed is half changed, so a poisoned lock still guards a whole one.

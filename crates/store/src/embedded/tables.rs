@@ -62,15 +62,15 @@ pub(super) fn open(
     disk: Box<dyn StorageBackend>,
     sealer: &Arc<Sealer>,
     faults: &Arc<Faults>,
-) -> Result<(Database, Revision), Error> {
+) -> Result<(Engine, Revision), Error> {
     let backend = Backend::new(disk, Arc::clone(sealer), Arc::clone(faults));
     backend.check_header()?;
     let opened = contained(|| {
         let mut builder = Builder::new();
         builder.set_cache_size(CACHE_LEN).set_check_integrity_on_open(true);
-        let database = builder.create_with_backend(backend)?;
-        let revision = revision(&database.begin_read()?)?;
-        Ok((database, revision))
+        let engine = Engine(Some(builder.create_with_backend(backend)?));
+        let revision = revision(&engine.database()?.begin_read()?)?;
+        Ok((engine, revision))
     });
     opened.map_err(|trouble| match trouble {
         Trouble::Engine(redb::Error::DatabaseAlreadyOpen) => Error::Locked,
@@ -78,58 +78,87 @@ pub(super) fn open(
     })
 }
 
-/// Reads at one revision.
-pub(super) fn read(database: &Database, sealer: &Sealer, reads: &[Read]) -> Result<Snapshot, Trouble> {
-    contained(|| {
-        let transaction = database.begin_read()?;
-        let records = transaction.open_table(RECORDS)?;
-        let found = reads.iter().map(|read| find(&records, sealer, read)).collect::<Result<_, _>>()?;
-        Ok(Snapshot { revision: revision(&transaction)?, found })
-    })
+/// The engine, open. Panics do not leave it, not even when it closes: after one its locks are poisoned.
+#[derive(Debug)]
+pub(super) struct Engine(Option<Database>);
+
+impl Engine {
+    /// Reads at one revision.
+    pub(super) fn read(&self, sealer: &Sealer, reads: &[Read]) -> Result<Snapshot, Trouble> {
+        contained(|| {
+            let transaction = self.database()?.begin_read()?;
+            let records = transaction.open_table(RECORDS)?;
+            let found = reads.iter().map(|read| find(&records, sealer, read)).collect::<Result<_, _>>()?;
+            Ok(Snapshot { revision: revision(&transaction)?, found })
+        })
+    }
+
+    /// Carries out commits in order, in one transaction, and makes them durable; `stage` is told the newest revision
+    /// before anyone can see it.
+    ///
+    /// Two phases: the commit slot is flushed before the header names it the newest. So after a crash the slot that the
+    /// header names is always whole, and a broken one is damage, never a commit that was under way and may be dropped.
+    pub(super) fn commit(
+        &self,
+        sealer: &Sealer,
+        from: Revision,
+        commits: &[&Commit],
+        stage: impl FnOnce(Revision),
+    ) -> Result<Batch, Trouble> {
+        contained(|| {
+            let mut transaction = self.database()?.begin_write()?;
+            transaction.set_two_phase_commit(true);
+            let batch = apply_all(&mut transaction.open_table(RECORDS)?, sealer, from, commits)?;
+            match batch.written.last() {
+                None => transaction.abort()?,
+                Some((newest, _)) => {
+                    transaction.open_table(STATE)?.insert(REVISION, newest)?;
+                    stage(*newest);
+                    transaction.commit()?;
+                }
+            }
+            Ok(batch)
+        })
+    }
+
+    /// The engine itself; it is there until it is dropped.
+    pub(super) fn database(&self) -> Result<&Database, Trouble> {
+        self.0.as_ref().ok_or(Trouble::Engine(redb::Error::DatabaseClosed))
+    }
 }
 
-/// Carries out commits in order, in one transaction, and makes them durable; `stage` is told the newest revision before
-/// anyone can see it.
-///
-/// Two phases: the commit slot is flushed before the header names it the newest. So after a crash the slot that the
-/// header names is always whole, and a broken one is damage, never a commit that was under way and may be dropped.
-pub(super) fn commit(
-    database: &Database,
+impl Drop for Engine {
+    fn drop(&mut self) {
+        // Nothing depends on a clean close: all that was acknowledged is durable, and opening checks everything anyway.
+        let _ = contained(|| {
+            drop(self.0.take());
+            Ok(())
+        });
+    }
+}
+
+/// Carries out commits in order, each on what the ones before left.
+fn apply_all(
+    records: &mut Table<'_, &'static [u8], &'static [u8]>,
     sealer: &Sealer,
     from: Revision,
     commits: &[&Commit],
-    stage: impl FnOnce(Revision),
 ) -> Result<Batch, Trouble> {
-    contained(|| {
-        let mut transaction = database.begin_write()?;
-        transaction.set_two_phase_commit(true);
-        let (mut verdicts, mut written, mut newest) = (Vec::with_capacity(commits.len()), Vec::new(), from);
-        let mut records = transaction.open_table(RECORDS)?;
-        for commit in commits {
-            let next = newest.saturating_add(1);
-            let verdict = match apply(&mut records, sealer, commit, next) {
-                Ok(false) => Ok(newest),
-                Ok(true) => {
-                    newest = next;
-                    written.push((next, commit.writes.iter().map(|write| write.name().clone()).collect()));
-                    Ok(next)
-                }
-                Err(Trouble::Ours(error)) => Err(error),
-                Err(trouble) => return Err(trouble),
-            };
-            verdicts.push(verdict);
-        }
-        drop(records);
-
-        if written.is_empty() {
-            transaction.abort()?;
-        } else {
-            transaction.open_table(STATE)?.insert(REVISION, newest)?;
-            stage(newest);
-            transaction.commit()?;
-        }
-        Ok(Batch { verdicts, written })
-    })
+    let (mut verdicts, mut written, mut newest) = (Vec::with_capacity(commits.len()), Vec::new(), from);
+    for commit in commits {
+        let next = newest.saturating_add(1);
+        verdicts.push(match apply(records, sealer, commit, next) {
+            Ok(false) => Ok(newest),
+            Ok(true) => {
+                newest = next;
+                written.push((next, commit.writes.iter().map(|write| write.name().clone()).collect()));
+                Ok(next)
+            }
+            Err(Trouble::Ours(error)) => Err(error),
+            Err(trouble) => return Err(trouble),
+        });
+    }
+    Ok(Batch { verdicts, written })
 }
 
 /// Carries out one commit; says whether it wrote. Whatever is refused is refused before the first write.

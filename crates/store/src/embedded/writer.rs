@@ -51,10 +51,10 @@ fn carry_out<'s>(shared: &'s Shared, commits: &[&Commit]) -> Result<Batch, Refus
 }
 
 fn write(shared: &Shared, commits: &[&Commit]) -> Result<Batch, Trouble> {
-    let slot = shared.database.read().unwrap_or_else(PoisonError::into_inner);
-    let database = slot.as_ref().ok_or(Trouble::Engine(redb::Error::DatabaseClosed))?;
+    let slot = shared.engine.read().unwrap_or_else(PoisonError::into_inner);
+    let engine = slot.as_ref().ok_or(Trouble::Engine(redb::Error::DatabaseClosed))?;
     let from = shared.durable.load(Ordering::Acquire);
-    tables::commit(database, &shared.sealer, from, commits, |newest| shared.feed().stage(newest))
+    engine.commit(&shared.sealer, from, commits, |newest| shared.feed().stage(newest))
 }
 
 /// Publishes, then answers: who was told of a commit and asks for a barrier must find its revision there, and its names
@@ -74,13 +74,13 @@ fn acknowledge(shared: &Shared, batch: Batch, waiting: Vec<Sender<Outcome>>) {
 /// Opens the engine anew, checking everything, after the disk was full; then nothing of the refused batch may be there.
 /// Readers wait meanwhile.
 fn reopen(shared: &Shared) -> Result<(), Refusal<'_>> {
-    let mut slot = shared.database.write().unwrap_or_else(PoisonError::into_inner);
+    let mut slot = shared.engine.write().unwrap_or_else(PoisonError::into_inner);
     drop(slot.take());
     shared.faults.clear();
     let durable = shared.durable.load(Ordering::Acquire);
     match shared.disk.open().and_then(|disk| tables::open(disk, &shared.sealer, &shared.faults)) {
-        Ok((database, revision)) if revision == durable => {
-            *slot = Some(database);
+        Ok((engine, revision)) if revision == durable => {
+            *slot = Some(engine);
             Ok(())
         }
         Ok((_, revision)) => {
