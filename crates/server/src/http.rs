@@ -46,17 +46,27 @@ pub struct Front {
     pub requests: Requests,
 }
 
+/// Answers the requests of a connection.
+pub trait Handler: Send + Sync + 'static {
+    /// Answers one request.
+    fn handle(
+        &self,
+        origin: &Origin,
+        request: Request<HyperBody>,
+    ) -> impl Future<Output = Response<Full<Bytes>>> + Send;
+}
+
 /// Serves a connection until it ends, or until `stop` says so and the request in progress is answered.
-pub async fn serve(
-    front: Arc<Front>,
+pub async fn serve<H: Handler>(
+    handler: Arc<H>,
     stream: impl AsyncRead + AsyncWrite + Unpin,
     origin: Origin,
     mut stop: watch::Receiver<bool>,
 ) {
     let origin = Arc::new(origin);
     let answer = service_fn(move |request| {
-        let (front, origin) = (Arc::clone(&front), Arc::clone(&origin));
-        async move { Ok::<_, Infallible>(answer(&front, &origin, request).await) }
+        let (handler, origin) = (Arc::clone(&handler), Arc::clone(&origin));
+        async move { Ok::<_, Infallible>(handler.handle(&origin, request).await) }
     });
     let mut builder = http1::Builder::new();
     builder
@@ -72,6 +82,12 @@ pub async fn serve(
         () = stopped(&mut stop) => connection.as_mut().graceful_shutdown(),
     }
     let _ = connection.await;
+}
+
+impl Handler for Front {
+    async fn handle(&self, origin: &Origin, request: Request<HyperBody>) -> Response<Full<Bytes>> {
+        answer(self, origin, request).await
+    }
 }
 
 async fn answer(front: &Front, origin: &Origin, request: Request<HyperBody>) -> Response<Full<Bytes>> {
@@ -137,7 +153,10 @@ fn write_log(
 }
 
 /// Reads a body within its limits. A body that is there already costs no timer.
-async fn read(body: HyperBody) -> Result<Bytes, StatusCode> {
+///
+/// # Errors
+/// The status to answer with.
+pub async fn read(body: HyperBody) -> Result<Bytes, StatusCode> {
     if body.size_hint().lower() > MAX_BODY_LEN as u64 {
         return Err(StatusCode::PAYLOAD_TOO_LARGE);
     }
@@ -196,7 +215,8 @@ fn unreadable(front: &Front, origin: &Origin, status: StatusCode) -> Response<Fu
     response
 }
 
-fn respond(outgoing: Outgoing) -> Response<Full<Bytes>> {
+/// Writes a reply.
+pub fn respond(outgoing: Outgoing) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(outgoing.body));
     *response.status_mut() = StatusCode::from_u16(outgoing.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();

@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
-use crate::http::{self, Front};
+use crate::http::{self, Handler};
 use crate::stop::stopped;
 use crate::{metrics, tls};
 
@@ -100,13 +100,17 @@ pub async fn accept(
 }
 
 /// Serves the connections that one thread is given, until `stop` says so and they have ended.
-pub async fn serve(front: Arc<Front>, mut door: mpsc::UnboundedReceiver<Accepted>, mut stop: watch::Receiver<bool>) {
+pub async fn serve<H: Handler>(
+    handler: Arc<H>,
+    mut door: mpsc::UnboundedReceiver<Accepted>,
+    mut stop: watch::Receiver<bool>,
+) {
     let mut connections = JoinSet::new();
     let each = stop.clone();
     loop {
         tokio::select! {
             accepted = door.recv() => match accepted {
-                Some(accepted) => drop(connections.spawn(connection(Arc::clone(&front), accepted, each.clone()))),
+                Some(accepted) => drop(connections.spawn(connection(Arc::clone(&handler), accepted, each.clone()))),
                 None => break,
             },
             // Takes ended connections out of the set as they end.
@@ -118,18 +122,18 @@ pub async fn serve(front: Arc<Front>, mut door: mpsc::UnboundedReceiver<Accepted
     let _ = tokio::time::timeout(DRAIN_TIMEOUT, drained).await;
 }
 
-async fn connection(front: Arc<Front>, accepted: Accepted, stop: watch::Receiver<bool>) {
+async fn connection<H: Handler>(handler: Arc<H>, accepted: Accepted, stop: watch::Receiver<bool>) {
     let Accepted { stream, peer, tls, counted } = accepted;
     let peer = peer.ip().to_canonical();
     let Ok(stream) = TcpStream::from_std(stream) else { return };
     match tls {
-        None => http::serve(front, stream, Origin { peer, tls: None }, stop).await,
+        None => http::serve(handler, stream, Origin { peer, tls: None }, stop).await,
         Some(config) => {
             let handshake = TlsAcceptor::from(config).accept(stream);
             let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake).await else { return };
             let described = tls::describe(stream.get_ref().1);
             metrics::handshake(&described.key_exchange);
-            http::serve(front, stream, Origin { peer, tls: Some(described) }, stop).await;
+            http::serve(handler, stream, Origin { peer, tls: Some(described) }, stop).await;
         }
     }
     drop(counted);

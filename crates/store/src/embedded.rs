@@ -82,7 +82,7 @@ impl Embedded {
             disk,
             sealer,
             faults,
-            engine: RwLock::new(Some(database)),
+            engine: RwLock::new(Some(engine)),
             queue: Queue::default(),
             feed: Mutex::new(Feed::starting_at(revision)),
             durable: AtomicU64::new(revision),

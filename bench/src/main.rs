@@ -1,0 +1,74 @@
+//! The benchmark: what a request costs, beside the ceiling measured in the same run.
+//!
+//! Everything runs on one machine: the server under test with its HSM, the ceiling (the same HTTP and TLS stack that
+//! answers the same bytes with no work), and the load. The load is light: its requests are signed before the clock
+//! starts, and it parses nothing but response heads. See docs/benchmark.md for how to read the table.
+
+#![expect(clippy::print_stdout, reason = "a program whose answer is a table")]
+
+mod ceiling;
+mod crypto;
+mod load;
+mod machine;
+mod report;
+mod requests;
+mod subject;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Measures Claviger.
+#[derive(Debug, Parser)]
+struct Cli {
+    /// Folder of the programs; that of this one when absent.
+    #[arg(long)]
+    programs: Option<PathBuf>,
+    /// Where the data of the run goes: on the disk to be measured.
+    #[arg(long, default_value = "target")]
+    work_dir: PathBuf,
+    /// Seconds of each measurement.
+    #[arg(long, default_value_t = 5)]
+    seconds: u64,
+    /// Connections of the load.
+    #[arg(long, default_value_t = 64)]
+    connections: usize,
+    /// Also measure with this many keys.
+    #[arg(long, default_value_t = 100_000)]
+    many_keys: usize,
+    /// Only the symmetric operations over TLS, shortly: for a look while working on the hot path.
+    #[arg(long)]
+    quick: bool,
+    /// Serve the ceiling instead of measuring.
+    #[arg(long, hide = true)]
+    ceiling: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let outcome = match (runtime, &cli.ceiling) {
+        (Err(error), _) => Err(error.to_string()),
+        (Ok(runtime), Some(dir)) => runtime.block_on(ceiling::serve(dir)),
+        (Ok(runtime), None) => runtime.block_on(report::run(&report::Plan {
+            programs: cli.programs.clone(),
+            work_dir: cli.work_dir.clone(),
+            window: Duration::from_secs(cli.seconds),
+            connections: cli.connections,
+            many_keys: cli.many_keys,
+            quick: cli.quick,
+        })),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(cause) => {
+            println!("the benchmark stopped: {cause}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! The repository checks its own shape.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use cargo_metadata::{DependencyKind, MetadataCommand};
+
+use crate::codegen;
+use crate::steps::root;
+
+/// Longest source file, tests included, in lines.
+const MAX_LINES: usize = 600;
+/// Longest function, in lines.
+const MAX_FUNCTION: usize = 70;
+
+/// What each crate may use of ours, and what it must never have, directly or through others (ARCHITECTURE.md).
+const CRATES: &[(&str, &[&str], &[&str])] = &[
+    ("claviger-wire", &[], &["tokio", "hyper", "rustls", "redb", "socket2", "rustix"]),
+    ("claviger-policy", &[], &["tokio", "hyper", "rustls", "redb", "aws-lc-rs", "socket2", "rustix"]),
+    ("claviger-store", &[], &["tokio", "hyper", "rustls", "http"]),
+    ("claviger-hsm-proto", &[], &["tokio", "hyper", "rustls", "aws-lc-rs", "serde_json"]),
+    ("claviger-hsm", &["claviger-hsm-proto"], &["tokio", "hyper", "rustls", "redb", "serde_json", "http"]),
+    (
+        "claviger-service",
+        &["claviger-wire", "claviger-policy", "claviger-store", "claviger-hsm-proto"],
+        &["hyper", "rustls", "socket2", "mio", "clap", "toml"],
+    ),
+    (
+        "claviger-server",
+        &["claviger-service", "claviger-wire", "claviger-store", "claviger-hsm-proto"],
+        &["ring", "openssl", "rsa", "native-tls"],
+    ),
+];
+
+fn sources() -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for folder in ["crates", "bench", "xtask", "fuzz", "clients"] {
+        collect(&root().join(folder), &mut found);
+    }
+    assert!(found.len() > 50, "the sources were not found");
+    found
+}
+
+fn collect(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let name = entry.file_name();
+        if path.is_dir() && name != "target" && name != "corpus" && name != "artifacts" {
+            collect(&path, found);
+        } else if path.extension().is_some_and(|ending| ending == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+#[test]
+fn generated_files_are_current() {
+    for file in codegen::all().unwrap() {
+        assert_eq!(read(&file.path), file.content, "{} is stale: cargo xtask codegen", file.path.display());
+    }
+}
+
+#[test]
+fn files_are_short_and_say_what_they_are() {
+    for path in sources() {
+        let text = read(&path);
+        let lines = text.lines().count();
+        assert!(lines <= MAX_LINES, "{} has {lines} lines", path.display());
+        let first = text.lines().next().unwrap_or_default();
+        assert!(first.starts_with("//!") || first.starts_with("#!"), "{} has no head comment", path.display());
+    }
+}
+
+#[test]
+fn functions_fit_a_screen() {
+    for path in sources() {
+        let text = read(&path);
+        let lines: Vec<&str> = text.lines().collect();
+        for (start, line) in lines.iter().enumerate() {
+            let trimmed = line.trim_start();
+            let is_function = ["fn ", "pub fn ", "pub(crate) fn ", "pub(super) fn ", "async fn ", "pub async fn ",
+                "pub(crate) async fn "]
+                .iter()
+                .any(|head| trimmed.starts_with(head));
+            if !is_function {
+                continue;
+            }
+            let indent = &line[..line.len() - trimmed.len()];
+            let closing = format!("{indent}}}");
+            let length = lines[start..].iter().position(|line| *line == closing || line.ends_with(';') && line.starts_with(indent) && !line[indent.len()..].starts_with(' '));
+            let length = length.unwrap_or_default();
+            assert!(length <= MAX_FUNCTION, "{}:{} is {length} lines long", path.display(), start + 1);
+        }
+    }
+}
+
+#[test]
+fn modules_are_not_called_mod() {
+    for path in sources() {
+        assert!(!path.ends_with("mod.rs"), "{}", path.display());
+    }
+}
+
+#[test]
+fn crates_depend_only_on_what_they_may() {
+    let metadata = MetadataCommand::new().manifest_path(root().join("Cargo.toml")).exec().unwrap();
+    for (name, ours, never) in CRATES {
+        let package = metadata.packages.iter().find(|package| package.name.as_str() == *name).unwrap();
+        for dependency in package.dependencies.iter().filter(|d| d.kind != DependencyKind::Development) {
+            let is_ours = dependency.name.starts_with("claviger-");
+            assert!(!is_ours || ours.contains(&dependency.name.as_str()), "{name} may not use {}", dependency.name);
+        }
+        let reached = closure(&metadata, name);
+        for forbidden in *never {
+            assert!(!reached.contains(*forbidden), "{name} must never have {forbidden}");
+        }
+    }
+}
+
+/// Every package that a package needs to be built and run, by the resolver's word, development dependencies apart.
+fn closure(metadata: &cargo_metadata::Metadata, name: &str) -> BTreeSet<String> {
+    let resolve = metadata.resolve.as_ref().unwrap();
+    let id_of = |name: &str| metadata.packages.iter().find(|p| p.name.as_str() == name).unwrap().id.clone();
+    let mut waiting = vec![id_of(name)];
+    let mut seen = BTreeSet::new();
+    let mut names = BTreeSet::new();
+    while let Some(id) = waiting.pop() {
+        if !seen.insert(id.clone()) {
+            continue;
+        }
+        names.insert(metadata[&id].name.to_string());
+        let node = resolve.nodes.iter().find(|node| node.id == id).unwrap();
+        let needed = node.deps.iter().filter(|d| d.dep_kinds.iter().any(|k| k.kind != DependencyKind::Development));
+        waiting.extend(needed.map(|dependency| dependency.pkg.clone()));
+    }
+    names
+}
+
+/// Within the service, KMS and STS do not know each other.
+#[test]
+fn services_do_not_mix() {
+    for path in sources() {
+        let text = read(&path);
+        let shown = path.to_string_lossy().into_owned();
+        if shown.contains("service/src/kms") {
+            assert!(!text.contains("crate::sts"), "{shown} uses STS");
+        }
+        if shown.contains("service/src/sts") {
+            assert!(!text.contains("crate::kms"), "{shown} uses KMS");
+        }
+    }
+}
+
+/// Each row of the threat model names a test that exists.
+#[test]
+fn threats_name_their_tests() {
+    let text = read(&root().join("SECURITY.md"));
+    let sources: String = sources().iter().map(|path| read(path)).collect();
+    let python: String = std::fs::read_dir(root().join("clients/python")).unwrap().flatten()
+        .filter_map(|entry| std::fs::read_to_string(entry.path()).ok()).collect();
+    let rows = text.lines().filter(|line| line.starts_with("| ") && line.contains('`'));
+    let mut named = 0;
+    for row in rows {
+        let last = row.trim_end_matches('|').rsplit('|').next().unwrap_or_default();
+        for test in last.split('`').skip(1).step_by(2) {
+            named += 1;
+            let exists = sources.contains(&format!("fn {test}(")) || python.contains(&format!("def {test}("));
+            assert!(exists, "SECURITY.md names `{test}`, which is no test");
+        }
+    }
+    assert!(named >= 30, "SECURITY.md names {named} tests");
+}
+
+/// Keep-a-changelog headings.
+#[test]
+fn the_changelog_has_its_headings() {
+    let text = read(&root().join("CHANGELOG.md"));
+    assert!(text.starts_with("# Changelog\n"));
+    for heading in text.lines().filter(|line| line.starts_with("### ")) {
+        let known = ["Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"];
+        assert!(known.contains(&&heading[4..]), "{heading}");
+    }
+}
