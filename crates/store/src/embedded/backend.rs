@@ -4,10 +4,11 @@
 //! verifies them when it opens a file (we always ask for that), and not when it reads. Two gaps are closed here:
 //!
 //! - **The header.** One bit of it says which commit slot is the newest. Flipped, it would undo the last commit and
-//!   nothing would look amiss. So each write of the header carries a [`Seal`] behind it: the format of the store and an
+//!   nothing would look amiss. So each write of the header carries a seal behind it: the format of the store and an
 //!   HMAC over both. They share the first 512 bytes of the file, which disks write whole or not at all. With the header
 //!   authenticated and every page checked against it at opening, no page can be altered, lost, swapped or put back from
-//!   an older time while the store is closed.
+//!   an older time while the store is closed. What remains is the whole file, or its first sector alone, put back from an
+//!   older time: that is a former state of the store in every respect, and only an anchor outside of it could tell.
 //! - **Pages read later.** For each block of 4 KiB a 64-bit hash of what was last written to it, or was read from it
 //!   first (by the check at opening), is kept in memory, and what is read must match. That covers names, values and the
 //!   inner pages that lead to them: a record cannot go missing from a look-up or a range unnoticed. It costs 8 bytes for
