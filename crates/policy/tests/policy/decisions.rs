@@ -341,3 +341,26 @@ fn the_decision_names_its_statement() {
     let endpoint = document(Kind::Endpoint, &grants("Allow", HOME));
     assert_eq!(ask(BOB, &Policies { endpoint: Some(&endpoint), ..guarded(&policy) }), "allow");
 }
+
+/// Attack B22, through a variable in a resource.
+#[test]
+fn b22_an_ambiguous_variable_in_a_resource_fails_closed() {
+    let ask = |effect: &str, keys: &Keys| {
+        let statement = format!(
+            r#"{{"Effect":"{effect}","Action":"kms:*","Resource":"arn:aws:kms:*:*:key/${{aws:principaltag/team}}"}}"#
+        );
+        let documents = [Arc::new(identity(&statement)), Arc::new(identity(ALLOW_ALL))];
+        let used = if effect == "Deny" { &documents[..] } else { &documents[..1] };
+        let policies = Policies { identity: used, ..bare(ResourceSide::Unguarded) };
+        let resource = "arn:aws:kms:us-east-1:111122223333:key/red";
+        let request = Request { principal: BOB, action: "kms:Encrypt", resource, context: keys };
+        words(&decide(&request, &policies))
+    };
+    let red = Keys::one("aws:principaltag/team", "red");
+    assert_eq!(ask("Allow", &red), "allow");
+    assert_eq!(ask("Deny", &red), "deny explicit Identity");
+    let conflicting = Keys::conflicting("aws:principaltag/team", &["red", "blue"]);
+    assert_eq!(ask("Allow", &conflicting), "deny implicit Identity");
+    assert_eq!(ask("Deny", &conflicting), "deny explicit Identity");
+    assert_eq!(ask("Deny", &Keys::default()), "allow");
+}
