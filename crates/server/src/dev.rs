@@ -17,6 +17,7 @@ use crate::ledger::{DEFAULT_SEGMENT_LEN, Durability};
 use crate::program::{self, Doors, Plan, Program};
 use crate::secrets::{self, Given};
 use crate::tls::{self, PostQuantum};
+use crate::shell::say;
 use crate::{config, files, shell};
 
 /// The ledger of a development folder is kept to this many bytes.
@@ -178,7 +179,6 @@ fn write_profile(dir: &Path, options: &Dev, certificates: &Paths, given: &Given)
 }
 
 /// Prints the line that says that requests are served, and an example to copy.
-#[expect(clippy::print_stdout, reason = "standard output is the program's interface to whoever started it")]
 fn announce(options: &Dev, dir: &Path, certificates: &Paths) {
     let address = options.listen;
     let ip = match address.ip() {
@@ -188,9 +188,9 @@ fn announce(options: &Dev, dir: &Path, certificates: &Paths) {
     let (tls, status) = (address.port() + 1, address.port() + 2);
     let aws = dir.join("aws");
     let aws = aws.display();
-    println!("ready http://{address}");
-    println!(
-        "
+    say(&format!(
+        "ready http://{address}
+
   TLS      https://{ip}:{tls}   (trust {ca})
   metrics  http://{ip}:{status}/metrics
 
@@ -198,10 +198,10 @@ Copy and paste:
 
   export AWS_CONFIG_FILE={aws}/config AWS_SHARED_CREDENTIALS_FILE={aws}/credentials AWS_PROFILE=claviger
   KEY=$(aws kms create-key --query KeyMetadata.KeyId --output text)
-  printf 'hello\n' > hello.txt
+  printf 'hello\\n' > hello.txt
   aws kms encrypt --key-id $KEY --plaintext fileb://hello.txt --query CiphertextBlob --output text | base64 -d > hello.enc
   aws kms decrypt --ciphertext-blob fileb://hello.enc --query Plaintext --output text | base64 -d
 ",
         ca = certificates.ca.display(),
-    );
+    ));
 }

@@ -335,5 +335,6 @@ impl Drop for Ledger {
             // A panic of the writer has already failed the ledger.
             let _ = thread.join();
         }
+        self.directory.unlock();
     }
 }

@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::ledger::Durability;
 use crate::program::{self, Doors, Plan, Program};
 use crate::secrets::{self, Given};
+use crate::shell::say;
 use crate::{files, shell, tls};
 
 /// Runs until the process is asked to end.
@@ -106,11 +107,10 @@ fn write_credentials(file: &Path, made: &credential::NewCredential) -> std::io::
     files::write_private(file, text.as_bytes())
 }
 
-#[expect(clippy::print_stdout, reason = "standard output is the program's interface to whoever started it")]
 fn announce(config: &Config) {
     let addresses = config.listeners.iter().map(|listener| {
         let scheme = if listener.tls.is_some() { "https" } else { "http" };
         format!("{scheme}://{}", listener.address)
     });
-    println!("ready {}", addresses.collect::<Vec<_>>().join(" "));
+    say(&format!("ready {}\n", addresses.collect::<Vec<_>>().join(" ")));
 }

@@ -1,5 +1,6 @@
 //! Where the program touches the machine's clock, environment, processes and randomness. Nothing else may.
 
+use std::io::Write;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
@@ -23,6 +24,12 @@ pub fn now() -> Moment {
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the monotonic clock")]
 pub fn instant() -> std::time::Instant {
     std::time::Instant::now()
+}
+
+/// Says something to whoever started the program. Nobody may be listening any more; that must not stop the service.
+pub fn say(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
 /// An environment variable that holds a secret, or nothing. An empty one counts as absent.

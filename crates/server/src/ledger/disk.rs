@@ -85,6 +85,12 @@ impl Directory {
         }
     }
 
+    /// Gives the lock back, also where the descriptor has copies: a reader's, or that of a process being started.
+    pub(super) fn unlock(&self) {
+        // It fails only for a descriptor that is none; closing the directory unlocks it in any case.
+        let _ = rustix::fs::flock(&self.0, FlockOperation::Unlock);
+    }
+
     /// The numbers of the segments that are there.
     pub(super) fn segments(&self) -> io::Result<BTreeSet<u64>> {
         let mut found = BTreeSet::new();

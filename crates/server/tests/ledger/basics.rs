@@ -112,6 +112,25 @@ fn many_tasks_append_without_sync() {
     check_concurrent(true, Durability::NoFsyncForBenchmarkOnly);
 }
 
+/// One task that waits for each record: the writer is done, or not, at any point of its registration.
+#[test]
+fn no_wake_is_lost() {
+    for delivers in [true, false] {
+        let (_home, dir) = place();
+        let durability = Durability::NoFsyncForBenchmarkOnly;
+        let (ledger, _) = Ledger::open(&dir, Options { durability, ..options() }).unwrap();
+        let (lane, delivery) = ledger.lane();
+        block_on(async {
+            if delivers {
+                tokio::spawn(delivery);
+            }
+            for sequence in 1..=20_000 {
+                assert_eq!(append(&lane, b"x").await, Ok(sequence));
+            }
+        });
+    }
+}
+
 #[test]
 fn nothing_is_acknowledged_before_its_sync() {
     let (_home, dir) = place();

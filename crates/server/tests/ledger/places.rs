@@ -19,10 +19,11 @@ fn one_ledger_at_a_time() {
     let (lane, _) = ledger.lane();
     assert!(matches!(refused(&dir), OpenError::Locked));
     assert_eq!(verify(&dir).unwrap().records, 0);
+    let records = ledger.records_since(0).unwrap();
     drop(ledger);
-    // A lane that is left over does not hold the lock.
+    // Neither a lane nor a reader that is left over holds the lock.
     open(&dir);
-    drop(lane);
+    drop((lane, records));
 }
 
 const UMASK_DIR: &str = "CLAVIGER_TEST_UMASK_DIR";
