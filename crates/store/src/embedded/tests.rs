@@ -279,26 +279,54 @@ fn a_full_disk_refuses_and_goes_on() {
     }
 }
 
-/// More than the engine keeps in memory, altered behind its back: no read gives a wrong answer, and one finds out.
-#[test]
-fn what_changes_under_a_running_store_is_seen() {
+/// A store larger than what the engine keeps in memory.
+fn large() -> (Fake, Embedded) {
     let disk = Fake::with_store();
-    let put = |number: u8| Write::Put { name: vec![number], value: vec![number; 1024 * 1024] };
     let store = open(&disk).unwrap();
     for number in 0..48 {
-        wait(store.commit(Commit { preconditions: vec![], writes: vec![put(number)] })).unwrap();
+        let put = Write::Put { name: large_name(number), value: vec![number; 1024 * 1024] };
+        wait(store.commit(Commit { preconditions: vec![], writes: vec![put] })).unwrap();
     }
-    disk.contents(|contents| contents.now[4096..].iter_mut().step_by(1024).for_each(|byte| *byte ^= 1));
+    (disk, store)
+}
 
-    let answers: Vec<_> = (0..48).map(|number| wait(store.read(vec![Read::One(vec![number])]))).collect();
+fn large_name(number: u8) -> Vec<u8> {
+    format!("record/{number:02}").into()
+}
+
+/// The disk is altered behind the back of a running store: no read gives a wrong answer, and one finds out.
+fn check_altered_while_open(alter: impl Fn(&mut [u8])) {
+    let (disk, store) = large();
+    disk.contents(|contents| alter(&mut contents.now[4096..]));
+    let answers: Vec<_> =
+        (0..48).map(|number| wait(store.read(vec![Read::One(large_name(number))]))).collect();
     for (number, answer) in (0..).zip(&answers) {
         match answer {
-            Ok(snapshot) => assert_eq!(snapshot.found[0][0].value, vec![number; 1024 * 1024]),
+            Ok(snapshot) => {
+                assert_eq!(snapshot.found[0].len(), 1, "record {number} went missing");
+                assert_eq!(snapshot.found[0][0].value, vec![number; 1024 * 1024]);
+            }
             Err(error) => assert!(matches!(error, Error::Corrupt { .. }), "{error:?}"),
         }
     }
     assert!(answers.iter().any(Result::is_err));
     check_stopped(&store, |error| matches!(error, Error::Corrupt { .. }));
+}
+
+#[test]
+fn what_changes_under_a_running_store_is_seen() {
+    check_altered_while_open(|contents| contents.iter_mut().step_by(1024).for_each(|byte| *byte ^= 1));
+}
+
+/// The seals of values cannot see this: the names that lead to the values are altered, so nothing would be found.
+#[test]
+fn a_record_cannot_go_missing_under_a_running_store() {
+    check_altered_while_open(|contents| {
+        let names = contents.windows(7).enumerate().filter(|(_, window)| *window == b"record/");
+        let places: Vec<_> = names.map(|(place, _)| place).collect();
+        assert!(places.len() >= 48);
+        places.into_iter().for_each(|place| contents[place] = b'R');
+    });
 }
 
 /// The file is cut off under a running store.
