@@ -37,9 +37,13 @@ pub struct MaterialId(#[cbor(with = "minicbor::bytes")] pub [u8; MATERIAL_ID_LEN
 impl MaterialId {
     /// The id in the 64 hexadecimal digits that the API shows.
     pub fn to_hex(self) -> String {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let digit = |nibble: u8| char::from(DIGITS.get(usize::from(nibble)).copied().unwrap_or(b'0'));
-        self.0.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+        let digit = |nibble: u8| char::from(if nibble < 10 { b'0' + nibble } else { b'a' - 10 + nibble });
+        let mut hex = String::with_capacity(2 * MATERIAL_ID_LEN);
+        for byte in self.0 {
+            hex.push(digit(byte >> 4));
+            hex.push(digit(byte & 15));
+        }
+        hex
     }
 }
 

@@ -9,55 +9,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-use serde::Serialize;
-
 /// Most bytes that wait to be written.
 const MAX_BUFFER: usize = 4 * 1024 * 1024;
 /// How long lines gather before they are written together.
 const GATHER: Duration = Duration::from_millis(20);
-
-/// What the log says of a request. Nothing secret, nothing that a caller chose beyond names.
-#[derive(Debug, Serialize)]
-pub struct RequestLine<'a> {
-    /// When it came in, ISO 8601.
-    pub time: String,
-    /// Always `INFO`, or `ERROR` for faults of the server.
-    pub level: &'static str,
-    /// Always `request`.
-    pub message: &'static str,
-    /// `x-amzn-RequestId`.
-    pub request_id: &'a str,
-    /// Operation.
-    pub operation: &'a str,
-    /// HTTP status.
-    pub status: u16,
-    /// Error, if it was one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub error: Option<&'a str>,
-    /// Why, for the operator.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cause: Option<&'a str>,
-    /// Account of the caller.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub account: Option<&'a str>,
-    /// Access key id of the caller.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub access_key_id: Option<&'a str>,
-    /// Sequence number of its event in the ledger.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub event: Option<u64>,
-    /// Address of the peer.
-    pub peer: std::net::IpAddr,
-    /// Key exchange of the connection, where it has one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub key_exchange: Option<&'a str>,
-    /// Length of the request's body in bytes.
-    pub bytes_in: usize,
-    /// Length of the reply's body in bytes.
-    pub bytes_out: usize,
-    /// From the whole request read to the reply ready, in microseconds.
-    pub micros: u64,
-}
 
 struct Shared {
     buffer: Mutex<Vec<u8>>,
@@ -87,15 +42,21 @@ impl RequestLog {
         Self(None)
     }
 
-    /// Adds a line.
-    pub fn write(&self, line: &RequestLine<'_>) {
+    /// Whether lines are kept.
+    pub fn is_on(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Adds a line: one JSON object.
+    pub fn write(&self, line: &[u8]) {
         let Some(shared) = &self.0 else { return };
         let mut buffer = shared.buffer.lock().unwrap_or_else(PoisonError::into_inner);
         let first = buffer.is_empty();
-        if buffer.len() >= MAX_BUFFER || serde_json::to_writer(&mut *buffer, line).is_err() {
+        if buffer.len() >= MAX_BUFFER {
             shared.dropped.fetch_add(1, Ordering::Relaxed);
             return;
         }
+        buffer.extend_from_slice(line);
         buffer.push(b'\n');
         drop(buffer);
         if first {

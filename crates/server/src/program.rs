@@ -120,7 +120,9 @@ impl Program {
         let (lane, delivery) = self.ledger.lane();
         let lane = ServiceLane::new(Arc::clone(&self.ledger), lane);
         let installation = Arc::clone(&self.installation);
-        let service = Service::new(installation, Arc::new(link), Arc::new(lane), Arc::clone(&self.entropy) as _);
+        // Each thread has its own source of ids, so that none waits for another.
+        let entropy = Arc::new(SystemEntropy::default());
+        let service = Service::new(installation, Arc::new(link), Arc::new(lane), entropy);
         (service, delivery)
     }
 

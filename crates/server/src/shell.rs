@@ -1,6 +1,7 @@
 //! Where the program touches the machine's clock, environment, processes and randomness. Nothing else may.
 
 use std::io::Write;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
@@ -54,12 +55,44 @@ impl Clock for SystemClock {
     }
 }
 
-/// The operating system's generator, through AWS-LC.
+/// The operating system's generator, through AWS-LC. For ids only, which are not secret: random bytes are fetched for
+/// some requests at once, as a call for a few costs as much as one for many.
 #[derive(Default)]
-pub struct SystemEntropy(SystemRandom);
+pub struct SystemEntropy {
+    random: SystemRandom,
+    ahead: Mutex<Ahead>,
+}
+
+/// Random bytes that no id has been made of yet.
+struct Ahead {
+    bytes: [u8; AHEAD],
+    left: usize,
+}
+
+impl Default for Ahead {
+    fn default() -> Self {
+        Self { bytes: [0; AHEAD], left: 0 }
+    }
+}
+
+/// How many random bytes are fetched at once.
+const AHEAD: usize = 512;
 
 impl Entropy for SystemEntropy {
     fn fill(&self, bytes: &mut [u8]) -> Result<(), NoEntropy> {
-        self.0.fill(bytes).map_err(|_| NoEntropy)
+        let mut ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
+        if bytes.len() > AHEAD {
+            return self.random.fill(bytes).map_err(|_| NoEntropy);
+        }
+        if ahead.left < bytes.len() {
+            ahead.left = 0;
+            self.random.fill(&mut ahead.bytes).map_err(|_| NoEntropy)?;
+            ahead.left = AHEAD;
+        }
+        let Ahead { bytes: fetched, left } = &mut *ahead;
+        let taken = fetched.get(*left - bytes.len()..*left).ok_or(NoEntropy)?;
+        bytes.copy_from_slice(taken);
+        *left -= bytes.len();
+        Ok(())
     }
 }

@@ -1,9 +1,10 @@
 //! The record of each call: CloudTrail's, complete and durable before the reply leaves.
 
 use std::any::Any;
+use std::sync::Arc;
 
 use claviger_wire::incoming::{Incoming, Origin};
-use serde::Serialize;
+use claviger_wire::line::Line;
 use serde_json::value::RawValue;
 
 use crate::BoxFuture;
@@ -63,15 +64,14 @@ pub(crate) fn event_size(body: usize) -> usize {
 }
 
 /// A resource that a call touched.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 pub(crate) struct Resource {
-    #[serde(rename = "accountId")]
-    pub(crate) account_id: String,
-    #[serde(rename = "type")]
-    pub(crate) kind: &'static str,
-    #[serde(rename = "ARN")]
-    pub(crate) arn: String,
+    pub(crate) account_id: Arc<str>,
+    pub(crate) arn: Arc<str>,
 }
+
+/// Version of the record's form.
+const EVENT_VERSION: &str = "1.11";
 
 /// What an operation adds to the record of its call while it runs.
 #[derive(Debug, Default)]
@@ -102,103 +102,55 @@ pub(crate) struct Subject<'a> {
     pub(crate) read_only: bool,
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Record<'a> {
-    event_version: &'static str,
-    user_identity: Identity<'a>,
-    event_time: String,
-    event_source: &'static str,
-    event_name: &'a str,
-    aws_region: &'a str,
-    #[serde(rename = "sourceIPAddress")]
-    source_ip_address: String,
-    user_agent: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error_code: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error_message: Option<&'a str>,
-    request_parameters: Option<&'a RawValue>,
-    response_elements: Option<&'a RawValue>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    additional_event_data: Option<&'a RawValue>,
-    #[serde(rename = "requestID")]
-    request_id: &'a str,
-    #[serde(rename = "eventID")]
-    event_id: &'a str,
-    read_only: bool,
-    resources: &'a [Resource],
-    event_type: &'static str,
-    management_event: bool,
-    recipient_account_id: &'a str,
-    event_category: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tls_details: Option<TlsDetails<'a>>,
-}
+/// Room for the event of an ordinary request in bytes.
+const USUAL_LEN: usize = 2048;
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Identity<'a> {
-    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
-    kind: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    principal_id: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    arn: Option<&'a str>,
-    account_id: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    access_key_id: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    invoked_by: Option<&'a str>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct TlsDetails<'a> {
-    tls_version: &'a str,
-    cipher_suite: &'a str,
-    client_provided_host_header: &'a str,
-    key_exchange: &'a str,
-}
-
-/// The record of a call.
+/// The record of a call, in the order of members that CloudTrail has.
 pub(crate) fn event(subject: &Subject<'_>, draft: &Draft, ended: Option<&Ended<'_>>) -> Vec<u8> {
     let denied = ended.is_some_and(|ended| ended.denied);
-    let parameters = draft.parameters.as_deref().filter(|raw| !denied && raw.get().len() <= MAX_PARAMETERS);
-    let caller = subject.caller;
-    let record = Record {
-        event_version: "1.11",
-        user_identity: Identity {
-            kind: Some(caller.kind()),
-            principal_id: Some(caller.principal_id()),
-            arn: Some(caller.arn()),
-            account_id: caller.account(),
-            access_key_id: Some(caller.access_key_id()),
-            invoked_by: None,
-        },
-        event_time: subject.now.iso(),
-        event_source: subject.event_source,
-        event_name: clip(subject.event_name),
-        aws_region: subject.region,
-        source_ip_address: subject.incoming.origin.peer.to_string(),
-        user_agent: clip(subject.incoming.header("user-agent").unwrap_or("-")),
-        error_code: ended.map(|ended| ended.code),
-        error_message: ended.and_then(|ended| ended.message).map(clip),
-        request_parameters: parameters,
-        response_elements: draft.response_elements.as_deref().filter(|_| ended.is_none()),
-        additional_event_data: draft.additional.as_deref(),
-        request_id: subject.request_id,
-        event_id: subject.event_id,
-        read_only: subject.read_only,
-        resources: &draft.resources,
-        event_type: "AwsApiCall",
-        management_event: true,
-        recipient_account_id: caller.account(),
-        event_category: "Management",
-        tls_details: tls_details(&subject.incoming.origin, subject.incoming.header("host")),
-    };
-    // Every part is a string, a number or already JSON, so this does not fail; an empty event would be refused.
-    serde_json::to_vec(&record).unwrap_or_default()
+    let parameters = draft.parameters.as_deref().map(RawValue::get);
+    let parameters = parameters.filter(|json| !denied && json.len() <= MAX_PARAMETERS);
+    let response = draft.response_elements.as_deref().map(RawValue::get).filter(|_| ended.is_none());
+    let (caller, incoming) = (subject.caller, subject.incoming);
+    let mut line = Line::with_capacity(USUAL_LEN);
+    line.text("eventVersion", EVENT_VERSION)
+        .json("userIdentity", caller.identity())
+        .text("eventTime", &subject.now.iso())
+        .text("eventSource", subject.event_source)
+        .text("eventName", clip(subject.event_name))
+        .text("awsRegion", subject.region)
+        .text("sourceIPAddress", &incoming.origin.peer.to_string())
+        .text("userAgent", clip(incoming.header("user-agent").unwrap_or("-")))
+        .optional("errorCode", ended.map(|ended| ended.code))
+        .optional("errorMessage", ended.and_then(|ended| ended.message).map(clip))
+        .json("requestParameters", parameters.unwrap_or("null"))
+        .json("responseElements", response.unwrap_or("null"));
+    if let Some(additional) = &draft.additional {
+        line.json("additionalEventData", additional.get());
+    }
+    line.text("requestID", subject.request_id)
+        .text("eventID", subject.event_id)
+        .flag("readOnly", subject.read_only)
+        .json("resources", &resources(&draft.resources))
+        .text("eventType", "AwsApiCall")
+        .flag("managementEvent", true)
+        .text("recipientAccountId", caller.account())
+        .text("eventCategory", "Management");
+    if let Some(tls) = tls_details(&incoming.origin, incoming.header("host")) {
+        line.json("tlsDetails", &tls);
+    }
+    line.finish()
+}
+
+/// `userIdentity` of a caller, written once for all its calls.
+pub(crate) fn identity(kind: &str, principal_id: &str, arn: &str, account: &str, access_key_id: &str) -> String {
+    let mut line = Line::with_capacity(256);
+    line.text("type", kind)
+        .text("principalId", principal_id)
+        .text("arn", arn)
+        .text("accountId", account)
+        .text("accessKeyId", access_key_id);
+    json(line)
 }
 
 /// The record of something the service did by itself (CloudTrail's service events).
@@ -207,50 +159,62 @@ pub(crate) fn service_event(
     account: &str,
     region: &str,
     event_id: &str,
-    resources: &[Resource],
+    touched: &[Resource],
     now: Moment,
 ) -> Vec<u8> {
-    let record = Record {
-        event_version: "1.11",
-        user_identity: Identity {
-            kind: None,
-            principal_id: None,
-            arn: None,
-            account_id: account,
-            access_key_id: None,
-            invoked_by: Some("AWS Internal"),
-        },
-        event_time: now.iso(),
-        event_source: "kms.amazonaws.com",
-        event_name: name,
-        aws_region: region,
-        source_ip_address: "AWS Internal".to_owned(),
-        user_agent: "AWS Internal",
-        error_code: None,
-        error_message: None,
-        request_parameters: None,
-        response_elements: None,
-        additional_event_data: None,
-        request_id: event_id,
-        event_id,
-        read_only: false,
-        resources,
-        event_type: "AwsServiceEvent",
-        management_event: true,
-        recipient_account_id: account,
-        event_category: "Management",
-        tls_details: None,
-    };
-    serde_json::to_vec(&record).unwrap_or_default()
+    const INTERNAL: &str = "AWS Internal";
+    let mut who = Line::with_capacity(128);
+    who.text("accountId", account).text("invokedBy", INTERNAL);
+    let mut line = Line::with_capacity(USUAL_LEN);
+    line.text("eventVersion", EVENT_VERSION)
+        .json("userIdentity", &json(who))
+        .text("eventTime", &now.iso())
+        .text("eventSource", "kms.amazonaws.com")
+        .text("eventName", name)
+        .text("awsRegion", region)
+        .text("sourceIPAddress", INTERNAL)
+        .text("userAgent", INTERNAL)
+        .json("requestParameters", "null")
+        .json("responseElements", "null")
+        .text("requestID", event_id)
+        .text("eventID", event_id)
+        .flag("readOnly", false)
+        .json("resources", &resources(touched))
+        .text("eventType", "AwsServiceEvent")
+        .flag("managementEvent", true)
+        .text("recipientAccountId", account)
+        .text("eventCategory", "Management");
+    line.finish()
 }
 
-fn tls_details<'a>(origin: &'a Origin, host: Option<&'a str>) -> Option<TlsDetails<'a>> {
-    origin.tls.as_ref().map(|tls| TlsDetails {
-        tls_version: tls.version,
-        cipher_suite: &tls.cipher_suite,
-        client_provided_host_header: clip(host.unwrap_or("-")),
-        key_exchange: &tls.key_exchange,
-    })
+/// The closed object as text. It was put together from text.
+fn json(line: Line) -> String {
+    String::from_utf8(line.finish()).unwrap_or_default()
+}
+
+fn resources(touched: &[Resource]) -> String {
+    let mut list = String::with_capacity(160 * touched.len() + 2);
+    list.push('[');
+    for resource in touched {
+        if list.len() > 1 {
+            list.push(',');
+        }
+        let mut line = Line::with_capacity(160);
+        line.text("accountId", &resource.account_id).text("type", "AWS::KMS::Key").text("ARN", &resource.arn);
+        list.push_str(&json(line));
+    }
+    list.push(']');
+    list
+}
+
+fn tls_details(origin: &Origin, host: Option<&str>) -> Option<String> {
+    let tls = origin.tls.as_ref()?;
+    let mut line = Line::with_capacity(192);
+    line.text("tlsVersion", tls.version)
+        .text("cipherSuite", &tls.cipher_suite)
+        .text("clientProvidedHostHeader", clip(host.unwrap_or("-")))
+        .text("keyExchange", &tls.key_exchange);
+    Some(json(line))
 }
 
 fn clip(text: &str) -> &str {

@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use claviger_hsm_proto::{CredentialBinding, WrappedCredential};
+use claviger_store::Revision;
 use claviger_wire::fault::Code;
 use claviger_wire::incoming::Incoming;
-use claviger_wire::sigv4::{Claim, InScope, Refusal, SigningKey};
+use claviger_wire::sigv4::{Claim, InScope, Refusal, Scope, SigningKey};
+use quick_cache::Equivalent;
 
+use crate::audit;
 use crate::cache::Credential;
 use crate::dispatch::Service;
 use crate::error::{Error, Result};
@@ -29,6 +32,8 @@ pub struct Caller {
     arn: String,
     access_key_id: String,
     region: String,
+    /// `userIdentity` of the trail.
+    identity: String,
 }
 
 impl Caller {
@@ -62,11 +67,38 @@ impl Caller {
         &self.account
     }
 
-    /// Type of identity in the trail.
-    pub fn kind(&self) -> &'static str {
-        match self.principal {
-            Principal::Root => "Root",
-        }
+    /// `userIdentity` of the trail, as JSON.
+    pub(crate) fn identity(&self) -> &str {
+        &self.identity
+    }
+}
+
+/// What a credential gives on one day, in one Region, to one service: the key that its signatures are made with, and who
+/// it is that makes them. Reaches no one but through a signature that the key verifies.
+pub(crate) struct Scoped {
+    key: SigningKey,
+    caller: Arc<Caller>,
+}
+
+/// Names a [`Scoped`]. The revision of the credential is part of it, so that nothing outlives a change of it.
+#[derive(Hash, PartialEq, Eq)]
+pub(crate) struct ScopedName {
+    revision: Revision,
+    access_key_id: String,
+    scope: Scope,
+}
+
+/// A [`ScopedName`] that borrows. Hashes the same: fields in the same order.
+#[derive(Hash)]
+struct ScopedRef<'a> {
+    revision: Revision,
+    access_key_id: &'a str,
+    scope: &'a Scope,
+}
+
+impl Equivalent<ScopedName> for ScopedRef<'_> {
+    fn equivalent(&self, name: &ScopedName) -> bool {
+        self.revision == name.revision && self.access_key_id == name.access_key_id && *self.scope == name.scope
     }
 }
 
@@ -79,51 +111,55 @@ pub(crate) async fn authenticate(
     incoming: &Incoming,
     expected: &'static str,
     now: Moment,
-) -> Result<Caller> {
+) -> Result<Arc<Caller>> {
     let claim = Claim::parse(incoming).map_err(refused)?;
     let serves = |region: &str| service.installation.regions.serve(region);
     let claim = claim.check_scope(expected, serves, now.seconds()).map_err(refused)?;
-    let name = record::credential(claim.access_key_id());
     let credential = match claim.security_token() {
         // No session exists in this version, so no session token can be genuine.
         Some(_) => None,
-        None => service.installation.cache.credential(name).await?,
+        None => service.installation.cache.credential(record::credential(claim.access_key_id())).await?,
     };
     let Some(credential) = credential else {
         // The same work as for a known key id, so that the time does not tell which ids exist.
         drop(claim.verify(&SigningKey::new(&[0; 32])));
         return Err(unrecognized());
     };
-    let key = signing_key(service, &claim, &credential).await?;
-    let verified = claim.verify(&key).map_err(refused)?;
-    let account = credential.record.account.clone();
-    match credential.record.principal.as_str() {
-        "root" => Ok(Caller {
-            principal: Principal::Root,
-            arn: format!("arn:{}:iam::{account}:root", claviger_wire::arn::partition(&verified.scope().region)),
-            access_key_id: verified.access_key_id().to_owned(),
-            region: verified.scope().region.clone(),
-            account,
-        }),
-        other => Err(Error::internal(format!("a credential belongs to an unknown principal `{other}`"))),
-    }
+    let (revision, access_key_id, scope) = (credential.revision, claim.access_key_id(), claim.scope());
+    let known = service.installation.scoped.get(&ScopedRef { revision, access_key_id, scope });
+    let scoped = match known {
+        Some(scoped) => scoped,
+        None => derive(service, &claim, &credential).await?,
+    };
+    claim.verify(&scoped.key).map_err(refused)?;
+    Ok(Arc::clone(&scoped.caller))
 }
 
-/// The signing key of the claim's scope: kept for its day, derived by the HSM.
-async fn signing_key(service: &Service, claim: &InScope, credential: &Credential) -> Result<Arc<SigningKey>> {
-    let scope = claim.scope();
-    let name = format!("{}/{}/{}/{}", claim.access_key_id(), scope.date, scope.region, scope.service);
-    let name = (credential.revision, name.into_boxed_str());
-    if let Some(key) = service.installation.signing_keys.get(&name) {
-        return Ok(key);
-    }
-    let record = &credential.record;
-    let binding = CredentialBinding { account: &record.account, access_key_id: claim.access_key_id() };
+/// Has the HSM derive the signing key of the claim's scope, and keeps it for its day.
+async fn derive(service: &Service, claim: &InScope, credential: &Credential) -> Result<Arc<Scoped>> {
+    let (scope, record) = (claim.scope(), &credential.record);
+    let access_key_id = claim.access_key_id();
+    let binding = CredentialBinding { account: &record.account, access_key_id };
     let wrapped = WrappedCredential { binding, token: &record.token };
     let derived = vault::signing_key(&*service.vault, wrapped, &scope.date, &scope.region, &scope.service).await?;
-    let key = Arc::new(SigningKey::new(&derived));
-    service.installation.signing_keys.insert(name, Arc::clone(&key));
-    Ok(key)
+    let scoped = Arc::new(Scoped { key: SigningKey::new(&derived), caller: Arc::new(caller(claim, credential)?) });
+    let name =
+        ScopedName { revision: credential.revision, access_key_id: access_key_id.to_owned(), scope: scope.clone() };
+    service.installation.scoped.insert(name, Arc::clone(&scoped));
+    Ok(scoped)
+}
+
+fn caller(claim: &InScope, credential: &Credential) -> Result<Caller> {
+    let (account, access_key_id) = (credential.record.account.clone(), claim.access_key_id().to_owned());
+    let region = claim.scope().region.clone();
+    match credential.record.principal.as_str() {
+        "root" => {
+            let arn = format!("arn:{}:iam::{account}:root", claviger_wire::arn::partition(&region));
+            let identity = audit::identity("Root", &account, &arn, &account, &access_key_id);
+            Ok(Caller { principal: Principal::Root, account, arn, access_key_id, region, identity })
+        }
+        other => Err(Error::internal(format!("a credential belongs to an unknown principal `{other}`"))),
+    }
 }
 
 fn unrecognized() -> Error {

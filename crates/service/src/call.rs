@@ -97,8 +97,8 @@ impl<'a> Call<'a> {
         key: Arc<Key>,
         asks: Asks<'_>,
     ) -> Result<Authorized<Arc<Key>>> {
-        self.touch(&key.account, key.arn());
-        self.decide(action, Some(&key), &key.arn(), asks)?;
+        self.touch(&key.account, &key.arn);
+        self.decide(action, Some(&key), &key.arn, asks)?;
         Ok(Authorized(key))
     }
 
@@ -110,7 +110,7 @@ impl<'a> Call<'a> {
 
     /// Decides whether the caller may do `action` with an alias of its account.
     pub(crate) fn authorize_alias(&mut self, action: &'static str, alias_arn: &str) -> Result<Authorized<()>> {
-        self.touch(self.subject.caller.account(), alias_arn.to_owned());
+        self.touch(&self.subject.caller.account().into(), &alias_arn.into());
         self.decide(action, None, alias_arn, Asks::default())?;
         Ok(Authorized(()))
     }
@@ -173,9 +173,9 @@ impl<'a> Call<'a> {
     }
 
     /// Notes a resource that the call touches.
-    pub(crate) fn touch(&mut self, account: &str, arn: String) {
-        if !self.draft.resources.iter().any(|resource| resource.arn == arn) {
-            self.draft.resources.push(Resource { account_id: account.to_owned(), kind: "AWS::KMS::Key", arn });
+    pub(crate) fn touch(&mut self, account: &Arc<str>, arn: &Arc<str>) {
+        if !self.draft.resources.iter().any(|resource| resource.arn == *arn) {
+            self.draft.resources.push(Resource { account_id: Arc::clone(account), arn: Arc::clone(arn) });
         }
     }
 
@@ -195,10 +195,10 @@ impl<'a> Call<'a> {
     pub(crate) fn set_response_key(&mut self, key: &Key) -> Result<()> {
         #[derive(Serialize)]
         #[serde(rename_all = "camelCase")]
-        struct Elements {
-            key_id: String,
+        struct Elements<'a> {
+            key_id: &'a str,
         }
-        self.set_response(&Elements { key_id: key.arn() })
+        self.set_response(&Elements { key_id: &key.arn })
     }
 
     /// Notes which key material was used.

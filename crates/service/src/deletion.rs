@@ -110,7 +110,7 @@ async fn delete(service: &Service, due: &Due<'_>, entry: &Record, now: Moment) -
         return clear(service, entry, stale()).await;
     }
     let event_id = service.entropy.uuid()?;
-    let resources = [Resource { account_id: account.to_owned(), kind: "AWS::KMS::Key", arn: key.arn() }];
+    let resources = [Resource { account_id: key.account.clone(), arn: key.arn.clone() }];
     let event = audit::service_event("DeleteKey", account, region, &event_id, &resources, now);
     let reservation = service.ledger.reserve(event.len()).await.map_err(outbox::ledger_failed)?;
     let mut writes = vec![stale(), Write::Delete(key_record.name.clone())];

@@ -87,8 +87,7 @@ impl Service {
 
     /// Answers one request. The reply may leave as soon as this returns: its event is durable.
     pub async fn handle(&self, incoming: &Incoming, now: Moment) -> Handled {
-        let ids = self.entropy.uuid().and_then(|request| Ok((request, self.entropy.uuid()?)));
-        let (request_id, event_id) = match ids {
+        let (request_id, event_id) = match self.entropy.two_uuids() {
             Ok(ids) => ids,
             Err(error) => return failed(String::new(), Protocol::Json, "-", &error.into()),
         };

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use claviger_hsm_proto::HostKeyLabel;
 use claviger_store::{Commit, Precondition, Read, Store, Write};
 use claviger_wire::arn;
-use claviger_wire::sigv4::SigningKey;
 use quick_cache::sync::Cache as Bounded;
 
+use crate::authn::{Scoped, ScopedName};
 use crate::cache::{Cache, Capacity};
 use crate::error::{Error, Result};
 use crate::kms::marker::Markers;
@@ -63,9 +63,6 @@ impl From<Error> for OpenError {
     }
 }
 
-/// Names a signing key: revision of the credential that it was derived from, access key id, day, Region, service.
-type SigningKeyName = (u64, Box<str>);
-
 /// Most signing keys kept. One day of one credential in one Region of one service takes one.
 const MAX_SIGNING_KEYS: usize = 65_536;
 
@@ -75,7 +72,7 @@ pub struct Installation {
     pub(crate) cache: Cache,
     pub(crate) regions: Regions,
     pub(crate) markers: Markers,
-    pub(crate) signing_keys: Bounded<SigningKeyName, Arc<SigningKey>>,
+    pub(crate) scoped: Bounded<ScopedName, Arc<Scoped>>,
     pub(crate) outbox: crate::outbox::Delivered,
     pub(crate) deletions: tokio::sync::Notify,
 }
@@ -99,7 +96,7 @@ impl Installation {
             store,
             regions,
             markers,
-            signing_keys: Bounded::new(MAX_SIGNING_KEYS),
+            scoped: Bounded::new(MAX_SIGNING_KEYS),
             outbox: crate::outbox::Delivered::default(),
             deletions: tokio::sync::Notify::new(),
         })

@@ -28,7 +28,7 @@ impl Moment {
 
     /// Such as `2026-01-02T03:04:05Z`.
     pub fn iso(self) -> String {
-        self.format("%Y-%m-%dT%H:%M:%SZ")
+        jiff::Timestamp::from_second(self.seconds()).unwrap_or_default().to_string()
     }
 
     /// As CloudTrail writes dates inside response elements, such as `Aug 10, 2022, 10:38:27 PM`.
@@ -71,6 +71,17 @@ pub trait Entropy: Send + Sync {
         let mut bytes = [0; 16];
         self.fill(&mut bytes)?;
         Ok(uuid::Builder::from_random_bytes(bytes).into_uuid().to_string())
+    }
+
+    /// Two of them, for the price of one call to the generator.
+    ///
+    /// # Errors
+    /// [`NoEntropy`].
+    fn two_uuids(&self) -> Result<(String, String), NoEntropy> {
+        let mut bytes = [[0; 16]; 2];
+        self.fill(bytes.as_flattened_mut())?;
+        let [first, second] = bytes.map(|bytes| uuid::Builder::from_random_bytes(bytes).into_uuid().to_string());
+        Ok((first, second))
     }
 }
 

@@ -4,6 +4,7 @@
 //! - [`sigv4`]: who says they sign, and whether they do (AWS Signature Version 4).
 //! - [`json`], [`codec`]: AWS JSON 1.1 requests to typed members, with AWS's error texts.
 //! - [`query`]: the query protocol of IAM and STS; [`xml`] its answers.
+//! - [`line`]: one JSON object, written fast, for logs and records.
 //! - [`arn`]: Amazon Resource Names.
 //! - [`fault`]: the error envelope.
 
@@ -12,6 +13,7 @@ pub mod codec;
 pub mod fault;
 pub mod incoming;
 pub mod json;
+pub mod line;
 pub mod query;
 pub mod sigv4;
 pub mod xml;

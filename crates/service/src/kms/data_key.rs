@@ -1,5 +1,7 @@
 //! What GenerateDataKey and its siblings have in common.
 
+use std::sync::Arc;
+
 use claviger_hsm_proto::MaterialId;
 use zeroize::Zeroizing;
 
@@ -29,7 +31,7 @@ pub(crate) struct Wanted<'a> {
 pub(crate) struct Made {
     pub(crate) blob: Vec<u8>,
     pub(crate) plaintext: Option<Zeroizing<Vec<u8>>>,
-    pub(crate) key_arn: String,
+    pub(crate) key_arn: Arc<str>,
     pub(crate) material: MaterialId,
 }
 
@@ -53,5 +55,5 @@ pub(crate) async fn make(service: &Service, call: &mut Call<'_>, wanted: &Wanted
     let made = vault::data_key(&*service.vault, &key, &context, length, wanted.disclose).await?;
     let material = key.current()?.id;
     call.set_material(material)?;
-    Ok(Made { blob: made.blob, plaintext: made.plaintext, key_arn: key.arn(), material })
+    Ok(Made { blob: made.blob, plaintext: made.plaintext, key_arn: key.arn.clone(), material })
 }

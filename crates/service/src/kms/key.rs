@@ -24,6 +24,8 @@ pub struct Key {
     pub region: Arc<str>,
     /// Key id.
     pub id: String,
+    /// ARN.
+    pub arn: Arc<str>,
     /// Kind of material.
     pub spec: KeySpec,
     /// What it is for.
@@ -76,6 +78,7 @@ impl Key {
             origin: Origin::from_str_exact(&read.origin).ok_or_else(|| unknown("origin"))?,
             state: KeyState::from_str_exact(&read.state).ok_or_else(|| unknown("state"))?,
             policy: policies(&read.policy)?,
+            arn: key_arn(&read.account, &read.region, &read.id).into(),
             account: read.account.into(),
             region: read.region.into(),
             id: read.id,
@@ -124,11 +127,6 @@ impl Key {
         record::key(&self.account, &self.region, &self.id)
     }
 
-    /// Its ARN.
-    pub fn arn(&self) -> String {
-        key_arn(&self.account, &self.region, &self.id)
-    }
-
     /// What its wrapped material is bound to.
     pub(crate) fn binding(&self) -> Binding<'_> {
         Binding {
@@ -170,10 +168,10 @@ impl Key {
             KeyState::Creating => "is creating.",
             KeyState::Updating => "is updating.",
             KeyState::Unavailable => "is unavailable.",
-            KeyState::Disabled => return Error::new(Code::Disabled, format!("{} is disabled.", self.arn())),
+            KeyState::Disabled => return Error::new(Code::Disabled, format!("{} is disabled.", self.arn)),
             KeyState::Enabled => "is not pending deletion.",
         };
-        Error::new(Code::KmsInvalidState, format!("{} {says}", self.arn()))
+        Error::new(Code::KmsInvalidState, format!("{} {says}", self.arn))
     }
 }
 
@@ -205,7 +203,7 @@ impl Authorized<Arc<Key>> {
             return Err(self.invalid_state());
         }
         if self.usage != usage {
-            let (arn, actual) = (self.arn(), self.usage.as_str());
+            let (arn, actual) = (&self.arn, self.usage.as_str());
             let message = format!("{arn} key usage is {actual} which is not valid for {operation}.");
             return Err(Error::new(Code::InvalidKeyUsage, message));
         }

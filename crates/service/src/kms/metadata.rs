@@ -1,5 +1,7 @@
 //! What the API and the trail say about a key.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 
 use crate::kms::key::Key;
@@ -12,7 +14,7 @@ pub struct KeyMetadata {
     #[serde(rename = "AWSAccountId")]
     aws_account_id: String,
     key_id: String,
-    arn: String,
+    arn: Arc<str>,
     creation_date: f64,
     enabled: bool,
     description: String,
@@ -38,7 +40,7 @@ impl KeyMetadata {
         Self {
             aws_account_id: key.account.to_string(),
             key_id: key.id.clone(),
-            arn: key.arn(),
+            arn: key.arn.clone(),
             creation_date: key.created.epoch(),
             enabled: key.state == KeyState::Enabled,
             description: key.description.clone(),
@@ -63,7 +65,7 @@ pub(crate) struct TrailMetadata {
     #[serde(rename = "aWSAccountId")]
     aws_account_id: String,
     key_id: String,
-    arn: String,
+    arn: Arc<str>,
     creation_date: String,
     enabled: bool,
     description: String,

@@ -1,5 +1,7 @@
 //! Takes back the deletion of a key. The key is disabled afterwards.
 
+use std::sync::Arc;
+
 use claviger_store::Write;
 use claviger_wire::shape;
 use serde::Serialize;
@@ -29,7 +31,7 @@ shape! {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Response {
-    key_id: String,
+    key_id: Arc<str>,
 }
 
 impl Operation for CancelKeyDeletion {
@@ -53,12 +55,12 @@ impl Operation for CancelKeyDeletion {
         ];
         call.commit(service, vec![load::unchanged(&key)], writes).await?;
         service.installation.deletions.notify_one();
-        Ok(Response { key_id: kept.arn() })
+        Ok(Response { key_id: kept.arn })
     }
 }
 
 /// Key states, code 4: every other state answers the same.
 fn not_pending(key: &Key) -> Error {
-    let message = format!("{} is not pending deletion.", key.arn());
+    let message = format!("{} is not pending deletion.", key.arn);
     Error::new(claviger_wire::fault::Code::KmsInvalidState, message)
 }

@@ -89,7 +89,7 @@ impl Operation for CreateKey {
         let id = service.entropy.uuid()?;
         let policy = policy(call, request, &id, asks)?;
         let key = make(service, call, Plan { id, spec, usage, policy, request }).await?;
-        call.touch(&key.account, key.arn());
+        call.touch(&key.account, &key.arn);
         call.set_response(&Elements { key_metadata: TrailMetadata::of(&key) })?;
         let owner = MaterialOwner { account: key.account.to_string(), key_id: key.id.clone() };
         let material = record::material(&key.region, &key.current()?.id.to_hex());
@@ -174,6 +174,7 @@ async fn make(service: &Service, call: &Call<'_>, plan: Plan<'_>) -> Result<Key>
     let made = vault::create_key(&*service.vault, binding).await?;
     let tags = plan.request.tags.iter().flat_map(|tags| &tags.0);
     Ok(Key {
+        arn: key_arn(account, region, &plan.id).into(),
         account: account.into(),
         region: region.into(),
         id: plan.id,

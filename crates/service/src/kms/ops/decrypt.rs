@@ -1,5 +1,7 @@
 //! Opens a ciphertext. The ciphertext names its key, so a symmetric one needs no key id.
 
+use std::sync::Arc;
+
 use claviger_wire::shape;
 use serde::Serialize;
 
@@ -45,7 +47,7 @@ shape! {
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Response {
-    key_id: String,
+    key_id: Arc<str>,
     plaintext: Disclosed,
     encryption_algorithm: &'static str,
     key_material_id: String,
@@ -80,7 +82,7 @@ impl Operation for Decrypt {
         let blob = source.blob;
         let context = EncryptionContext::encode(request.encryption_context.as_ref());
         // The trail shows the key that was used, whether it was named or not.
-        request.key_id = Some(KeyIdentifier(key.arn()));
+        request.key_id = Some(KeyIdentifier(key.arn.to_string()));
         let Some((blob, material)) = blob.zip(opened.material.and_then(|id| key.material(id))) else {
             call.not_dry_run(request.dry_run)?;
             return Err(Error::internal("a ciphertext was ignored outside a dry run"));
@@ -88,7 +90,7 @@ impl Operation for Decrypt {
         let plaintext = vault::decrypt(&*service.vault, &key, material, &context, blob).await?;
         call.not_dry_run(request.dry_run)?;
         Ok(Response {
-            key_id: key.arn(),
+            key_id: key.arn.clone(),
             plaintext: Disclosed(plaintext),
             encryption_algorithm: algorithm.as_str(),
             key_material_id: material.id.to_hex(),

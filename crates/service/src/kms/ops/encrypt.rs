@@ -1,5 +1,7 @@
 //! Encrypts up to 4,096 bytes under a key.
 
+use std::sync::Arc;
+
 use claviger_wire::shape;
 use serde::Serialize;
 
@@ -40,7 +42,7 @@ shape! {
 #[serde(rename_all = "PascalCase")]
 pub struct Response {
     ciphertext_blob: Blob,
-    key_id: String,
+    key_id: Arc<str>,
     encryption_algorithm: &'static str,
 }
 
@@ -67,7 +69,7 @@ impl Operation for Encrypt {
         call.set_material(key.current()?.id)?;
         Ok(Response {
             ciphertext_blob: Blob(blob),
-            key_id: key.arn(),
+            key_id: key.arn.clone(),
             encryption_algorithm: algorithm.as_str(),
         })
     }

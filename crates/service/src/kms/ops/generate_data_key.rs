@@ -1,5 +1,7 @@
 //! Makes a data key and encrypts it under a key; answers it in the clear as well.
 
+use std::sync::Arc;
+
 use claviger_wire::shape;
 use serde::Serialize;
 
@@ -42,7 +44,7 @@ shape! {
 pub struct Response {
     ciphertext_blob: Blob,
     plaintext: Disclosed,
-    key_id: String,
+    key_id: Arc<str>,
     key_material_id: String,
 }
 

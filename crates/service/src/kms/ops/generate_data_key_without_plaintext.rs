@@ -1,5 +1,7 @@
 //! Makes a data key and encrypts it under a key, without showing it.
 
+use std::sync::Arc;
+
 use claviger_wire::shape;
 use serde::Serialize;
 
@@ -38,7 +40,7 @@ shape! {
 #[serde(rename_all = "PascalCase")]
 pub struct Response {
     ciphertext_blob: Blob,
-    key_id: String,
+    key_id: Arc<str>,
     key_material_id: String,
 }
 

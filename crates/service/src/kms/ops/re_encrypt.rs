@@ -1,5 +1,7 @@
 //! Opens a ciphertext and encrypts its content under another key, without showing it to anyone.
 
+use std::sync::Arc;
+
 use claviger_wire::shape;
 use serde::Serialize;
 
@@ -51,8 +53,8 @@ shape! {
 #[serde(rename_all = "PascalCase")]
 pub struct Response {
     ciphertext_blob: Blob,
-    source_key_id: String,
-    key_id: String,
+    source_key_id: Arc<str>,
+    key_id: Arc<str>,
     source_encryption_algorithm: &'static str,
     destination_encryption_algorithm: &'static str,
     source_key_material_id: String,
@@ -117,8 +119,8 @@ impl Operation for ReEncrypt {
         })?;
         Ok(Response {
             ciphertext_blob: Blob(blob),
-            source_key_id: old.arn(),
-            key_id: new.arn(),
+            source_key_id: old.arn.clone(),
+            key_id: new.arn.clone(),
             source_encryption_algorithm: from.as_str(),
             destination_encryption_algorithm: to.as_str(),
             source_key_material_id,

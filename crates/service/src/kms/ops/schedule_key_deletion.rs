@@ -1,5 +1,7 @@
 //! Has a key deleted after a waiting period of 7 to 30 days. It cannot be used meanwhile.
 
+use std::sync::Arc;
+
 use claviger_store::Write;
 use claviger_wire::shape;
 use serde::Serialize;
@@ -32,7 +34,7 @@ shape! {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Response {
-    key_id: String,
+    key_id: Arc<str>,
     deletion_date: f64,
     key_state: &'static str,
     pending_window_in_days: u16,
@@ -42,7 +44,7 @@ pub struct Response {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Elements {
-    key_id: String,
+    key_id: Arc<str>,
     key_state: &'static str,
     deletion_date: String,
 }
@@ -66,7 +68,7 @@ impl Operation for ScheduleKeyDeletion {
         let deletion = call.now().plus_days(days);
         let doomed = Key { state: KeyState::PendingDeletion, deletion: Some(deletion), ..Key::clone(&key) };
         let key_state = doomed.state.as_str();
-        let elements = Elements { key_id: doomed.arn(), key_state, deletion_date: deletion.trail_date() };
+        let elements = Elements { key_id: doomed.arn.clone(), key_state, deletion_date: deletion.trail_date() };
         call.set_response(&elements)?;
         let due = record::due(deletion.0, &doomed.account, &doomed.region, &doomed.id);
         let writes = vec![
@@ -76,7 +78,7 @@ impl Operation for ScheduleKeyDeletion {
         call.commit(service, vec![load::unchanged(&key)], writes).await?;
         service.installation.deletions.notify_one();
         vault::evict(&*service.vault, &doomed).await?;
-        let key_id = doomed.arn();
+        let key_id = doomed.arn;
         Ok(Response { key_id, deletion_date: deletion.epoch(), key_state, pending_window_in_days: days })
     }
 }

@@ -1,0 +1,76 @@
+//! A ledger in memory, which can be made to refuse and to fail.
+
+use std::sync::Mutex;
+
+use claviger_service::{BoxFuture, Ledger, LedgerError, Reservation};
+
+use crate::world::lock;
+
+/// How a ledger misbehaves.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// Not at all.
+    #[default]
+    None,
+    /// There is no room.
+    Full,
+    /// It gives room and then fails to keep the event: the process dies between a commit and its event.
+    Append,
+}
+
+/// Keeps events in memory. Holds callers to their reservations.
+#[derive(Default)]
+pub(crate) struct MemoryLedger(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    events: Vec<Vec<u8>>,
+    fault: Fault,
+}
+
+impl MemoryLedger {
+    /// How many events there are.
+    pub(crate) fn len(&self) -> usize {
+        lock(&self.0).events.len()
+    }
+
+    /// The events from a place on.
+    pub(crate) fn since(&self, place: usize) -> Vec<Vec<u8>> {
+        lock(&self.0).events[place..].to_vec()
+    }
+
+    /// From now on it misbehaves so.
+    pub(crate) fn set_fault(&self, fault: Fault) {
+        lock(&self.0).fault = fault;
+    }
+}
+
+impl Ledger for MemoryLedger {
+    fn reserve(&self, bytes: usize) -> BoxFuture<'_, Result<Reservation, LedgerError>> {
+        let full = lock(&self.0).fault == Fault::Full;
+        Box::pin(async move { if full { Err(LedgerError::Full) } else { Ok(Reservation(Box::new(bytes))) } })
+    }
+
+    fn append(&self, reservation: Reservation, event: Vec<u8>) -> BoxFuture<'static, Result<u64, LedgerError>> {
+        let mut state = lock(&self.0);
+        let room = *reservation.0.downcast::<usize>().unwrap();
+        let outcome = if event.len() > room {
+            Err(LedgerError::TooLarge)
+        } else if state.fault == Fault::Append {
+            Err(LedgerError::Failed)
+        } else {
+            state.events.push(event);
+            Ok(u64::try_from(state.events.len() - 1).unwrap())
+        };
+        drop(state);
+        Box::pin(std::future::ready(outcome))
+    }
+
+    fn next_sequence(&self) -> u64 {
+        u64::try_from(self.len()).unwrap()
+    }
+
+    fn any_since(&self, sequence: u64, test: &mut dyn FnMut(&[u8]) -> bool) -> Result<bool, LedgerError> {
+        Ok(self.since(usize::try_from(sequence).unwrap()).iter().any(|event| test(event)))
+    }
+}

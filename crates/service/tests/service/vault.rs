@@ -1,0 +1,115 @@
+//! The real HSM engine behind a line that counts, can be cut, and can be held up.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use claviger_hsm::seal::memory::MemorySeal;
+use claviger_hsm::{Engine, SystemEntropy, create_domain};
+use claviger_hsm_proto::{Command, Reply, VERSION};
+use claviger_service::{BoxFuture, ReplyBody, Vault, VaultError};
+use tokio::sync::watch;
+use zeroize::Zeroizing;
+
+use crate::world::lock;
+
+/// Materials that an engine caches here.
+const CACHE_LEN: usize = 64;
+
+/// An engine and the line to it.
+pub(crate) struct EngineVault {
+    seal: MemorySeal,
+    engine: Mutex<Arc<Engine>>,
+    sent: Mutex<Vec<&'static str>>,
+    cut: Mutex<bool>,
+    /// Answers to this command wait until it is `None` again.
+    held: watch::Sender<Option<&'static str>>,
+}
+
+fn start(seal: &MemorySeal) -> Arc<Engine> {
+    Arc::new(Engine::start(Box::new(seal.clone()), Box::new(SystemEntropy::default()), CACHE_LEN).unwrap())
+}
+
+impl EngineVault {
+    /// A new domain and its engine.
+    pub(crate) fn new() -> Self {
+        let mut seal = MemorySeal::default();
+        create_domain(&mut seal, Box::new(SystemEntropy::default())).unwrap();
+        let engine = Mutex::new(start(&seal));
+        Self { seal, engine, sent: Mutex::default(), cut: Mutex::default(), held: watch::Sender::default() }
+    }
+
+    /// A new engine of the same domain, with nothing in its cache.
+    pub(crate) fn restart(&self) {
+        *lock(&self.engine) = start(&self.seal);
+    }
+
+    /// The domain's id.
+    pub(crate) fn domain(&self) -> [u8; 16] {
+        let engine = Arc::clone(&lock(&self.engine));
+        match engine.session().answer(Duration::ZERO, &Command::Hello { version: VERSION }) {
+            Reply::Hello { domain, .. } => domain,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Forgets which commands were sent.
+    pub(crate) fn forget_sent(&self) {
+        lock(&self.sent).clear();
+    }
+
+    /// The commands sent, in their order, without those that authentication needs.
+    pub(crate) fn sent(&self) -> Vec<&'static str> {
+        lock(&self.sent).iter().copied().filter(|name| *name != "SigningKey").collect()
+    }
+
+    /// Cuts the line, or mends it.
+    pub(crate) fn cut(&self, cut: bool) {
+        *lock(&self.cut) = cut;
+    }
+
+    /// Holds back the answers to a command; `None` lets them all go.
+    pub(crate) fn hold(&self, command: Option<&'static str>) {
+        self.held.send_replace(command);
+    }
+
+    fn answer(&self, command: &Command<'_>) -> Result<ReplyBody, VaultError> {
+        if *lock(&self.cut) {
+            return Err(VaultError("the line is cut".to_owned()));
+        }
+        let engine = Arc::clone(&lock(&self.engine));
+        let mut session = engine.session();
+        assert!(!matches!(session.answer(Duration::ZERO, &Command::Hello { version: VERSION }), Reply::Refused(_)));
+        Ok(Zeroizing::new(minicbor::to_vec(session.answer(Duration::ZERO, command)).unwrap()))
+    }
+}
+
+impl Vault for EngineVault {
+    fn send(&self, command: &Command<'_>) -> BoxFuture<'static, Result<ReplyBody, VaultError>> {
+        let name = name(command);
+        lock(&self.sent).push(name);
+        let outcome = self.answer(command);
+        let mut held = self.held.subscribe();
+        Box::pin(async move {
+            held.wait_for(|held| *held != Some(name)).await.unwrap();
+            outcome
+        })
+    }
+}
+
+fn name(command: &Command<'_>) -> &'static str {
+    match command {
+        Command::Hello { .. } => "Hello",
+        Command::CreateKey { .. } => "CreateKey",
+        Command::Encrypt { .. } => "Encrypt",
+        Command::Decrypt { .. } => "Decrypt",
+        Command::ReEncrypt { .. } => "ReEncrypt",
+        Command::GenerateDataKey { .. } => "GenerateDataKey",
+        Command::GenerateRandom { .. } => "GenerateRandom",
+        Command::CreateCredential { .. } => "CreateCredential",
+        Command::SigningKey { .. } => "SigningKey",
+        Command::Evict { .. } => "Evict",
+        Command::HostKey { .. } => "HostKey",
+        Command::RotateDomainKey => "RotateDomainKey",
+        Command::Rewrap { .. } => "Rewrap",
+    }
+}

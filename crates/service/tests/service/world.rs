@@ -1,0 +1,452 @@
+//! A whole installation in one process, and what must hold for every call that it answers.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use claviger_service::{Clock, Entropy, Handled, Installation, Moment, NoEntropy, Regions, Service, credential, outbox};
+use claviger_store::{Memory, Read, Record, Store};
+use claviger_wire::incoming::{Incoming, Origin};
+use claviger_wire::sigv4::{Scope, Signer, SigningKey, sign};
+use expect_test::Expect;
+use http::{Method, Request};
+use serde_json::{Value, json};
+
+use crate::ledger::MemoryLedger;
+use crate::vault::EngineVault;
+
+/// The root user of an account, with its credential.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Root {
+    pub(crate) account: &'static str,
+    pub(crate) access_key_id: &'static str,
+    pub(crate) secret: &'static str,
+}
+
+/// Owns most of what the tests use.
+pub(crate) const ALICE: Root = Root {
+    account: "111122223333",
+    access_key_id: "AKIAALICE00000000001",
+    secret: "alice/secret/access/key/of/forty/chars00",
+};
+
+/// Another account.
+pub(crate) const BOB: Root = Root {
+    account: "444455556666",
+    access_key_id: "AKIABOB0000000000001",
+    secret: "bob/secret/access/key/of/forty/chars/000",
+};
+
+/// Where calls go unless they say otherwise.
+pub(crate) const REGION: &str = "us-east-1";
+/// When every world begins: 2026-11-20T12:00:00Z.
+pub(crate) const START: Moment = Moment(1_795_176_000_000);
+/// A key id that no world makes.
+pub(crate) const NO_KEY: &str = "00000000-0000-4000-8000-000000000000";
+
+/// A clock that is moved by hand.
+pub(crate) struct ManualClock(tokio::sync::watch::Sender<Moment>);
+
+impl ManualClock {
+    fn starting_at(moment: Moment) -> Self {
+        Self(tokio::sync::watch::Sender::new(moment))
+    }
+
+    /// Sets the clock, forward or back.
+    pub(crate) fn set(&self, moment: Moment) {
+        self.0.send_replace(moment);
+    }
+
+    /// Moves the clock by so many milliseconds.
+    pub(crate) fn advance(&self, ms: i64) {
+        self.0.send_modify(|now| now.0 += ms);
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> Moment {
+        *self.0.borrow()
+    }
+
+    fn at(&self, moment: Moment) -> claviger_service::BoxFuture<'_, ()> {
+        let mut changes = self.0.subscribe();
+        Box::pin(async move {
+            changes.wait_for(|now| *now >= moment).await.unwrap();
+        })
+    }
+}
+
+/// SplitMix64: ids that differ, the same in every run.
+struct Seeded(Mutex<u64>);
+
+impl Entropy for Seeded {
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), NoEntropy> {
+        let mut state = lock(&self.0);
+        for chunk in bytes.chunks_mut(8) {
+            *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mut mixed = *state;
+            mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            chunk.copy_from_slice(&(mixed ^ (mixed >> 31)).to_le_bytes()[..chunk.len()]);
+        }
+        Ok(())
+    }
+}
+
+/// A lock whose holder may have panicked: the test has failed then, and the rest may still tell why.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Runs a future on this thread.
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+}
+
+/// A key as its tests know it.
+#[derive(Debug, Clone)]
+pub(crate) struct Key {
+    pub(crate) id: String,
+    pub(crate) arn: String,
+}
+
+/// An installation and everything it stands on.
+pub(crate) struct World {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) vault: Arc<EngineVault>,
+    pub(crate) ledger: Arc<MemoryLedger>,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) service: Service,
+    entropy: Arc<Seeded>,
+    /// What stands in expectations for ids that differ from world to world.
+    names: Mutex<BTreeMap<String, String>>,
+}
+
+impl World {
+    /// Over an empty store in memory.
+    pub(crate) fn new() -> Self {
+        Self::over(Arc::new(Memory::new()))
+    }
+
+    /// Over a given store.
+    pub(crate) fn over(store: Arc<dyn Store>) -> Self {
+        let vault = Arc::new(EngineVault::new());
+        let ledger = Arc::new(MemoryLedger::default());
+        let clock = Arc::new(ManualClock::starting_at(START));
+        let entropy = Arc::new(Seeded(Mutex::new(1)));
+        let service = start(&store, &vault, &ledger, &entropy);
+        for root in [ALICE, BOB] {
+            let Root { account, access_key_id, secret } = root;
+            let imported =
+                credential::import_root(&service.installation(), &*vault, account, access_key_id, secret, START);
+            block_on(imported).unwrap();
+        }
+        Self { store, vault, ledger, clock, service, entropy, names: Mutex::default() }
+    }
+
+    /// What is left when the processes die, started anew: the store, the ledger, the HSM's seal. Answers how many events
+    /// had to be brought to the ledger.
+    pub(crate) fn restart(&mut self) -> usize {
+        self.vault.restart();
+        self.service = start(&self.store, &self.vault, &self.ledger, &self.entropy);
+        block_on(outbox::recover(&self.service.installation(), &*self.ledger)).unwrap()
+    }
+
+    /// What time it is.
+    pub(crate) fn now(&self) -> Moment {
+        self.clock.now()
+    }
+
+    /// A further host over the same store, HSM and ledger.
+    pub(crate) fn another_host(&self) -> Service {
+        start(&self.store, &self.vault, &self.ledger, &self.entropy)
+    }
+
+    /// Everything in the store.
+    pub(crate) fn content(&self) -> Vec<Record> {
+        let all = Read::Range { prefix: Vec::new(), after: None, limit: usize::MAX };
+        block_on(self.store.read(vec![all])).unwrap().found.remove(0)
+    }
+
+    /// Names of all records but those of the outbox, which come and go.
+    pub(crate) fn record_names(&self) -> Vec<String> {
+        let names = self.content().into_iter().map(|record| String::from_utf8(record.name).unwrap());
+        names.filter(|name| !name.starts_with("outbox/")).collect()
+    }
+
+    /// Makes a key with the default policy. Expectations call it `K1`, `K2` and so on.
+    pub(crate) fn key(&self, owner: Root) -> Key {
+        self.key_with(owner, json!({}))
+    }
+
+    /// Makes a key by this request.
+    pub(crate) fn key_with(&self, owner: Root, request: Value) -> Key {
+        let metadata = &self.succeed(owner, "CreateKey", request)["KeyMetadata"];
+        let text = |member: &str| metadata[member].as_str().unwrap().to_owned();
+        let key = Key { id: text("KeyId"), arn: text("Arn") };
+        let mut names = lock(&self.names);
+        let number = names.len() / 2 + 1;
+        names.insert(key.id.clone(), format!("K{number}"));
+        names.insert(text("CurrentKeyMaterialId"), format!("M{number}"));
+        key
+    }
+
+    /// Encrypts under a key; answers the blob in base64.
+    pub(crate) fn encrypt(&self, owner: Root, key: &Key, plaintext: &[u8], context: Value) -> String {
+        let request =
+            json!({"KeyId": key.arn, "Plaintext": base64(plaintext), "EncryptionContext": context});
+        self.succeed(owner, "Encrypt", request)["CiphertextBlob"].as_str().unwrap().to_owned()
+    }
+
+    /// Makes a call that must succeed; answers its body, `null` where there is none.
+    pub(crate) fn succeed(&self, caller: Root, operation: &str, request: Value) -> Value {
+        let answer = self.send(&Ask::new(caller, operation, request));
+        assert_eq!((answer.status, answer.code), (200, None), "{operation}: {}", answer.body);
+        if answer.body.is_empty() { Value::Null } else { serde_json::from_str(&answer.body).unwrap() }
+    }
+
+    /// Makes a call that must be refused; answers the error's name.
+    pub(crate) fn refuse(&self, caller: Root, operation: &str, request: Value) -> &'static str {
+        let answer = self.send(&Ask::new(caller, operation, request));
+        answer.code.unwrap_or_else(|| panic!("{operation} succeeded: {}", answer.body))
+    }
+
+    /// Makes a call without looking at what it does.
+    pub(crate) fn handle(&self, ask: &Ask) -> Handled {
+        block_on(self.service.handle(&ask.incoming(self.now()), self.now()))
+    }
+
+    /// Makes a call, and checks what must hold for every call.
+    pub(crate) fn send(&self, ask: &Ask) -> Answer {
+        let (before, events) = (self.content(), self.ledger.len());
+        self.vault.forget_sent();
+        let handled = self.handle(ask);
+        let written = self.ledger.since(events);
+        let commands = self.vault.sent();
+        let answer = Answer::of(&handled, &written, commands);
+        answer.check_event(&handled, &written, ask);
+        if answer.code.is_some() && !answer.took_effect() {
+            assert_eq!(before, self.content(), "a refused call changed the store: {answer:?}");
+        }
+        if answer.code.is_some_and(|code| !NEEDS_HSM.contains(&code)) {
+            assert_eq!(answer.commands, [""; 0], "a refused call reached the HSM: {answer:?}");
+        }
+        answer
+    }
+
+    /// Puts names for what differs from world to world: key ids, material ids, other ids, blobs.
+    pub(crate) fn normalize(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        for (id, name) in &*lock(&self.names) {
+            text = text.replace(id, name);
+        }
+        for member in ["CiphertextBlob", "Plaintext", "NextMarker"] {
+            text = hide_member(&text, member);
+        }
+        hide_ids(&text)
+    }
+}
+
+/// Errors that are known only once the HSM has been asked.
+const NEEDS_HSM: [&str; 4] =
+    ["InvalidCiphertextException", "DryRunOperationException", "KMSInternalException", "DependencyTimeoutException"];
+
+fn start(
+    store: &Arc<dyn Store>,
+    vault: &Arc<EngineVault>,
+    ledger: &Arc<MemoryLedger>,
+    entropy: &Arc<Seeded>,
+) -> Service {
+    let opened = Installation::open(Arc::clone(store), &**vault, vault.domain(), Regions::Any, START);
+    let installation = Arc::new(block_on(opened).unwrap());
+    Service::new(
+        installation,
+        Arc::<EngineVault>::clone(vault),
+        Arc::<MemoryLedger>::clone(ledger),
+        Arc::<Seeded>::clone(entropy),
+    )
+}
+
+/// A call that is to be made.
+#[derive(Clone)]
+pub(crate) struct Ask {
+    caller: Root,
+    operation: String,
+    body: String,
+    region: String,
+    headers: Vec<(&'static str, String)>,
+    origin: Origin,
+}
+
+impl Ask {
+    pub(crate) fn new(caller: Root, operation: &str, request: Value) -> Self {
+        Self::raw(caller, operation, &request.to_string())
+    }
+
+    /// With a body that need not be JSON.
+    pub(crate) fn raw(caller: Root, operation: &str, body: &str) -> Self {
+        Self {
+            caller,
+            operation: operation.to_owned(),
+            body: body.to_owned(),
+            region: REGION.to_owned(),
+            headers: Vec::new(),
+            origin: Origin { peer: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 10)), tls: None },
+        }
+    }
+
+    #[must_use]
+    pub(crate) fn region(mut self, region: &str) -> Self {
+        region.clone_into(&mut self.region);
+        self
+    }
+
+    #[must_use]
+    pub(crate) fn header(mut self, name: &'static str, value: &str) -> Self {
+        self.headers.push((name, value.to_owned()));
+        self
+    }
+
+    #[must_use]
+    pub(crate) fn origin(mut self, origin: Origin) -> Self {
+        self.origin = origin;
+        self
+    }
+
+    /// The signed request.
+    pub(crate) fn incoming(&self, now: Moment) -> Incoming {
+        let mut request = Request::builder()
+            .method(Method::POST)
+            .uri("/")
+            .header("host", format!("kms.{}.amazonaws.com", self.region))
+            .header("content-type", "application/x-amz-json-1.1")
+            .header("x-amz-target", format!("TrentService.{}", self.operation));
+        for (name, value) in &self.headers {
+            request = request.header(*name, http::HeaderValue::from_bytes(value.as_bytes()).unwrap());
+        }
+        let (mut head, ()) = request.body(()).unwrap().into_parts();
+        let date = now.iso().replace('-', "")[..8].to_owned();
+        let key = SigningKey::derive(self.caller.secret.as_bytes(), &date, &self.region, "kms");
+        let scope = Scope { date, region: self.region.clone(), service: "kms".to_owned() };
+        let signer =
+            Signer { access_key_id: self.caller.access_key_id, session_token: None, scope: &scope, key: &key };
+        sign(&mut head, self.body.as_bytes(), &signer, now.seconds()).unwrap();
+        Incoming {
+            method: head.method,
+            path: "/".to_owned(),
+            query: String::new(),
+            headers: head.headers,
+            body: Bytes::from(self.body.clone()),
+            origin: self.origin.clone(),
+        }
+    }
+}
+
+/// What came back, and what it left.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: String,
+    pub(crate) code: Option<&'static str>,
+    /// The event that was written, `null` where none was.
+    pub(crate) event: Value,
+    /// Commands that reached the HSM, without those for signing keys.
+    pub(crate) commands: Vec<&'static str>,
+}
+
+impl Answer {
+    fn of(handled: &Handled, written: &[Vec<u8>], commands: Vec<&'static str>) -> Self {
+        let event = written.first().map_or(Value::Null, |event| serde_json::from_slice(event).unwrap());
+        Self {
+            status: handled.outgoing.status,
+            body: String::from_utf8(handled.outgoing.body.to_vec()).unwrap(),
+            code: handled.code,
+            event,
+            commands,
+        }
+    }
+
+    /// Whether the call changed something although it answers an error: it failed after its commit.
+    fn took_effect(&self) -> bool {
+        self.status == 500 && self.event.get("errorCode").is_none()
+    }
+
+    /// An authenticated call writes one event, which says what the answer says (I4). Nobody else writes any.
+    fn check_event(&self, handled: &Handled, written: &[Vec<u8>], ask: &Ask) {
+        if handled.account.is_none() {
+            assert!(written.is_empty() && handled.event.is_none(), "an event of nobody: {self:?}");
+            return;
+        }
+        assert_eq!(written.len(), 1, "one event for one call: {self:?}");
+        assert!(!written[0].contains(&b'\n'), "an event is one line");
+        let text = |member: &str| self.event.get(member).map(|value| value.as_str().unwrap());
+        assert_eq!(text("requestID"), Some(&*handled.outgoing.request_id));
+        assert_eq!(text("eventName"), Some(&*ask.operation));
+        assert_eq!(self.event["recipientAccountId"], ask.caller.account);
+        if self.took_effect() {
+            return;
+        }
+        let code = self.code.map(|code| if code == "AccessDeniedException" { "AccessDenied" } else { code });
+        assert_eq!(text("errorCode"), code, "{self:?}");
+        assert_eq!(self.code.is_some(), self.status != 200, "{self:?}");
+        let message = self.code.and_then(|_| {
+            let body: Value = serde_json::from_str(&self.body).unwrap();
+            body.get("message").or_else(|| body.get("Message")).map(|text| text.as_str().unwrap().to_owned())
+        });
+        let logged = text("errorMessage").unwrap_or_default();
+        assert!(message.unwrap_or_default().starts_with(logged), "{self:?}");
+    }
+}
+
+/// Makes a call and compares status and body; the invariants of [`World::send`] hold too.
+pub(crate) fn check(world: &World, caller: Root, operation: &str, request: Value, expected: &Expect) {
+    check_ask(world, &Ask::new(caller, operation, request), expected);
+}
+
+/// [`check`] for a call that has more to it.
+pub(crate) fn check_ask(world: &World, ask: &Ask, expected: &Expect) {
+    let answer = world.send(ask);
+    expected.assert_eq(&world.normalize(&format!("{} {}", answer.status, answer.body)));
+}
+
+/// Standard base64.
+pub(crate) fn base64(bytes: &[u8]) -> String {
+    base64_simd::STANDARD.encode_to_string(bytes)
+}
+
+/// Bytes of standard base64 in a JSON string.
+pub(crate) fn unbase64(text: &Value) -> Vec<u8> {
+    base64_simd::STANDARD.decode_to_vec(text.as_str().unwrap()).unwrap()
+}
+
+/// Replaces the base64 of a member by its length.
+fn hide_member(text: &str, member: &str) -> String {
+    let opening = format!("\"{member}\":\"");
+    let mut parts = text.split(&opening);
+    let mut shown = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (value, rest) = part.split_once('"').unwrap();
+        let length = base64_simd::STANDARD.decode_to_vec(value).unwrap().len();
+        shown.push_str(&format!("{opening}({length} bytes)\"{rest}"));
+    }
+    shown
+}
+
+/// Replaces what looks like a UUID or 64 hexadecimal digits.
+fn hide_ids(text: &str) -> String {
+    let is_part = |c: char| c.is_ascii_hexdigit() || c == '-';
+    let mut shown = String::new();
+    let mut rest = text;
+    while let Some(start) = rest.find(is_part) {
+        let (before, from) = rest.split_at(start);
+        let run = from.find(|c| !is_part(c)).unwrap_or(from.len());
+        let (id, after) = from.split_at(run);
+        let is_uuid = id.len() == 36 && id.matches('-').count() == 4 && id != NO_KEY;
+        let is_digest = id.len() == 64 && !id.contains('-');
+        shown.push_str(before);
+        shown.push_str(if is_uuid { "<uuid>" } else if is_digest { "<digest>" } else { id });
+        rest = after;
+    }
+    shown + rest
+}
