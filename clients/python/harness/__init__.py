@@ -1,0 +1,1 @@
+"""What the tests share: processes, raw HTTP, signing, and the books that every refusal is held against."""

@@ -1,0 +1,117 @@
+"""A program with its output in files, and conditions to wait for. Nothing here sleeps for luck."""
+
+import os
+import random
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+# How long a condition may take. Generous: it bounds failures, not successes.
+DEADLINE_SECONDS = 60
+POLL_SECONDS = 0.01
+
+
+def wait_until(condition: Callable[[], object], what: str, seconds: float = DEADLINE_SECONDS):
+    """Waits until a condition holds and gives what it gave; fails with `what` at the deadline."""
+    end = time.monotonic() + seconds
+    while True:
+        if found := condition():
+            return found
+        assert time.monotonic() < end, f"not within {seconds} s: {what}"
+        time.sleep(POLL_SECONDS)
+
+
+def free_ports(count: int) -> int:
+    """The first of `count` free ports in a row, below those that the system gives to clients."""
+    for _ in range(1000):
+        first = random.randrange(15_000, 32_000)
+        if all(_is_free(port) for port in range(first, first + count)):
+            return first
+    raise AssertionError("no free ports")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process lives; one that only waits to be reaped does not."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state not in "ZX"
+
+
+def children(pid: int) -> list[int]:
+    """The child processes of a process."""
+    found: list[int] = []
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        try:
+            found += map(int, (thread / "children").read_text().split())
+        except FileNotFoundError:
+            continue  # The thread has ended meanwhile.
+    return found
+
+
+def environment(**more: str) -> dict[str, str]:
+    """An environment in which nothing of the tester's own AWS or Claviger settings is left."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
+    return {**kept, "AWS_EC2_METADATA_DISABLED": "true", **more}
+
+
+class Program:
+    """A running program. Output goes to files, so that it never blocks and can be searched afterwards."""
+
+    def __init__(self, argv: list[object], output: Path, **more: str):
+        self.argv = [str(part) for part in argv]
+        self.stdout_file = output.with_suffix(".out")
+        self.stderr_file = output.with_suffix(".err")
+        with self.stdout_file.open("ab") as out, self.stderr_file.open("ab") as err:
+            self._from = out.tell()
+            self.process = subprocess.Popen(
+                self.argv, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=environment(**more)
+            )
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def stdout(self) -> str:
+        """What this run has printed so far."""
+        return self.stdout_file.read_bytes()[self._from :].decode()
+
+    def stderr(self) -> str:
+        return self.stderr_file.read_text()
+
+    def wait_for_output(self, text: str) -> None:
+        """Waits until a text is printed; fails at once if the program ends before."""
+
+        def printed() -> bool:
+            ended = self.process.poll() is not None
+            if text in self.stdout():
+                return True
+            assert not ended, f"{self.argv} ended with {self.process.returncode}:\n{self.stderr()}"
+            return False
+
+        wait_until(printed, f"{text!r} from {self.argv}")
+
+    def end(self, how: int = signal.SIGTERM) -> int:
+        """Sends a signal and gives the exit code."""
+        self.process.send_signal(how)
+        return self.process.wait(DEADLINE_SECONDS)
+
+    def destroy(self) -> None:
+        """Makes sure that nothing is left, whatever state the test left it in."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait(DEADLINE_SECONDS)
