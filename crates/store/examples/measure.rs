@@ -35,9 +35,10 @@ fn main() {
     drop(store);
 
     let length = fs::metadata(&path).unwrap().len();
-    let (before, started) = (resident(), Instant::now());
+    let before = resident();
+    let (p50, p99) = percentiles(5, || drop(open(&path)));
+    println!("open, all checked       {p50:10.1?}   least {p99:.1?}, file {} MiB", length >> 20);
     let store = open(&path);
-    println!("open, all checked       {:10.1?}   file {} MiB", started.elapsed(), length >> 20);
     println!(
         "resident                {:>10} MiB more after opening ({} MiB in all)",
         resident() - before,
