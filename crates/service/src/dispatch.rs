@@ -161,7 +161,7 @@ impl Service {
 
     async fn outcome(&self, call: &mut Call<'_>, route: &Route<'_>) -> Result<Vec<u8>> {
         match route {
-            Route::Refused(refused) => Err(Error { cause: refused.cause.clone(), ..Error::bare(refused.code) }),
+            Route::Refused(refused) => Err(refused.error()),
             Route::NotServed(name) => Err(not_served(name)),
             Route::Json(entry, body) => {
                 let outcome = (entry.run)(self, call, body).await;
@@ -217,6 +217,9 @@ fn failed(request_id: String, protocol: Protocol, operation: &str, error: &Error
 }
 
 fn front_refusal(request_id: String, operation: String, refused: &Refused) -> Handled {
+    if refused.message.is_some() {
+        return failed(request_id, Protocol::Query, &operation, &refused.error());
+    }
     let outgoing = Outgoing {
         status: refused.status,
         content_type: (!refused.body.is_empty()).then_some(refused.content_type),

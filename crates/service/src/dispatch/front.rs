@@ -7,6 +7,7 @@ use claviger_wire::query::Query;
 use http::Method;
 
 use super::Protocol;
+use crate::error::Error;
 use crate::kms;
 use crate::operation::Entry;
 use crate::sts;
@@ -30,8 +31,17 @@ pub(crate) struct Refused {
     pub(crate) body: Vec<u8>,
     pub(crate) code: Code,
     pub(crate) cause: Option<String>,
+    /// What the caller reads, in the query protocol: its envelope is written once the request's id is known.
+    pub(crate) message: Option<String>,
     name: String,
     protocol: Protocol,
+}
+
+impl Refused {
+    /// The refusal as an operation's outcome, for the trail and the query protocol's envelope.
+    pub(crate) fn error(&self) -> Error {
+        Error { cause: self.cause.clone(), message: self.message.clone(), ..Error::bare(self.code) }
+    }
 }
 
 const TARGET_PREFIX: &str = "TrentService.";
@@ -150,29 +160,28 @@ fn json<'a>(name: &str, target: Option<&str>, incoming: &'a Incoming, plain: boo
 }
 
 fn query<'a>(form: &'a [u8]) -> Route<'a> {
-    let refuse_query = |name: &str, code: Code, message: &str| {
-        let (error, status) = code.query_name();
-        let body = claviger_wire::xml::error(sts::NAMESPACE, "-", error, status, message).unwrap_or_default();
+    let refuse_query = |name: &str, code: Code, message: String| {
         Route::Refused(Refused {
-            status,
+            status: code.query_name().1,
             content_type: "text/xml",
-            body: body.into_bytes(),
+            body: Vec::new(),
             code,
             cause: None,
+            message: Some(message),
             name: clip(name).to_owned(),
             protocol: Protocol::Query,
         })
     };
     let parsed = match Query::parse(form) {
         Ok(parsed) => parsed,
-        Err(error) => return refuse_query("-", Code::Validation, &format!("{error:?}")),
+        Err(error) => return refuse_query("-", Code::Validation, format!("{error:?}")),
     };
     let (action, version) = (parsed.value("Action").unwrap_or("-"), parsed.value("Version").unwrap_or_default());
     match sts::Action::named(action).filter(|_| version == sts::VERSION) {
         Some(action) => Route::Query(action),
         None => {
             let message = format!("Could not find operation {} for version {}", clip(action), clip(version));
-            refuse_query(action, Code::InvalidAction, &message)
+            refuse_query(action, Code::InvalidAction, message)
         }
     }
 }
@@ -184,6 +193,7 @@ fn refuse(name: &str, status: u16, content_type: &'static str, body: &str, code:
         body: body.as_bytes().to_vec(),
         code,
         cause: None,
+        message: None,
         name: name.to_owned(),
         protocol: Protocol::Json,
     })
@@ -207,6 +217,7 @@ fn refuse_json(name: &str, code: Code, cause: &str, plain: bool) -> Route<'stati
         body,
         code,
         cause: Some(cause.to_owned()),
+        message: None,
         name: name.to_owned(),
         protocol: Protocol::Json,
     })
