@@ -93,8 +93,14 @@ fn segment(dir: &Path, number: u64) -> PathBuf {
 }
 
 /// Holds back every sync while it is shut, so that a test decides what one batch is.
-#[derive(Debug, Default, Clone)]
-struct Gate(Arc<(Mutex<Held>, Condvar)>);
+#[derive(Debug, Clone)]
+struct Gate(Arc<(Mutex<Held>, Condvar)>, &'static str);
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self(Arc::default(), "ledger-writer")
+    }
+}
 
 #[derive(Debug, Default)]
 struct Held {
@@ -116,8 +122,8 @@ impl Gate {
 
 impl Disk for Gate {
     fn sync(&self, segment: u64, file: &std::fs::File) -> std::io::Result<()> {
-        // The preparer passes: only a writer's thread is held.
-        if std::thread::current().name() == Some("ledger-writer") {
+        // By default the preparer passes, and only the writer is held.
+        if std::thread::current().name() == Some(self.1) {
             let mut held = self.0.0.lock().unwrap();
             held.waiting = true;
             self.0.1.notify_all();

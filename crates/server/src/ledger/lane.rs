@@ -105,6 +105,13 @@ impl Waiters {
         ready.drain(..).for_each(Waker::wake);
     }
 
+    /// Puts a waker in line for the outcome of a record, if there is none yet.
+    fn wait(&self, progress: &Progress, sequence: u64, waker: &Waker) -> Poll<Result<u64, LedgerError>> {
+        self.register(sequence, waker);
+        // Only now: progress made before we stood in line has woken nobody for us.
+        progress.outcome(sequence).map_or(Poll::Pending, Poll::Ready)
+    }
+
     fn register(&self, sequence: u64, waker: &Waker) {
         let mut waiting = self.waiting.lock();
         match waiting.binary_search_by_key(&sequence, |(sequence, _)| *sequence) {
@@ -200,12 +207,10 @@ impl Future for Append {
             State::Waiting { lane, sequence } => (lane, *sequence),
         };
         let progress = lane.ledger.progress();
-        if let Some(outcome) = progress.outcome(sequence) {
-            return Poll::Ready(outcome);
+        match progress.outcome(sequence) {
+            Some(outcome) => Poll::Ready(outcome),
+            None => lane.waiters.wait(progress, sequence, cx.waker()),
         }
-        lane.waiters.register(sequence, cx.waker());
-        // Progress made before we registered has woken nobody for us.
-        progress.outcome(sequence).map_or(Poll::Pending, Poll::Ready)
     }
 }
 
@@ -242,5 +247,66 @@ impl Drop for Delivery {
     fn drop(&mut self) {
         *self.waiters.delivery.lock() = None;
         self.waiters.wake_all(self.ledger.progress(), &mut self.ready);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+    use std::task::Wake;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    /// A waker, and how often it was called.
+    fn counted() -> (Waker, Arc<Count>) {
+        let count = Arc::new(Count::default());
+        (count.clone().into(), count)
+    }
+
+    #[test]
+    fn only_those_with_an_outcome_are_woken_and_each_once() {
+        let (progress, waiters) = (Progress::new(4), Waiters::default());
+        let wakers: Vec<_> = (0..4).map(|_| counted()).collect();
+        for (sequence, (waker, _)) in [7, 5, 8, 6].into_iter().zip(&wakers) {
+            assert_eq!(waiters.wait(&progress, sequence, waker), Poll::Pending);
+        }
+        let woken = || wakers.iter().map(|(_, count)| count.0.load(Ordering::SeqCst)).collect::<Vec<_>>();
+        progress.advance(6);
+        waiters.notify(&progress);
+        waiters.notify(&progress);
+        assert_eq!(woken(), [0, 1, 0, 1]);
+        progress.fail();
+        waiters.notify(&progress);
+        assert_eq!(woken(), [1, 1, 1, 1]);
+        let outcomes = [6, 7].map(|sequence| waiters.wait(&progress, sequence, Waker::noop()));
+        assert_eq!(outcomes, [Poll::Ready(Ok(6)), Poll::Ready(Err(LedgerError::Failed))]);
+    }
+
+    #[test]
+    fn a_task_that_moves_takes_its_place_along() {
+        let (progress, waiters) = (Progress::new(0), Waiters::default());
+        let ((old, forgotten), (new, counted)) = (counted(), counted());
+        for waker in [old, new] {
+            assert_eq!(waiters.wait(&progress, 1, &waker), Poll::Pending);
+        }
+        progress.advance(1);
+        waiters.notify(&progress);
+        assert_eq!((forgotten.0.load(Ordering::SeqCst), counted.0.load(Ordering::SeqCst)), (0, 1));
+    }
+
+    /// The writer was done after the task had looked, and before it stood in line.
+    #[test]
+    fn progress_made_just_before_is_seen() {
+        let (progress, waiters) = (Progress::new(1), Waiters::default());
+        assert_eq!(waiters.wait(&progress, 1, Waker::noop()), Poll::Ready(Ok(1)));
     }
 }

@@ -3,7 +3,7 @@
 //! Everything is looked at before anything is changed, and each change leaves a state that recovers to the same result,
 //! so that a crash in the middle of it only means that it is done again.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -73,9 +73,6 @@ pub(super) fn recover(directory: &Directory, options: &Options) -> Result<Found,
     let mut survey = Survey::of(directory, options.id)?;
     let last = survey.last.take().map(read_to_end).transpose()?;
     directory.remove_unfinished()?;
-    for spare in survey.spares.iter().filter(|spare| survey.torn.contains(&spare.number)) {
-        zero(disk, spare.number, &spare.file, 0, HEADER_LEN as u64)?;
-    }
     let (tail, torn) = match last {
         Some(last) => last.repaired(disk)?,
         None => {
@@ -108,8 +105,6 @@ struct Survey {
     /// The last one that has been begun.
     last: Option<Last>,
     spares: VecDeque<Spare>,
-    /// Numbers of the spares whose header was being written.
-    torn: BTreeSet<u64>,
 }
 
 #[derive(Debug)]
@@ -137,10 +132,9 @@ impl Survey {
                 }
                 State::Begun(..) if !survey.spares.is_empty() => return Err(bad(Why::Header).into()),
                 State::Begun(header, digest) => survey.add(Last { header: *header, digest, file }, id)?,
-                State::Unused { torn } => {
+                State::Unused => {
                     let length = file.metadata()?.len();
                     survey.spares.push_back(Spare { number, file, length });
-                    survey.torn.extend(torn.then_some(number));
                 }
             }
         }

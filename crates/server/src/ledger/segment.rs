@@ -65,11 +65,8 @@ impl Window {
 pub(super) enum State {
     /// It has been begun: it may hold records.
     Begun(Box<Header>, Chain),
-    /// It has been prepared and holds nothing. `torn` if beginning it was cut off.
-    Unused {
-        /// Whether the header region holds anything but zeros.
-        torn: bool,
-    },
+    /// It has been prepared and holds no record. Its header may have been cut off: it will be written as a whole.
+    Unused,
 }
 
 impl State {
@@ -91,10 +88,7 @@ pub(super) fn inspect(file: &File, number: u64, sequence: u64) -> Result<State, 
     // A header is durable before the first record is written.
     let tail = Tail::scan(&mut window, HEADER_LEN as u64, 0).map_err(unreadable)?;
     match read_header(file, number) {
-        Err(Why::Header) if tail.used == 0 => {
-            window.forget();
-            Ok(State::Unused { torn: !is_zero(window.at(0, HEADER_LEN).map_err(unreadable)?) })
-        }
+        Err(Why::Header) if tail.used == 0 => Ok(State::Unused),
         // It may have been begun while we looked.
         other => other.map(State::begun).map_err(bad),
     }

@@ -198,7 +198,7 @@ fn open_begun(directory: &Directory, number: u64, sequence: u64) -> Result<Optio
         kind => bad_segment(number, sequence, Why::Unreadable(kind)),
     })?;
     match inspect(&file, number, sequence)? {
-        State::Unused { .. } => Ok(None),
+        State::Unused => Ok(None),
         State::Begun(header, digest) => {
             let segment = Segment::new(file, &header, digest)?;
             Ok(Some((*header, segment)))

@@ -179,6 +179,29 @@ fn a_closed_ledger_takes_nothing() {
 }
 
 #[test]
+fn who_waits_for_room_is_told_that_the_ledger_closes() {
+    let (_home, dir) = place();
+    let gate = Gate(Arc::default(), "ledger-prepare");
+    gate.set(true);
+    let (ledger, _) = Ledger::open(&dir, on(gate.clone())).unwrap();
+    let (lane, _) = ledger.lane();
+    gate.wait_for_a_sync();
+    let held: Vec<_> = std::iter::from_fn(|| lane.try_reserve(MAX_PAYLOAD_LEN).ok()).collect();
+    assert_eq!(held.len(), 3);
+    let closing = block_on(async {
+        let reserve = lane.reserve(MAX_PAYLOAD_LEN);
+        tokio::pin!(reserve);
+        let first = tokio::select! { biased; done = &mut reserve => Some(done), () = async {} => None };
+        assert!(first.is_none(), "the next segment is still being prepared");
+        let closing = std::thread::spawn(move || drop(ledger));
+        assert_eq!(reserve.await.unwrap_err(), LedgerError::Closed);
+        closing
+    });
+    gate.set(false);
+    closing.join().unwrap();
+}
+
+#[test]
 fn segments_follow_one_another() {
     let (_home, dir) = place();
     let big = vec![b'x'; 100_000];

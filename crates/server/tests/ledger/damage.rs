@@ -116,6 +116,15 @@ struct Tampered {
     why: Why,
 }
 
+/// A frame with the chain value that a forger computes for it, who knows everything but cannot change what follows.
+fn chained(frames: &[&[u8]], at: usize, payload: &[u8]) -> Vec<u8> {
+    let before = &frames[at - 1][24..HEAD];
+    let fields = &frames[at][..24];
+    let linked = [b"claviger ledger record v1\0", before, fields, payload].concat();
+    let chain = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &linked);
+    [fields, chain.as_ref(), payload].concat()
+}
+
 /// The frames with number `at` (from 0) replaced by what `edit` makes of it.
 fn edited(frames: &[&[u8]], at: usize, edit: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
     let mut frame = frames[at].to_vec();
@@ -170,6 +179,15 @@ const TAMPERED: &[Tampered] = &[
         name: "replaced by another",
         by: |frames| edited(frames, 3, |frame| *frame = renumbered(frames[4], 4)),
         sequence: 4,
+        why: Why::Chain,
+    },
+    Tampered {
+        name: "forged with its chain value",
+        by: |frames| {
+            let payload = frames[3][HEAD..].to_ascii_uppercase();
+            edited(frames, 3, |frame| *frame = chained(frames, 3, &payload))
+        },
+        sequence: 5,
         why: Why::Chain,
     },
     Tampered {
