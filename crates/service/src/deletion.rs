@@ -11,6 +11,7 @@ use claviger_store::{Precondition, Read, Record, Write};
 use crate::audit::{self, Resource};
 use crate::dispatch::Service;
 use crate::error::{Error, Result};
+use crate::kms::alias::MAX_ALIASES;
 use crate::kms::key::Key;
 use crate::kms::shapes::KeyState;
 use crate::moment::{Clock, Moment};
@@ -20,8 +21,6 @@ use crate::vault;
 
 /// How long to wait after a failure before trying again, in milliseconds.
 const RETRY_MS: i64 = 5_000;
-/// Most aliases that one deletion removes at once; a key has at most 50 (quota).
-const MAX_ALIASES: usize = 200;
 
 /// Deletes keys as they become due. Never returns.
 pub async fn run(service: &Service, clock: Arc<dyn Clock>) -> ! {

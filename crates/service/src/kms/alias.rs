@@ -62,6 +62,24 @@ pub(crate) async fn held(service: &Service, account: &str, region: &str, short: 
     Ok(Held { name, record: record::decode(&entry)?, revision: entry.revision })
 }
 
+/// Checks that a key may get one more alias.
+///
+/// Whoever makes it must also write the key's record, so that two aliases made at once are counted one after the
+/// other: a key within its quota can be deleted in one commit, however many calls raced to name it.
+///
+/// # Errors
+/// `LimitExceededException`.
+pub(crate) async fn check_quota(service: &Service, key: &Key) -> Result<()> {
+    let prefix = record::aliases_of(&key.account, &key.region, &key.id);
+    let read = Read::Range { prefix, after: None, limit: MAX_ALIASES };
+    let held: usize = service.installation.store.read(vec![read]).await?.found.iter().map(Vec::len).sum();
+    if held < MAX_ALIASES {
+        return Ok(());
+    }
+    let message = format!("A key may have at most {MAX_ALIASES} aliases.");
+    Err(Error::new(Code::LimitExceeded, message))
+}
+
 /// Finds the key that an alias is to name, and decides about it.
 ///
 /// # Errors

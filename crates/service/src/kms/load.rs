@@ -96,6 +96,18 @@ pub(crate) fn unchanged(key: &Key) -> Precondition {
     Precondition::Unchanged { name: key.name(), revision: key.revision }
 }
 
+/// Finds a key of the caller's own account by key id or key ARN, for operations that do not work across accounts
+/// whatever the policy says. A key of another account answers the same whether it exists or not.
+pub(crate) async fn own(
+    service: &Service,
+    call: &Call<'_>,
+    action: &'static str,
+    named: &KeyIdentifier,
+) -> Result<Arc<Key>> {
+    let found = key(service, call, action, named, Forms::KeyOnly).await?;
+    if found.key.account.as_ref() == call.caller().account() { Ok(found.key) } else { Err(elsewhere(call, action)) }
+}
+
 /// Finds the key that a request names by key id or key ARN and decides about it: how every operation that manages a
 /// key begins.
 pub(crate) async fn managed(
@@ -105,12 +117,8 @@ pub(crate) async fn managed(
     named: &KeyIdentifier,
     asks: Asks<'_>,
 ) -> Result<Authorized<Arc<Key>>> {
-    let found = key(service, call, action, named, Forms::KeyOnly).await?;
-    if found.key.account.as_ref() != call.caller().account() {
-        // None of these operations works across accounts, whatever the policy says.
-        return Err(elsewhere(call, action));
-    }
-    call.authorize(action, found.key, asks)
+    let key = own(service, call, action, named).await?;
+    call.authorize(action, key, asks)
 }
 
 /// A blob to be opened: which key, and how it was encrypted.

@@ -1,13 +1,13 @@
 //! Gives a key a name.
 
-use claviger_store::{Precondition, Read, Write};
+use claviger_store::{Precondition, Write};
 use claviger_wire::fault::Code;
 use claviger_wire::shape;
 
 use crate::call::Call;
 use crate::dispatch::Service;
 use crate::error::{Error, Result};
-use crate::kms::alias::{self, MAX_ALIASES};
+use crate::kms::alias;
 use crate::kms::load;
 use crate::kms::shapes::{AliasName, KeyIdentifier};
 use crate::operation::Operation;
@@ -44,19 +44,14 @@ impl Operation for CreateAlias {
         if service.installation.cache.alias(record_name.clone()).await?.is_some() {
             return Err(Error::new(Code::AlreadyExists, format!("An alias with the name {arn} already exists")));
         }
-        let prefix = record::aliases_of(account, region, &key.id);
-        let read = Read::Range { prefix, after: None, limit: MAX_ALIASES };
-        let held: usize = service.installation.store.read(vec![read]).await?.found.iter().map(Vec::len).sum();
-        if held >= MAX_ALIASES {
-            let message = format!("A key may have at most {MAX_ALIASES} aliases.");
-            return Err(Error::new(Code::LimitExceeded, message));
-        }
+        alias::check_quota(service, &key).await?;
         call.set_response_key(&key)?;
         let now = call.now().0;
         let made = AliasRecord { target: key.id.clone(), created_ms: now, updated_ms: now };
         let preconditions = vec![load::unchanged(&key), Precondition::Absent(record_name.clone())];
         let writes = vec![
             Write::Put { name: record_name, value: record::encode(&made)? },
+            Write::Put { name: key.name(), value: key.encode()? },
             Write::Put { name: record::alias_of(account, region, &key.id, name), value: Vec::new() },
         ];
         call.commit(service, preconditions, writes).await

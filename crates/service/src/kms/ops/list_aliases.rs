@@ -7,7 +7,6 @@ use serde::Serialize;
 use crate::call::{Asks, Call};
 use crate::dispatch::Service;
 use crate::error::Result;
-use crate::kms::identifier::Forms;
 use crate::kms::load;
 use crate::kms::marker::{self, Scope};
 use crate::kms::shapes::{KeyIdentifier, Limit, Marker};
@@ -61,7 +60,7 @@ impl Operation for ListAliases {
         call.authorize_account("kms:ListAliases", Asks::default())?;
         let (account, region) = (call.caller().account(), call.region());
         let key = match &request.key_id {
-            Some(named) => Some(load::key(service, call, "kms:ListAliases", named, Forms::KeyOnly).await?.key),
+            Some(named) => Some(load::own(service, call, "kms:ListAliases", named).await?),
             None => None,
         };
         let filter = key.as_ref().map_or("", |key| &key.id);

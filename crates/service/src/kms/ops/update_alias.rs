@@ -55,6 +55,8 @@ impl Operation for UpdateAlias {
             Write::Put { name: record::alias_of(account, region, &new.id, name), value: Vec::new() },
         ];
         if held.record.target != new.id {
+            alias::check_quota(service, &new).await?;
+            writes.push(Write::Put { name: new.name(), value: new.encode()? });
             writes.push(Write::Delete(record::alias_of(account, region, &held.record.target, name)));
         }
         call.commit(service, vec![held.unchanged(), load::unchanged(&new)], writes).await
