@@ -62,6 +62,7 @@ impl Reservation {
         if !ledger.room().take(bytes) {
             return Err(LedgerError::Full);
         }
+        ledger.expect_one();
         Ok(Self { ledger: ledger.clone(), bytes })
     }
 
@@ -79,5 +80,6 @@ impl Reservation {
 impl Drop for Reservation {
     fn drop(&mut self) {
         self.ledger.room().give(self.bytes);
+        self.ledger.expect_one_less();
     }
 }

@@ -2,19 +2,26 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar};
+use std::time::Duration;
 
 use tokio::sync::watch;
 
 use super::format::{MAX_PAYLOAD_LEN, push_frame};
 use super::lane::{Progress, Waiters};
-use super::mutex::{Mutex, wait};
+use super::mutex::{Mutex, wait, wait_while};
 use super::recover::{Found, Spare};
 use super::room::{Reservation, Room};
 use super::{Closed, LedgerError, Preparation};
 
 /// How many spare segments are kept ready.
 const SPARES: usize = 1;
+/// How long a batch waits for records whose room is reserved, and which are therefore about to come. One sync for all of
+/// them costs less than one for each few, and a lone record waits for nobody.
+const LINGER: Duration = Duration::from_micros(250);
+/// A batch of this many bytes waits no longer.
+const BATCH_ENOUGH: usize = 256 << 10;
 /// A buffer that has grown beyond this many bytes is given back after its batch.
 const BUFFER_KEPT: usize = 4 << 20;
 
@@ -23,8 +30,12 @@ const BUFFER_KEPT: usize = 4 << 20;
 pub(super) struct Shared {
     progress: Progress,
     room: Room,
+    /// Reservations that are neither used nor given back.
+    expected: AtomicUsize,
     gather: Mutex<Gather>,
     gathered: Condvar,
+    /// Nobody is expected any more.
+    complete: Condvar,
     lanes: Mutex<Vec<Arc<Waiters>>>,
     spares: Mutex<VecDeque<Spare>>,
     wish: Mutex<Wish>,
@@ -44,6 +55,8 @@ struct Gather {
     lanes: u64,
     /// The writer waits to be woken.
     idle: bool,
+    /// The writer waits for those who are expected.
+    lingers: bool,
     over: Option<LedgerError>,
 }
 
@@ -73,6 +86,8 @@ impl Shared {
             room,
             gather: Mutex::new(Gather { next_sequence: tail.sequence, ..Gather::default() }),
             gathered: Condvar::new(),
+            expected: AtomicUsize::new(0),
+            complete: Condvar::new(),
             lanes: Mutex::default(),
             wish: Mutex::new(Wish { spare: spares.len() < SPARES, over: false }),
             spares: Mutex::new(spares),
@@ -115,6 +130,18 @@ impl Shared {
         let bit = lane_bit(lanes.len());
         lanes.push(waiters.clone());
         (waiters, bit)
+    }
+
+    /// A reservation has been made: a record is about to come.
+    pub(super) fn expect_one(&self) {
+        self.expected.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// A reservation has been used or given back.
+    pub(super) fn expect_one_less(&self) {
+        if self.expected.fetch_sub(1, Ordering::AcqRel) == 1 && self.gather.lock().lingers {
+            self.complete.notify_one();
+        }
     }
 
     pub(super) fn reserve(this: &Arc<Self>, bytes: usize) -> Result<Reservation, LedgerError> {
@@ -170,6 +197,15 @@ impl Shared {
             gather = wait(&self.gathered, gather);
         }
         gather.idle = false;
+        if self.expected.load(Ordering::Acquire) > 0 {
+            gather.lingers = true;
+            gather = wait_while(&self.complete, gather, LINGER, |gather| {
+                self.expected.load(Ordering::Acquire) > 0
+                    && gather.frames.len() < BATCH_ENOUGH
+                    && gather.over.is_none()
+            });
+            gather.lingers = false;
+        }
         std::mem::swap(&mut gather.frames, frames);
         Some(std::mem::take(&mut gather.lanes))
     }
