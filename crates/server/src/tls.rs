@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use claviger_wire::incoming::Tls;
 use rustls::crypto::{CryptoProvider, SupportedKxGroup, aws_lc_rs};
-use rustls::{ServerConfig, ServerConnection};
+use rustls::{NamedGroup, ServerConfig, ServerConnection};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use serde::Deserialize;
@@ -68,10 +68,30 @@ pub fn describe(connection: &ServerConnection) -> Tls {
         _ => "-",
     };
     let suite = connection.negotiated_cipher_suite().map(|suite| format!("{:?}", suite.suite()));
-    let group = connection.negotiated_key_exchange_group().map(|group| format!("{:?}", group.name()));
+    let group = connection.negotiated_key_exchange_group().map(|group| registered(group.name()));
     Tls {
         version,
         cipher_suite: suite.unwrap_or_default().replace("TLS13_", "TLS_"),
-        key_exchange: group.map_or_else(|| "-".to_owned(), |group| group.replace("secp", "SecP")),
+        key_exchange: group.unwrap_or_else(|| "-".to_owned()),
+    }
+}
+
+/// A group as IANA's registry "TLS Supported Groups" spells it. The library's own spelling differs for some.
+fn registered(group: NamedGroup) -> String {
+    match group {
+        NamedGroup::X25519 => "x25519".to_owned(),
+        NamedGroup::secp256r1MLKEM768 => "SecP256r1MLKEM768".to_owned(),
+        other => format!("{other:?}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_group_offered_has_its_registered_name() {
+        let names: Vec<String> = HYBRID.iter().chain(CLASSICAL).map(|group| registered(group.name())).collect();
+        assert_eq!(names, ["X25519MLKEM768", "SecP256r1MLKEM768", "x25519", "secp256r1", "secp384r1"]);
     }
 }
