@@ -72,6 +72,11 @@ impl Key {
     pub(crate) fn decode(record: &Record, policies: impl Fn(&str) -> Result<Arc<KeyPolicy>>) -> Result<Self> {
         let read: KeyRecord = record::decode(record)?;
         let unknown = |what: &str| Error::internal(format!("key {} has an unknown {what}", read.id));
+        // A row that was copied over another must not stand for it (invariant I7).
+        if record.name != record::key(&read.account, &read.region, &read.id) {
+            let name = String::from_utf8_lossy(&record.name);
+            return Err(Error::internal(format!("record `{name}` holds another key, {}", read.id)));
+        }
         Ok(Self {
             spec: KeySpec::from_str_exact(&read.spec).ok_or_else(|| unknown("spec"))?,
             usage: KeyUsage::from_str_exact(&read.usage).ok_or_else(|| unknown("usage"))?,

@@ -9,7 +9,7 @@ use claviger_service::{Clock, Entropy, Handled, Installation, Moment, NoEntropy,
 use claviger_store::{Memory, Read, Record, Store};
 use claviger_wire::incoming::{Incoming, Origin};
 use claviger_wire::sigv4::{Scope, Signer, SigningKey, sign};
-use expect_test::Expect;
+use expect_test::{Expect, ExpectFile};
 use http::{Method, Request};
 use serde_json::{Value, json};
 
@@ -19,6 +19,7 @@ use crate::vault::EngineVault;
 /// The root user of an account, with its credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Root {
+    pub(crate) name: &'static str,
     pub(crate) account: &'static str,
     pub(crate) access_key_id: &'static str,
     pub(crate) secret: &'static str,
@@ -26,6 +27,7 @@ pub(crate) struct Root {
 
 /// Owns most of what the tests use.
 pub(crate) const ALICE: Root = Root {
+    name: "alice",
     account: "111122223333",
     access_key_id: "AKIAALICE00000000001",
     secret: "alice/secret/access/key/of/forty/chars00",
@@ -33,6 +35,7 @@ pub(crate) const ALICE: Root = Root {
 
 /// Another account.
 pub(crate) const BOB: Root = Root {
+    name: "bob",
     account: "444455556666",
     access_key_id: "AKIABOB0000000000001",
     secret: "bob/secret/access/key/of/forty/chars/000",
@@ -42,6 +45,8 @@ pub(crate) const BOB: Root = Root {
 pub(crate) const REGION: &str = "us-east-1";
 /// When every world begins: 2026-11-20T12:00:00Z.
 pub(crate) const START: Moment = Moment(1_795_176_000_000);
+/// Milliseconds of a day.
+pub(crate) const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 /// A key id that no world makes.
 pub(crate) const NO_KEY: &str = "00000000-0000-4000-8000-000000000000";
 
@@ -104,6 +109,12 @@ pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
 }
 
+/// Runs a future as far as it goes by itself; answers whether it has ended.
+pub(crate) fn advance(future: std::pin::Pin<&mut (impl Future + ?Sized)>) -> bool {
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    future.poll(&mut context).is_ready()
+}
+
 /// A key as its tests know it.
 #[derive(Debug, Clone)]
 pub(crate) struct Key {
@@ -117,6 +128,7 @@ pub(crate) struct World {
     pub(crate) vault: Arc<EngineVault>,
     pub(crate) ledger: Arc<MemoryLedger>,
     pub(crate) clock: Arc<ManualClock>,
+    pub(crate) installation: Arc<Installation>,
     pub(crate) service: Service,
     entropy: Arc<Seeded>,
     /// What stands in expectations for ids that differ from world to world.
@@ -126,31 +138,30 @@ pub(crate) struct World {
 impl World {
     /// Over an empty store in memory.
     pub(crate) fn new() -> Self {
-        Self::over(Arc::new(Memory::new()))
+        Self::over(Arc::new(Memory::new()), Arc::new(EngineVault::new()))
     }
 
-    /// Over a given store.
-    pub(crate) fn over(store: Arc<dyn Store>) -> Self {
-        let vault = Arc::new(EngineVault::new());
+    /// Over a given store, with the HSM of its domain.
+    pub(crate) fn over(store: Arc<dyn Store>, vault: Arc<EngineVault>) -> Self {
         let ledger = Arc::new(MemoryLedger::default());
         let clock = Arc::new(ManualClock::starting_at(START));
         let entropy = Arc::new(Seeded(Mutex::new(1)));
-        let service = start(&store, &vault, &ledger, &entropy);
+        let (installation, service) = start(&store, &vault, &ledger, &entropy);
         for root in [ALICE, BOB] {
-            let Root { account, access_key_id, secret } = root;
+            let Root { account, access_key_id, secret, .. } = root;
             let imported =
-                credential::import_root(&service.installation(), &*vault, account, access_key_id, secret, START);
+                credential::import_root(&installation, &*vault, account, access_key_id, secret, START);
             block_on(imported).unwrap();
         }
-        Self { store, vault, ledger, clock, service, entropy, names: Mutex::default() }
+        Self { store, vault, ledger, clock, installation, service, entropy, names: Mutex::default() }
     }
 
     /// What is left when the processes die, started anew: the store, the ledger, the HSM's seal. Answers how many events
     /// had to be brought to the ledger.
     pub(crate) fn restart(&mut self) -> usize {
         self.vault.restart();
-        self.service = start(&self.store, &self.vault, &self.ledger, &self.entropy);
-        block_on(outbox::recover(&self.service.installation(), &*self.ledger)).unwrap()
+        (self.installation, self.service) = start(&self.store, &self.vault, &self.ledger, &self.entropy);
+        block_on(outbox::recover(&self.installation, &*self.ledger)).unwrap()
     }
 
     /// What time it is.
@@ -160,7 +171,12 @@ impl World {
 
     /// A further host over the same store, HSM and ledger.
     pub(crate) fn another_host(&self) -> Service {
-        start(&self.store, &self.vault, &self.ledger, &self.entropy)
+        start(&self.store, &self.vault, &self.ledger, &self.entropy).1
+    }
+
+    /// A moment later.
+    pub(crate) fn later(&self, days: i64, ms: i64) -> Moment {
+        Moment(self.now().0 + days * DAY_MS + ms)
     }
 
     /// Everything in the store.
@@ -257,15 +273,16 @@ fn start(
     vault: &Arc<EngineVault>,
     ledger: &Arc<MemoryLedger>,
     entropy: &Arc<Seeded>,
-) -> Service {
+) -> (Arc<Installation>, Service) {
     let opened = Installation::open(Arc::clone(store), &**vault, vault.domain(), Regions::Any, START);
     let installation = Arc::new(block_on(opened).unwrap());
-    Service::new(
-        installation,
+    let service = Service::new(
+        Arc::clone(&installation),
         Arc::<EngineVault>::clone(vault),
         Arc::<MemoryLedger>::clone(ledger),
         Arc::<Seeded>::clone(entropy),
-    )
+    );
+    (installation, service)
 }
 
 /// A call that is to be made.
@@ -401,13 +418,55 @@ impl Answer {
 
 /// Makes a call and compares status and body; the invariants of [`World::send`] hold too.
 pub(crate) fn check(world: &World, caller: Root, operation: &str, request: Value, expected: &Expect) {
-    check_ask(world, &Ask::new(caller, operation, request), expected);
+    let answer = world.send(&Ask::new(caller, operation, request));
+    expected.assert_eq(&world.normalize(&format!("{} {}", answer.status, answer.body)));
 }
 
-/// [`check`] for a call that has more to it.
-pub(crate) fn check_ask(world: &World, ask: &Ask, expected: &Expect) {
-    let answer = world.send(ask);
-    expected.assert_eq(&world.normalize(&format!("{} {}", answer.status, answer.body)));
+/// Calls and their answers, one after the other, to be compared as a whole.
+pub(crate) struct Transcript<'w> {
+    world: &'w World,
+    text: String,
+}
+
+/// Longest line that a transcript shows whole, in bytes.
+const MAX_LINE: usize = 1200;
+
+impl<'w> Transcript<'w> {
+    pub(crate) fn of(world: &'w World) -> Self {
+        Self { world, text: String::new() }
+    }
+
+    /// What the next calls are about.
+    pub(crate) fn note(&mut self, text: &str) {
+        self.text.push_str(&format!("# {text}\n\n"));
+    }
+
+    /// Makes a call.
+    pub(crate) fn ask(&mut self, caller: Root, operation: &str, request: Value) -> Answer {
+        self.send(&Ask::new(caller, operation, request))
+    }
+
+    /// Makes a call that has more to it.
+    pub(crate) fn send(&mut self, ask: &Ask) -> Answer {
+        let answer = self.world.send(ask);
+        let Ask { caller, operation, body, region, .. } = ask;
+        let region = if region == REGION { String::new() } else { format!(" in {region}") };
+        let line = |text: &str| {
+            let text = self.world.normalize(text);
+            let cut = text.floor_char_boundary(if text.len() > MAX_LINE { 200 } else { MAX_LINE });
+            if cut < text.len() { format!("{}.. ({} bytes)", &text[..cut], text.len()) } else { text }
+        };
+        let asked = format!("{}{region} {operation} {}\n", caller.name, line(body));
+        let answered = format!("{} {}\n\n", answer.status, line(&answer.body));
+        self.text.push_str(&asked);
+        self.text.push_str(&answered);
+        answer
+    }
+
+    /// Compares all of it.
+    pub(crate) fn compare(self, expected: &ExpectFile) {
+        expected.assert_eq(&self.text);
+    }
 }
 
 /// Standard base64.
@@ -420,15 +479,18 @@ pub(crate) fn unbase64(text: &Value) -> Vec<u8> {
     base64_simd::STANDARD.decode_to_vec(text.as_str().unwrap()).unwrap()
 }
 
-/// Replaces the base64 of a member by its length.
+/// Replaces the base64 of a member by its length, unless it is short enough to be a test's own.
 fn hide_member(text: &str, member: &str) -> String {
     let opening = format!("\"{member}\":\"");
     let mut parts = text.split(&opening);
     let mut shown = parts.next().unwrap_or_default().to_owned();
     for part in parts {
         let (value, rest) = part.split_once('"').unwrap();
-        let length = base64_simd::STANDARD.decode_to_vec(value).unwrap().len();
-        shown.push_str(&format!("{opening}({length} bytes)\"{rest}"));
+        let value = match base64_simd::STANDARD.decode_to_vec(value) {
+            Ok(bytes) if bytes.len() >= 16 => format!("({} bytes)", bytes.len()),
+            _ => value.to_owned(),
+        };
+        shown.push_str(&format!("{opening}{value}\"{rest}"));
     }
     shown
 }
