@@ -1,6 +1,7 @@
 """Fixtures: servers, clients, keys. The suite's own settings keep out whatever AWS profile the tester has."""
 
 import os
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.d
 os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
 
 from harness.http import Connection  # noqa: E402
+from harness.process import DEADLINE_SECONDS  # noqa: E402
 from harness.oracle import Witness, check_no_secret  # noqa: E402
 from harness.server import Server  # noqa: E402
 
@@ -29,6 +31,51 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         check_no_secret(running, *written, (running.books.data / "store.redb").read_bytes())
     finally:
         running.destroy()
+
+
+class SlowClients:
+    """Connections that send a part of something, and then nothing."""
+
+    def __init__(self, server: Server):
+        self.server = server
+        # Each once before the baseline is taken, so that what is opened on first use is open.
+        self._open(server.port, b"").close()
+        self.baseline = len(os.listdir(f"/proc/{server.program.pid}/fd")) + 1
+        request = server.signer().call("CreateKey", {"Description": "never"})
+        encoded = request.encode()
+        head = encoded.index(b"\r\n\r\n") + 4
+        chunked = request.adding(("Transfer-Encoding", "chunked")).head()
+        self.clients = {
+            "nothing": self._open(server.port, b""),
+            "half a method": self._open(server.port, b"PO"),
+            "half a head": self._open(server.port, encoded[: head // 2]),
+            "a head without its end": self._open(server.port, encoded[: head - 2]),
+            "no body": self._open(server.port, encoded[:head]),
+            "half a body": self._open(server.port, encoded[:-5]),
+            "a body without its last chunk": self._open(server.port, chunked + b"2\r\n{}\r\n"),
+            "no handshake": self._open(server.tls_port, b""),
+            "half a handshake": self._open(server.tls_port, b"\x16\x03\x01\x02\x00\x01"),
+        }
+
+    @staticmethod
+    def _open(port: int, sent: bytes) -> socket.socket:
+        client = socket.create_connection(("127.0.0.1", port), DEADLINE_SECONDS)
+        client.sendall(sent)
+        return client
+
+
+@pytest.fixture(scope="session", autouse=True)
+def slow_clients(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory):
+    """Opened first of all, if a test wants them: by the time it runs, the server has lost its patience."""
+    if not any(item.get_closest_marker("slow_clients") for item in request.session.items):
+        yield None
+        return
+    server = Server(tmp_path_factory.mktemp("slow")).start()
+    try:
+        yield SlowClients(server)
+        server.stop()
+    finally:
+        server.destroy()
 
 
 @pytest.fixture
