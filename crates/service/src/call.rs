@@ -248,8 +248,7 @@ struct Circumstances<'a, 'c> {
 
 impl policy::Context for Circumstances<'_, '_> {
     fn values(&self, key: &str) -> Option<policy::Values<'_>> {
-        let name = key.split_once(':').map(|(service, name)| (service, name))?;
-        match name {
+        match key.split_once(':')? {
             ("kms", name) => self.kms(name),
             ("aws", name) => self.global(name),
             _ => None,

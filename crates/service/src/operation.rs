@@ -32,6 +32,9 @@ pub trait Operation: 'static {
     ) -> impl Future<Output = Result<Self::Response>> + Send;
 }
 
+/// Decodes a body, runs an operation, and encodes its answer.
+type Run = for<'a> fn(&'a Service, &'a mut Call<'_>, &'a Value<'_>) -> BoxFuture<'a, Result<Vec<u8>>>;
+
 /// A row of the table of operations.
 #[derive(Clone, Copy)]
 pub struct Entry {
@@ -40,7 +43,7 @@ pub struct Entry {
     /// [`Operation::READ_ONLY`].
     pub read_only: bool,
     /// Decodes, runs and encodes.
-    pub(crate) run: for<'a> fn(&'a Service, &'a mut Call<'_>, &'a Value<'_>) -> BoxFuture<'a, Result<Vec<u8>>>,
+    pub(crate) run: Run,
     /// Decodes only; answers the members that no shape knows. For the model oracle.
     pub decode: fn(&Value<'_>) -> Result<Vec<String>, Refusal>,
 }

@@ -200,11 +200,14 @@ fn not_a_scalar(value: &Value<'_>, wanted: &str) -> WrongType {
     })
 }
 
+/// A member of a structure, or an entry of a map: its key and its value.
+pub type Pair<'a> = (Cow<'a, str>, Value<'a>);
+
 /// The members of a structure.
 ///
 /// # Errors
 /// [`WrongType`] for anything but an object.
-pub fn structure<'v, 'a>(value: &'v Value<'a>) -> Result<&'v [(Cow<'a, str>, Value<'a>)], WrongType> {
+pub fn structure<'v, 'a>(value: &'v Value<'a>) -> Result<&'v [Pair<'a>], WrongType> {
     match value {
         Value::Object(members) => Ok(members),
         Value::Array(_) => Err(not_a_scalar(value, "")),
@@ -216,7 +219,7 @@ pub fn structure<'v, 'a>(value: &'v Value<'a>) -> Result<&'v [(Cow<'a, str>, Val
 ///
 /// # Errors
 /// [`WrongType`] for anything but an object.
-pub fn map<'v, 'a>(value: &'v Value<'a>) -> Result<&'v [(Cow<'a, str>, Value<'a>)], WrongType> {
+pub fn map<'v, 'a>(value: &'v Value<'a>) -> Result<&'v [Pair<'a>], WrongType> {
     match value {
         Value::Object(entries) => Ok(entries),
         Value::Array(_) => Err(not_a_scalar(value, "")),
@@ -298,6 +301,9 @@ impl Member for bool {
     }
 }
 
+/// A pattern as AWS's model states it, and the function that decides it.
+pub type Pattern = (&'static str, fn(&str) -> bool);
+
 /// Bounds and pattern of a string member.
 #[derive(Debug, Clone, Copy)]
 pub struct TextRule {
@@ -305,8 +311,8 @@ pub struct TextRule {
     pub min: usize,
     /// Most characters.
     pub max: usize,
-    /// The pattern as AWS's model states it, and the function that decides it.
-    pub pattern: Option<(&'static str, fn(&str) -> bool)>,
+    /// Its pattern.
+    pub pattern: Option<Pattern>,
     /// Whether messages may repeat the value.
     pub shown: bool,
 }
