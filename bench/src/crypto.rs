@@ -16,7 +16,7 @@ const ROUNDS: u32 = 200_000;
 pub(crate) fn encryption_micros() -> Result<f64, String> {
     let random = SystemRandom::new();
     let algorithm =
-        get_kbkdf_ctr_hmac_algorithm(KbkdfCtrHmacAlgorithmId::Sha256).ok_or("no key derivation".to_owned())?;
+        get_kbkdf_ctr_hmac_algorithm(KbkdfCtrHmacAlgorithmId::Sha256).ok_or_else(|| "no key derivation".to_owned())?;
     let material = [7; 32];
     let mut failed = false;
     let ((), elapsed) = timed(|| {

@@ -44,6 +44,9 @@ struct Cli {
     /// Only the symmetric operations over TLS, shortly: for a look while working on the hot path.
     #[arg(long)]
     quick: bool,
+    /// Only this operation.
+    #[arg(long, value_name = "OPERATION")]
+    only: Option<String>,
     /// Serve the ceiling instead of measuring.
     #[arg(long, hide = true)]
     ceiling: Option<PathBuf>,
@@ -62,6 +65,7 @@ fn main() -> ExitCode {
             connections: cli.connections,
             many_keys: cli.many_keys,
             quick: cli.quick,
+            only: cli.only.clone(),
         })),
     };
     match outcome {

@@ -20,6 +20,7 @@ pub(crate) struct Plan {
     pub(crate) connections: usize,
     pub(crate) many_keys: usize,
     pub(crate) quick: bool,
+    pub(crate) only: Option<String>,
 }
 
 /// Keys of the smaller installation.
@@ -64,12 +65,12 @@ impl Keys {
         let missing = count.saturating_sub(ids.len());
         let bodies = vec!["{}".to_owned(); missing];
         let made = calls(subject, "CreateKey", &bodies).await?;
-        ids.extend(made.iter().map(|answer| text(&answer["KeyMetadata"]["KeyId"])));
+        ids.extend(made.iter().map(|answer| text(answer.pointer("/KeyMetadata/KeyId"))));
         let plaintext = base64_simd::STANDARD.encode_to_string([7; PLAINTEXT]);
         let body = |id: &String| format!(r#"{{"KeyId":"{id}","Plaintext":"{plaintext}"}}"#);
         let bodies: Vec<String> = ids.iter().map(body).collect();
         let encrypted = calls(subject, "Encrypt", &bodies).await?;
-        let blobs = encrypted.iter().map(|answer| text(&answer["CiphertextBlob"])).collect();
+        let blobs = encrypted.iter().map(|answer| text(answer.get("CiphertextBlob"))).collect();
         Ok(Self { ids, blobs })
     }
 
@@ -91,8 +92,8 @@ impl Keys {
     }
 }
 
-fn text(value: &Value) -> String {
-    value.as_str().unwrap_or_default().to_owned()
+fn text(value: Option<&Value>) -> String {
+    value.and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
 fn sign(credentials: &Credentials, target: &Target, operation: &str, bodies: &[String]) -> Result<Vec<Bytes>, String> {
@@ -184,7 +185,8 @@ async fn operations(plan: &Plan, subject: &Claviger, ceiling: &Ceiling, keys: &K
     println!("|---|---|---|---|---|---|---|---|");
     let transports = [("TLS", &subject.tls, &ceiling.tls), ("plain", &subject.plain, &ceiling.plain)];
     for (name, target, bound) in transports.into_iter().take(if plan.quick { 1 } else { 2 }) {
-        for operation in ["Encrypt", "Decrypt", "GenerateDataKey", "ReEncrypt"] {
+        let operations = ["Encrypt", "Decrypt", "GenerateDataKey", "ReEncrypt"];
+        for operation in operations.into_iter().filter(|name| plan.only.as_deref().is_none_or(|only| only == *name)) {
             let bodies = keys.bodies(operation, POOL);
             let signed = sign(&subject.credentials, target, operation, &bodies)?;
             let length = answer_length(target, signed.first().ok_or("no request")?).await?;
