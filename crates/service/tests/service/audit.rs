@@ -1,1 +1,223 @@
-//! Placeholder.
+//! What the trail says of each call, and what it never says.
+
+use claviger_service::deletion;
+use claviger_wire::incoming::{Origin, Tls};
+use expect_test::{expect_file, ExpectFile};
+use serde_json::{Value, json};
+
+use crate::policies::{open_to, policy};
+use crate::world::{ALICE, Ask, BOB, DAY_MS, NO_KEY, World, base64, block_on};
+
+/// The events from a place on, one a line.
+fn compare(world: &World, from: usize, expected: &ExpectFile) {
+    let events = world.ledger.since(from).into_iter().map(|event| String::from_utf8(event).unwrap());
+    let lines: String = events.map(|event| format!("{}\n\n", world.normalize(&event))).collect();
+    expected.assert_eq(&lines);
+}
+
+/// One event of each operation that succeeds, whole and in CloudTrail's order of members.
+#[test]
+fn each_operation_has_its_record() {
+    let world = World::new();
+    let (key, other) = (world.key(ALICE), world.key(ALICE));
+    let blob = world.encrypt(ALICE, &key, b"x", json!({}));
+    let from = world.ledger.len();
+    let id = json!({"KeyId": key.id});
+    let context = json!({"tenant": "a"});
+    let own_policy = policy(open_to(ALICE.account));
+    for (operation, request) in [
+        ("CreateKey", json!({"Description": "d", "Policy": own_policy, "Tags": [{"TagKey": "a", "TagValue": "b"}],
+            "MultiRegion": false})),
+        ("DescribeKey", id.clone()),
+        ("ListKeys", json!({"Limit": 1})),
+        ("UpdateKeyDescription", json!({"KeyId": key.id, "Description": "new"})),
+        ("CreateAlias", json!({"AliasName": "alias/app", "TargetKeyId": key.id})),
+        ("UpdateAlias", json!({"AliasName": "alias/app", "TargetKeyId": other.arn})),
+        ("UpdateAlias", json!({"AliasName": "alias/app", "TargetKeyId": key.id})),
+        ("ListAliases", json!({"KeyId": key.id})),
+        ("TagResource", json!({"KeyId": key.id, "Tags": [{"TagKey": "a", "TagValue": "b"}]})),
+        ("ListResourceTags", id.clone()),
+        ("UntagResource", json!({"KeyId": key.id, "TagKeys": ["a"]})),
+        ("GetKeyPolicy", id.clone()),
+        ("PutKeyPolicy", json!({"KeyId": key.id, "Policy": own_policy, "PolicyName": "default"})),
+        ("ListKeyPolicies", id.clone()),
+        ("Encrypt", json!({"KeyId": "alias/app", "Plaintext": "eA==", "EncryptionContext": context})),
+        ("Decrypt", json!({"CiphertextBlob": blob})),
+        ("ReEncrypt", json!({"CiphertextBlob": blob, "DestinationKeyId": other.id,
+            "DestinationEncryptionContext": context})),
+        ("GenerateDataKey", json!({"KeyId": key.id, "KeySpec": "AES_256", "EncryptionContext": context})),
+        ("GenerateDataKeyWithoutPlaintext", json!({"KeyId": key.id, "NumberOfBytes": 16})),
+        ("GenerateRandom", json!({"NumberOfBytes": 16})),
+        ("DisableKey", id.clone()),
+        ("EnableKey", id.clone()),
+        ("DeleteAlias", json!({"AliasName": "alias/app"})),
+        ("ScheduleKeyDeletion", json!({"KeyId": key.id, "PendingWindowInDays": 7})),
+        ("CancelKeyDeletion", id.clone()),
+        ("ScheduleKeyDeletion", id),
+    ] {
+        world.succeed(ALICE, operation, request);
+    }
+    world.clock.advance(30 * DAY_MS);
+    block_on(deletion::delete_due(&world.service, world.now())).unwrap();
+    compare(&world, from, &expect_file!["golden/events.txt"]);
+}
+
+/// Calls that fail are recorded too, each with what it said.
+#[test]
+fn refused_calls_have_their_records() {
+    let world = World::new();
+    let key = world.key(ALICE);
+    let blob = world.encrypt(ALICE, &key, b"x", json!({}));
+    world.succeed(ALICE, "DisableKey", json!({"KeyId": key.id}));
+    let from = world.ledger.len();
+    for (caller, operation, request) in [
+        (ALICE, "Encrypt", json!({"KeyId": key.id, "Plaintext": "eA=="})),
+        (ALICE, "Decrypt", json!({"CiphertextBlob": blob, "EncryptionContext": {"a": "b"}})),
+        (ALICE, "DescribeKey", json!({"KeyId": NO_KEY})),
+        (ALICE, "CreateAlias", json!({"AliasName": "alias/aws/x", "TargetKeyId": key.id})),
+        (ALICE, "CreateAlias", json!({"AliasName": "no alias", "TargetKeyId": key.id})),
+        (ALICE, "CreateAlias", json!({"AliasName": 1})),
+        (ALICE, "PutKeyPolicy", json!({"KeyId": key.id, "Policy": "x"})),
+        (BOB, "Encrypt", json!({"KeyId": key.arn, "Plaintext": "eA==", "EncryptionContext": {"a": "b"}})),
+        (BOB, "DisableKey", json!({"KeyId": key.arn})),
+        (BOB, "Decrypt", json!({"CiphertextBlob": blob})),
+        (ALICE, "GenerateRandom", json!({})),
+        (ALICE, "Sign", json!({"KeyId": key.id})),
+        (ALICE, "NoSuchOperation", json!({"a": "b"})),
+    ] {
+        world.refuse(caller, operation, request);
+    }
+    world.succeed(ALICE, "EnableKey", json!({"KeyId": key.id}));
+    for (operation, request) in [
+        ("Encrypt", json!({"KeyId": key.id, "Plaintext": "eA==", "DryRun": true})),
+        ("Decrypt", json!({"CiphertextBlob": blob, "DryRun": true})),
+    ] {
+        world.refuse(ALICE, operation, request);
+    }
+    compare(&world, from, &expect_file!["golden/events_of_refusals.txt"]);
+}
+
+/// `GetCallerIdentity` and TLS have their part in the record.
+#[test]
+fn the_record_says_what_tls_agreed_on() {
+    let world = World::new();
+    let tls = Tls {
+        version: "TLSv1.3",
+        cipher_suite: "TLS_AES_256_GCM_SHA384".to_owned(),
+        key_exchange: "X25519MLKEM768".to_owned(),
+    };
+    let origin = Origin { peer: "2001:db8::1".parse().unwrap(), tls: Some(tls) };
+    let ask = Ask::new(ALICE, "ListKeys", json!({})).origin(origin).header("user-agent", "aws-cli/2 \"x\"");
+    let event = world.send(&ask).event;
+    assert_eq!(
+        event["tlsDetails"],
+        json!({"tlsVersion": "TLSv1.3", "cipherSuite": "TLS_AES_256_GCM_SHA384",
+            "clientProvidedHostHeader": "kms.us-east-1.amazonaws.com", "keyExchange": "X25519MLKEM768"})
+    );
+    assert_eq!((&event["sourceIPAddress"], &event["userAgent"]), (&json!("2001:db8::1"), &json!("aws-cli/2 \"x\"")));
+}
+
+/// Nothing of section 2 of the audit reference stands in any event: plaintexts, data keys, blobs, grant tokens,
+/// attestation documents, secrets; whether calls succeed or fail.
+#[test]
+fn secrets_stay_out_of_the_trail() {
+    const CANARY: &str = "canary-0123456789abcdef0123456789abcdef";
+    let world = World::new();
+    let key = world.key(ALICE);
+    let mut secrets = vec![ALICE.secret.to_owned(), BOB.secret.to_owned(), CANARY.to_owned(), base64(CANARY.as_bytes())];
+    let mut keep = |answer: &Value| {
+        for member in ["Plaintext", "CiphertextBlob"] {
+            secrets.extend(answer[member].as_str().map(str::to_owned));
+        }
+    };
+    let encrypted = world.succeed(ALICE, "Encrypt", json!({"KeyId": key.id, "Plaintext": base64(CANARY.as_bytes())}));
+    keep(&encrypted);
+    let blob = &encrypted["CiphertextBlob"];
+    keep(&world.succeed(ALICE, "Decrypt", json!({"CiphertextBlob": blob})));
+    keep(&world.succeed(ALICE, "ReEncrypt", json!({"CiphertextBlob": blob, "DestinationKeyId": key.id})));
+    keep(&world.succeed(ALICE, "GenerateDataKey", json!({"KeyId": key.id, "NumberOfBytes": 32})));
+    keep(&world.succeed(ALICE, "GenerateDataKeyWithoutPlaintext", json!({"KeyId": key.id, "NumberOfBytes": 32})));
+    keep(&world.succeed(ALICE, "GenerateRandom", json!({"NumberOfBytes": 32})));
+    let recipient = json!({"KeyEncryptionAlgorithm": "RSAES_OAEP_SHA_256", "AttestationDocument": base64(CANARY.as_bytes())});
+    let token = json!([CANARY]);
+    let long = base64(CANARY.repeat(200).as_bytes());
+    for (operation, request) in [
+        ("Encrypt", json!({"KeyId": key.id, "Plaintext": base64(CANARY.as_bytes()), "GrantTokens": token})),
+        ("Encrypt", json!({"KeyId": key.id, "Plaintext": long})),
+        ("Encrypt", json!({"KeyId": key.id, "Plaintext": CANARY})),
+        ("Encrypt", json!({"KeyId": NO_KEY, "Plaintext": base64(CANARY.as_bytes())})),
+        ("Encrypt", json!({"KeyId": key.id, "Plaintext": base64(CANARY.as_bytes()), "DryRun": true})),
+        ("Decrypt", json!({"CiphertextBlob": blob, "EncryptionContext": {"a": "b"}})),
+        ("Decrypt", json!({"CiphertextBlob": long})),
+        ("Decrypt", json!({"CiphertextBlob": blob, "Recipient": recipient})),
+        ("DescribeKey", json!({"KeyId": key.id, "GrantTokens": [CANARY.repeat(1000)]})),
+        ("DescribeKey", json!({"KeyId": key.id, "GrantTokens": token})),
+        ("GenerateRandom", json!({"NumberOfBytes": 1, "Recipient": recipient})),
+    ] {
+        world.refuse(ALICE, operation, request);
+    }
+    let trail = world.ledger.since(0).concat();
+    let trail = String::from_utf8(trail).unwrap();
+    for secret in secrets {
+        assert!(!trail.contains(&secret), "{secret}");
+    }
+    assert!(trail.contains("ReEncrypt") && trail.contains("InvalidGrantTokenException"));
+}
+
+/// Attack I5: whatever stands in what callers write, a record is one line and says exactly that.
+#[test]
+fn i05_a_record_is_one_line_that_says_what_was_sent() {
+    let nasty = "a\r\nb\u{0}\u{1b}[31m\u{2028}\u{85}\u{7f}\"}\\,{\"x\":\u{feff}\u{1f511}\u{e9}\t";
+    let world = World::new();
+    let key = world.key(ALICE);
+    let sent = |operation: &str, request: Value| {
+        let from = world.ledger.len();
+        let answer = world.send(&Ask::new(ALICE, operation, request));
+        let line = String::from_utf8(world.ledger.since(from).remove(0)).unwrap();
+        assert!(!line.chars().any(|c| c.is_ascii_control() && c != '\u{7f}'), "{line:?}");
+        answer.event
+    };
+    let made = sent("CreateKey", json!({"Description": nasty}));
+    assert_eq!(made["requestParameters"]["description"], nasty);
+    assert_eq!(made["responseElements"]["keyMetadata"]["description"], nasty);
+    let context = json!({"KeyId": key.id, "Plaintext": "eA==", "EncryptionContext": {nasty: nasty}});
+    assert_eq!(sent("Encrypt", context)["requestParameters"]["encryptionContext"], json!({nasty: nasty}));
+    let tagged = sent("TagResource", json!({"KeyId": key.id, "Tags": [{"TagKey": nasty, "TagValue": nasty}]}));
+    assert_eq!(tagged["requestParameters"]["tags"], json!([{"tagKey": nasty, "tagValue": nasty}]));
+    for (operation, request) in [
+        ("CreateAlias", json!({"AliasName": nasty, "TargetKeyId": key.id})),
+        ("DescribeKey", json!({"KeyId": nasty})),
+        ("ListKeys", json!({"Marker": nasty})),
+        ("PutKeyPolicy", json!({"KeyId": key.id, "Policy": nasty})),
+    ] {
+        let event = sent(operation, request);
+        assert!(event["errorMessage"].as_str().unwrap().contains("[31m"), "{event}");
+    }
+    let agent = "x\ty \"}\\{ ~";
+    let event = world.send(&Ask::new(ALICE, "ListKeys", json!({})).header("user-agent", agent)).event;
+    assert_eq!(event["userAgent"], agent);
+}
+
+/// A record has its room whatever is in it: the longest of everything, and of what grows when it is written as JSON.
+#[test]
+fn the_largest_record_fits_its_room() {
+    let world = World::new();
+    let key = world.key(ALICE);
+    let grows = "\u{1}";
+    let agent = "\"".repeat(8000);
+    for (operation, request) in [
+        ("UpdateKeyDescription", json!({"KeyId": key.id, "Description": grows.repeat(8192)})),
+        ("CreateKey", json!({"Description": "\u{1f511}".repeat(8192)})),
+        ("CreateKey", json!({"Description": grows.repeat(8192)})),
+        ("CreateKey", json!({"Description": grows.repeat(9000)})),
+        ("CreateKey", json!({"Description": grows.repeat(150_000)})),
+        ("DescribeKey", json!({"KeyId": grows.repeat(2048)})),
+        ("CreateAlias", json!({"AliasName": grows.repeat(256), "TargetKeyId": grows.repeat(2048)})),
+        ("TagResource", json!({"KeyId": key.id, "Tags":
+            (0..1000).map(|_| json!({"TagKey": grows.repeat(128), "TagValue": "\"".repeat(256)})).collect::<Value>()})),
+    ] {
+        let answer = world.send(&Ask::new(ALICE, operation, request).header("user-agent", &agent));
+        assert_ne!(answer.status, 500, "{operation}");
+        assert_eq!(answer.event["userAgent"].as_str().map(str::len), Some(1024));
+    }
+}

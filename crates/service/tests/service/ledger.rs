@@ -34,9 +34,9 @@ impl MemoryLedger {
         lock(&self.0).events.len()
     }
 
-    /// The events from a place on.
+    /// The events from a place on; none where the ledger is shorter.
     pub(crate) fn since(&self, place: usize) -> Vec<Vec<u8>> {
-        lock(&self.0).events[place..].to_vec()
+        lock(&self.0).events.iter().skip(place).cloned().collect()
     }
 
     /// From now on it misbehaves so.
