@@ -12,6 +12,7 @@ for name in [name for name in os.environ if name.startswith("AWS_")]:
 os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
 os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
 
+from harness.installation import Installation  # noqa: E402
 from harness.http import Connection  # noqa: E402
 from harness.process import DEADLINE_SECONDS  # noqa: E402
 from harness.oracle import Witness, check_no_secret  # noqa: E402
@@ -90,6 +91,16 @@ def make_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     yield make
     for one in made:
         one.destroy()
+
+
+@pytest.fixture
+def installation(tmp_path: Path) -> Iterator[Installation]:
+    """A configuration of `claviger serve` with a new HSM that runs."""
+    made = Installation(tmp_path / "i")
+    try:
+        yield made.start_hsm("--init")
+    finally:
+        made.destroy()
 
 
 @pytest.fixture(scope="session")

@@ -24,6 +24,14 @@ def wait_until(condition: Callable[[], object], what: str, seconds: float = DEAD
         time.sleep(POLL_SECONDS)
 
 
+def check_stays(condition: Callable[[], object], otherwise: str, seconds: float = 0.5) -> None:
+    """Looks for a while whether a condition that must not change does. A sound program never fails this."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        assert condition(), otherwise
+        time.sleep(POLL_SECONDS)
+
+
 def free_ports(count: int) -> int:
     """The first of `count` free ports in a row, below those that the system gives to clients."""
     for _ in range(1000):
