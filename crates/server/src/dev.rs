@@ -36,10 +36,11 @@ pub async fn run(options: Dev) -> Result<(), String> {
     let doors = doors(&options, &certificates).await?;
     let hsm = hsm_program(&dir, options.hsm_program.clone())?;
     let child = hsm.start(is_new(&dir)?).await?;
-    let (stop, stopped) = watch::channel(false);
-    let supervisor = tokio::spawn(hsm.clone().supervise(child, stopped));
-    let outcome = serve(&options, &dir, &certificates, hsm.socket, doors, stop.clone()).await;
-    stop.send_replace(true);
+    // The HSM ends after everything else: requests in flight need it.
+    let (end_hsm, ended) = watch::channel(false);
+    let supervisor = tokio::spawn(hsm.clone().supervise(child, ended));
+    let outcome = serve(&options, &dir, &certificates, hsm.socket, doors).await;
+    end_hsm.send_replace(true);
     let _ = supervisor.await;
     outcome
 }
@@ -50,7 +51,6 @@ async fn serve(
     certificates: &Paths,
     hsm_socket: PathBuf,
     doors: Doors,
-    stop: watch::Sender<bool>,
 ) -> Result<(), String> {
     let program = Program::open(Plan {
         data_dir: dir.join("data"),
@@ -71,6 +71,7 @@ async fn serve(
     let aws = dir.join("aws");
     write_profile(&aws, options, certificates, &given).map_err(|error| format!("{}: {error}", aws.display()))?;
     announce(options, dir, certificates);
+    let (stop, _) = watch::channel(false);
     let asked = stop.clone();
     tokio::spawn(async move {
         let _ = program::asked_to_end().await;
