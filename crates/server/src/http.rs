@@ -2,12 +2,12 @@
 
 use std::convert::Infallible;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use claviger_service::{Handled, Outgoing, Service};
+use claviger_service::{BoxFuture, Handled, Outgoing, Service};
 use claviger_wire::incoming::{Incoming, MAX_BODY_LEN, Origin};
 use claviger_wire::line::Line;
 use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, EXPIRES, HeaderValue, PRAGMA};
@@ -64,10 +64,11 @@ pub async fn serve<H: Handler>(
     origin: Origin,
     mut stop: watch::Receiver<bool>,
 ) {
-    let origin = Arc::new(origin);
+    let (origin, call) = (Arc::new(origin), Call::default());
+    let called = call.clone();
     let answer = service_fn(move |request| {
         let (handler, origin) = (Arc::clone(&handler), Arc::clone(&origin));
-        async move { Ok::<_, Infallible>(handler.handle(&origin, request).await) }
+        called.begin(Box::pin(async move { handler.handle(&origin, request).await }))
     });
     let mut builder = http1::Builder::new();
     builder
@@ -76,13 +77,58 @@ pub async fn serve<H: Handler>(
         .max_buf_size(MAX_HEAD)
         .max_headers(MAX_HEADERS)
         .keep_alive(true);
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), answer));
-    tokio::select! {
-        // A client that breaks the protocol or goes away is no event of ours; hyper has answered what there was to.
-        _ = connection.as_mut() => return,
-        () = stopped(&mut stop) => connection.as_mut().graceful_shutdown(),
+    {
+        let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), answer));
+        let ended = tokio::select! {
+            // A client that breaks the protocol or goes away is no event of ours; hyper has answered what there was to.
+            _ = connection.as_mut() => true,
+            () = stopped(&mut stop) => false,
+        };
+        if !ended {
+            connection.as_mut().graceful_shutdown();
+            let _ = connection.await;
+        }
     }
-    let _ = connection.await;
+    if let Some(rest) = call.take() {
+        drop(rest.await);
+    }
+}
+
+/// The call in progress on a connection. It is kept where hyper does not drop it when the client goes away: what was
+/// asked is carried out to its end, and its event is written.
+#[derive(Clone, Default)]
+struct Call(Arc<Mutex<Option<Answering>>>);
+
+/// An answer in the making.
+type Answering = BoxFuture<'static, Response<Full<Bytes>>>;
+
+impl Call {
+    /// Begins a call; resolves with its response. HTTP/1 has one call at a time on a connection.
+    fn begin(
+        &self,
+        call: Answering,
+    ) -> impl Future<Output = Result<Response<Full<Bytes>>, Infallible>> + use<> {
+        self.put(call);
+        let held = self.clone();
+        std::future::poll_fn(move |context| {
+            let Some(mut call) = held.take() else { return Poll::Pending };
+            match call.as_mut().poll(context) {
+                Poll::Ready(response) => Poll::Ready(Ok(response)),
+                Poll::Pending => {
+                    held.put(call);
+                    Poll::Pending
+                }
+            }
+        })
+    }
+
+    fn put(&self, call: Answering) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(call);
+    }
+
+    fn take(&self) -> Option<Answering> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
 }
 
 impl Handler for Front {
