@@ -48,9 +48,9 @@ def test_a_second_server_on_the_same_folder_is_refused_and_the_first_goes_on(mak
     assert server.books.store_hash() == before
     assert kms.decrypt(CiphertextBlob=blob)["Plaintext"] == CANARY
     # The first one's HSM is still its own, also when it has to be started again.
-    server.kill_hsm()
+    killed = server.kill_hsm()
+    server.find_hsm(after=killed)
     wait_until(lambda: served(kms, blob), "the first server serves again")
-    server.hsm_pid = server.find_hsm()
     server.stop()
 
 

@@ -135,19 +135,28 @@ class Server(Listening):
         listen = f"127.0.0.1:{self.port}"
         self.program = Program([binary(), "dev", "--data-dir", self.dir, "--listen", listen, *self.options], self.output)
         self.program.wait_for_output(f"ready http://{listen}\n")
-        self.hsm_pid = self.find_hsm()
+        self.find_hsm()
         profile = configparser.ConfigParser()
         profile.read(self.dir / "aws/credentials")
         key = profile["claviger"]
         self.credentials = Credentials(key["aws_access_key_id"], key["aws_secret_access_key"])
         return self
 
-    def find_hsm(self) -> int:
-        """The process of the HSM, which is the server's only child."""
+    def find_hsm(self, after: int = 0) -> int:
+        """The process of the HSM, the server's only child; another one than `after`, which has been killed."""
         assert self.program is not None
-        (pid,) = wait_until(lambda: children(self.program.pid), "a child process")
-        assert Path(f"/proc/{pid}/comm").read_text().strip() == "claviger-hsm"
-        return pid
+        self.hsm_pid = wait_until(lambda: self._running_hsm(after), "a running HSM")
+        return self.hsm_pid
+
+    def _running_hsm(self, after: int) -> int | None:
+        for pid in children(self.program.pid):
+            try:
+                name = Path(f"/proc/{pid}/comm").read_text().strip()
+            except (FileNotFoundError, ProcessLookupError):
+                continue  # It has ended meanwhile.
+            if name == "claviger-hsm" and pid != after and is_running(pid):
+                return pid
+        return None
 
     def example(self) -> str:
         """The commands that `dev` prints for the user to copy."""
@@ -171,9 +180,10 @@ class Server(Listening):
         assert self.program.end(signal.SIGKILL) == -signal.SIGKILL
         wait_until(lambda: not is_running(self.hsm_pid), "the HSM ends with its parent")
 
-    def kill_hsm(self) -> None:
-        """Kills the HSM alone."""
+    def kill_hsm(self) -> int:
+        """Kills the HSM alone; gives the process that was killed."""
         os.kill(self.hsm_pid, signal.SIGKILL)
+        return self.hsm_pid
 
     def status(self, path: str) -> tuple[int, str]:
         """What `/metrics` or `/healthz` answers."""
