@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use crate::cli::{Audit, LedgerDir};
-use crate::ledger;
+use crate::ledger::{self, FirstBad};
 
 /// Carries out the command.
 ///
@@ -23,9 +23,14 @@ fn folder(dir: &LedgerDir) -> PathBuf {
     if of_dev.is_dir() { of_dev } else { dir.data_dir.join("ledger") }
 }
 
+/// What is bad, and in which ledger.
+fn named(dir: &Path, bad: &FirstBad) -> String {
+    format!("{}: {bad}", dir.display())
+}
+
 #[expect(clippy::print_stdout, reason = "the command's answer")]
 fn verify(dir: &Path) -> Result<(), String> {
-    let verified = ledger::verify(dir).map_err(|bad| format!("{}: {bad}", dir.display()))?;
+    let verified = ledger::verify(dir).map_err(|bad| named(dir, &bad))?;
     let chain: String = verified.chain.iter().map(|byte| format!("{byte:02x}")).collect();
     println!(
         "ok: {} events, {} to {}, in {} segments; chain {chain}",
@@ -39,8 +44,8 @@ fn verify(dir: &Path) -> Result<(), String> {
 
 fn show(dir: &Path, from: u64) -> Result<(), String> {
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
-    for record in ledger::read(dir, from).map_err(|bad| bad.to_string())? {
-        let record = record.map_err(|bad| bad.to_string())?;
+    for record in ledger::read(dir, from).map_err(|bad| named(dir, &bad))? {
+        let record = record.map_err(|bad| named(dir, &bad))?;
         let written = out.write_all(&record.payload).and_then(|()| out.write_all(b"\n"));
         if written.is_err() {
             // Whoever was reading has read enough.
