@@ -67,6 +67,19 @@ impl Caller {
         &self.account
     }
 
+    /// A caller for tests of what comes after authentication.
+    #[cfg(test)]
+    pub(crate) fn of_root_for_tests(account: &str) -> Self {
+        Self {
+            principal: Principal::Root,
+            account: account.to_owned(),
+            arn: format!("arn:aws:iam::{account}:root"),
+            access_key_id: "AKIATESTTESTTESTTEST".to_owned(),
+            region: "us-east-1".to_owned(),
+            identity: "{}".to_owned(),
+        }
+    }
+
     /// `userIdentity` of the trail, as JSON.
     pub(crate) fn identity(&self) -> &str {
         &self.identity

@@ -70,9 +70,9 @@ impl<'a> Call<'a> {
         self.decided = false;
     }
 
-    /// Whether a decision was made.
-    pub(crate) fn decided(&self) -> bool {
-        self.decided
+    /// Refuses to go on with a call for which no decision was asked: a fault of the program, never a success.
+    pub(crate) fn must_be_decided(&self) -> Result<()> {
+        if self.decided { Ok(()) } else { Err(Error::internal("the operation made no authorization decision")) }
     }
 
     /// Who calls.
@@ -97,9 +97,12 @@ impl<'a> Call<'a> {
         key: Arc<Key>,
         asks: Asks<'_>,
     ) -> Result<Authorized<Arc<Key>>> {
-        self.touch(&key.account, &key.arn);
-        self.decide(action, Some(&key), &key.arn, asks)?;
-        Ok(Authorized(key))
+        let decision = self.decide(action, Some(&key), &key.arn, asks);
+        // The trail of a stranger must not tell it whose key that was, nor that there is one.
+        if decision.is_ok() || *key.account == *self.subject.caller.account() {
+            self.touch(&key.account, &key.arn);
+        }
+        decision.map(|()| Authorized(key))
     }
 
     /// Decides whether the caller may do `action`, which concerns no key of its own.
@@ -225,6 +228,7 @@ impl<'a> Call<'a> {
         preconditions: Vec<Precondition>,
         mut writes: Vec<Write>,
     ) -> Result<()> {
+        self.must_be_decided()?;
         let event = audit::event(&self.subject, &self.draft, None);
         writes.push(outbox::put(service, self.subject.event_id, &event)?);
         writes.extend(service.installation.outbox.take());
@@ -344,5 +348,51 @@ impl Circumstances<'_, '_> {
             }
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use claviger_wire::incoming::{Incoming, Origin};
+    use http::{HeaderMap, Method};
+
+    use super::*;
+
+    /// Calls a test back with a call that has just begun.
+    fn with_call(test: impl FnOnce(Call<'_>)) {
+        let caller = Caller::of_root_for_tests("111122223333");
+        let incoming = Incoming {
+            method: Method::POST,
+            path: "/".to_owned(),
+            query: String::new(),
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+            origin: Origin { peer: std::net::Ipv4Addr::LOCALHOST.into(), tls: None },
+        };
+        test(Call::new(Subject {
+            caller: &caller,
+            incoming: &incoming,
+            now: Moment(0),
+            event_source: "kms.amazonaws.com",
+            event_name: "Forgetful",
+            region: "us-east-1",
+            request_id: "r",
+            event_id: "e",
+            read_only: true,
+        }));
+    }
+
+    /// Invariant I3: an operation that forgot to ask is refused; so is one whose decision was undone by a new attempt.
+    #[test]
+    fn a_call_without_a_decision_is_refused() {
+        with_call(|mut call| {
+            let refused = |call: &Call<'_>| call.must_be_decided().err().map(|error| error.code);
+            assert_eq!(refused(&call), Some(Code::KmsInternal));
+            call.authorize_account("kms:ListKeys", Asks::default()).unwrap();
+            assert_eq!(refused(&call), None);
+            call.start_over();
+            assert_eq!(refused(&call), Some(Code::KmsInternal));
+        });
     }
 }

@@ -228,20 +228,25 @@ fn strangers_learn_nothing() {
     world.succeed(ALICE, "DisableKey", json!({"KeyId": disabled.id}));
     let unknown = key.arn.replace(&key.id, NO_KEY);
     let foreign_blob = unknown_blob();
-    let answers = |arn: &str, blob: &str| -> Vec<(u16, String)> {
-        let asked = uses(arn, blob).into_iter().map(|(operation, request)| Ask::new(BOB, operation, request));
-        asked.map(|ask| world.send(&ask)).map(|answer| (answer.status, answer.body)).collect()
+    // What the stranger reads: the answer, and its own trail without what it sent itself.
+    let told = |operation: &str, request: Value| {
+        let answer = world.send(&Ask::new(BOB, operation, request));
+        let event = &answer.event;
+        (answer.status, answer.body, event["errorMessage"].clone(), event["resources"].clone())
+    };
+    let answers = |arn: &str, blob: &str| -> Vec<_> {
+        uses(arn, blob).into_iter().map(|(operation, request)| told(operation, request)).collect()
     };
     let expected = answers(&unknown, &blob);
-    assert!(expected.iter().all(|(status, body)| *status == 400 && body.contains("AccessDeniedException")));
+    assert!(expected.iter().all(|(status, body, ..)| *status == 400 && body.contains("AccessDeniedException")));
     assert_eq!(answers(&key.arn, &blob), expected);
     assert_eq!(answers(&key.arn, &foreign_blob), expected);
     assert_eq!(answers(&disabled.arn, &blob), expected);
     let alias = "arn:aws:kms:us-east-1:111122223333:alias/app";
-    let describe = |name: &str| world.send(&Ask::new(BOB, "DescribeKey", json!({"KeyId": name}))).body;
+    let describe = |name: &str| told("DescribeKey", json!({"KeyId": name}));
     assert_eq!(describe(alias), describe("arn:aws:kms:us-east-1:111122223333:alias/none"));
     assert_eq!(describe(alias), describe(&unknown));
-    let decrypt = |blob: &str| world.send(&Ask::new(BOB, "Decrypt", json!({"CiphertextBlob": blob}))).body;
+    let decrypt = |blob: &str| told("Decrypt", json!({"CiphertextBlob": blob}));
     assert_eq!(decrypt(&blob), decrypt(&foreign_blob));
 }
 
