@@ -34,6 +34,9 @@ mod ledger;
 #[path = "service/lists.rs"]
 mod lists;
 #[cfg(test)]
+#[path = "service/model.rs"]
+mod model;
+#[cfg(test)]
 #[path = "service/oracle.rs"]
 mod oracle;
 #[cfg(test)]

@@ -55,7 +55,9 @@ fn names_and_targets_follow_rules() {
     let elsewhere = key.arn.replace("us-east-1", "eu-west-1");
     for operation in ["CreateAlias", "UpdateAlias"] {
         let name = if operation == "CreateAlias" { "alias/new" } else { "alias/app" };
-        for target in ["alias/app", "arn:aws:kms:us-east-1:111122223333:alias/app", "nope", &elsewhere, &bobs.arn] {
+        for target in
+            ["alias/app", "arn:aws:kms:us-east-1:111122223333:alias/app", "nope", &elsewhere, &bobs.arn]
+        {
             calls.ask(ALICE, operation, json!({"AliasName": name, "TargetKeyId": target}));
         }
     }

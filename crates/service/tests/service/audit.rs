@@ -2,7 +2,7 @@
 
 use claviger_service::deletion;
 use claviger_wire::incoming::{Origin, Tls};
-use expect_test::{expect_file, ExpectFile};
+use expect_test::{ExpectFile, expect_file};
 use serde_json::{Value, json};
 
 use crate::policies::{open_to, policy};
@@ -26,8 +26,11 @@ fn each_operation_has_its_record() {
     let context = json!({"tenant": "a"});
     let own_policy = policy(open_to(ALICE.account));
     for (operation, request) in [
-        ("CreateKey", json!({"Description": "d", "Policy": own_policy, "Tags": [{"TagKey": "a", "TagValue": "b"}],
-            "MultiRegion": false})),
+        (
+            "CreateKey",
+            json!({"Description": "d", "Policy": own_policy, "Tags": [{"TagKey": "a", "TagValue": "b"}],
+            "MultiRegion": false}),
+        ),
         ("DescribeKey", id.clone()),
         ("ListKeys", json!({"Limit": 1})),
         ("UpdateKeyDescription", json!({"KeyId": key.id, "Description": "new"})),
@@ -43,8 +46,11 @@ fn each_operation_has_its_record() {
         ("ListKeyPolicies", id.clone()),
         ("Encrypt", json!({"KeyId": "alias/app", "Plaintext": "eA==", "EncryptionContext": context})),
         ("Decrypt", json!({"CiphertextBlob": blob})),
-        ("ReEncrypt", json!({"CiphertextBlob": blob, "DestinationKeyId": other.id,
-            "DestinationEncryptionContext": context})),
+        (
+            "ReEncrypt",
+            json!({"CiphertextBlob": blob, "DestinationKeyId": other.id,
+            "DestinationEncryptionContext": context}),
+        ),
         ("GenerateDataKey", json!({"KeyId": key.id, "KeySpec": "AES_256", "EncryptionContext": context})),
         ("GenerateDataKeyWithoutPlaintext", json!({"KeyId": key.id, "NumberOfBytes": 16})),
         ("GenerateRandom", json!({"NumberOfBytes": 16})),
@@ -114,7 +120,10 @@ fn the_record_says_what_tls_agreed_on() {
         json!({"tlsVersion": "TLSv1.3", "cipherSuite": "TLS_AES_256_GCM_SHA384",
             "clientProvidedHostHeader": "kms.us-east-1.amazonaws.com", "keyExchange": "X25519MLKEM768"})
     );
-    assert_eq!((&event["sourceIPAddress"], &event["userAgent"]), (&json!("2001:db8::1"), &json!("aws-cli/2 \"x\"")));
+    assert_eq!(
+        (&event["sourceIPAddress"], &event["userAgent"]),
+        (&json!("2001:db8::1"), &json!("aws-cli/2 \"x\""))
+    );
 }
 
 /// Nothing of section 2 of the audit reference stands in any event: plaintexts, data keys, blobs, grant tokens,
@@ -124,19 +133,25 @@ fn secrets_stay_out_of_the_trail() {
     const CANARY: &str = "canary-0123456789abcdef0123456789abcdef";
     let world = World::new();
     let key = world.key(ALICE);
-    let mut secrets = vec![ALICE.secret.to_owned(), BOB.secret.to_owned(), CANARY.to_owned(), base64(CANARY.as_bytes())];
+    let mut secrets =
+        vec![ALICE.secret.to_owned(), BOB.secret.to_owned(), CANARY.to_owned(), base64(CANARY.as_bytes())];
     let mut keep = |answer: &Value| {
         for member in ["Plaintext", "CiphertextBlob"] {
             secrets.extend(answer[member].as_str().map(str::to_owned));
         }
     };
-    let encrypted = world.succeed(ALICE, "Encrypt", json!({"KeyId": key.id, "Plaintext": base64(CANARY.as_bytes())}));
+    let encrypted =
+        world.succeed(ALICE, "Encrypt", json!({"KeyId": key.id, "Plaintext": base64(CANARY.as_bytes())}));
     keep(&encrypted);
     let blob = &encrypted["CiphertextBlob"];
     keep(&world.succeed(ALICE, "Decrypt", json!({"CiphertextBlob": blob})));
     keep(&world.succeed(ALICE, "ReEncrypt", json!({"CiphertextBlob": blob, "DestinationKeyId": key.id})));
     keep(&world.succeed(ALICE, "GenerateDataKey", json!({"KeyId": key.id, "NumberOfBytes": 32})));
-    keep(&world.succeed(ALICE, "GenerateDataKeyWithoutPlaintext", json!({"KeyId": key.id, "NumberOfBytes": 32})));
+    keep(&world.succeed(
+        ALICE,
+        "GenerateDataKeyWithoutPlaintext",
+        json!({"KeyId": key.id, "NumberOfBytes": 32}),
+    ));
     keep(&world.succeed(ALICE, "GenerateRandom", json!({"NumberOfBytes": 32})));
     let recipient = json!({"KeyEncryptionAlgorithm": "RSAES_OAEP_SHA_256", "AttestationDocument": base64(CANARY.as_bytes())});
     let token = json!([CANARY]);
@@ -182,7 +197,8 @@ fn i05_a_record_is_one_line_that_says_what_was_sent() {
     assert_eq!(made["responseElements"]["keyMetadata"]["description"], nasty);
     let context = json!({"KeyId": key.id, "Plaintext": "eA==", "EncryptionContext": {nasty: nasty}});
     assert_eq!(sent("Encrypt", context)["requestParameters"]["encryptionContext"], json!({nasty: nasty}));
-    let tagged = sent("TagResource", json!({"KeyId": key.id, "Tags": [{"TagKey": nasty, "TagValue": nasty}]}));
+    let tagged =
+        sent("TagResource", json!({"KeyId": key.id, "Tags": [{"TagKey": nasty, "TagValue": nasty}]}));
     assert_eq!(tagged["requestParameters"]["tags"], json!([{"tagKey": nasty, "tagValue": nasty}]));
     for (operation, request) in [
         ("CreateAlias", json!({"AliasName": nasty, "TargetKeyId": key.id})),
@@ -213,8 +229,11 @@ fn the_largest_record_fits_its_room() {
         ("CreateKey", json!({"Description": grows.repeat(150_000)})),
         ("DescribeKey", json!({"KeyId": grows.repeat(2048)})),
         ("CreateAlias", json!({"AliasName": grows.repeat(256), "TargetKeyId": grows.repeat(2048)})),
-        ("TagResource", json!({"KeyId": key.id, "Tags":
-            (0..1000).map(|_| json!({"TagKey": grows.repeat(128), "TagValue": "\"".repeat(256)})).collect::<Value>()})),
+        (
+            "TagResource",
+            json!({"KeyId": key.id, "Tags":
+            (0..1000).map(|_| json!({"TagKey": grows.repeat(128), "TagValue": "\"".repeat(256)})).collect::<Value>()}),
+        ),
     ] {
         let answer = world.send(&Ask::new(ALICE, operation, request).header("user-agent", &agent));
         assert_ne!(answer.status, 500, "{operation}");

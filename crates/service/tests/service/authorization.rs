@@ -145,16 +145,27 @@ fn conditions_ask_what_the_request_says() {
 /// Attack B18: context keys are never taken from headers.
 #[test]
 fn b18_no_header_sets_a_context_key() {
-    for key in ["kms:ViaService", "aws:SourceArn", "aws:SourceAccount", "aws:PrincipalOrgID", "aws:SourceVpce"] {
+    for key in
+        ["kms:ViaService", "aws:SourceArn", "aws:SourceAccount", "aws:PrincipalOrgID", "aws:SourceVpce"]
+    {
         let condition = json!({"StringLike": {key: "*"}});
         let forged = |ask: Ask| {
-            ["kms:ViaService", "aws:SourceArn", "x-amz-source-arn", "x-amz-source-account", "x-amz-via-service"]
-                .into_iter()
-                .filter(|name| !name.contains(':'))
-                .fold(ask, |ask, name| ask.header(name, "s3.us-east-1.amazonaws.com"))
-                .header("user-agent", "s3.amazonaws.com")
+            [
+                "kms:ViaService",
+                "aws:SourceArn",
+                "x-amz-source-arn",
+                "x-amz-source-account",
+                "x-amz-via-service",
+            ]
+            .into_iter()
+            .filter(|name| !name.contains(':'))
+            .fold(ask, |ask, name| ask.header(name, "s3.us-east-1.amazonaws.com"))
+            .header("user-agent", "s3.amazonaws.com")
         };
-        assert!(!allowed(&condition, forged, json!({"ViaService": "s3", "SourceAccount": "111122223333"})), "{key}");
+        assert!(
+            !allowed(&condition, forged, json!({"ViaService": "s3", "SourceAccount": "111122223333"})),
+            "{key}"
+        );
     }
     let service = json!({"Bool": {"aws:PrincipalIsAWSService": "true"}});
     assert!(!allowed(&service, |ask| ask.header("user-agent", "s3.amazonaws.com"), json!({})));
@@ -203,14 +214,23 @@ fn another_account_uses_a_key_that_is_shared_with_it() {
     let (world, key, blob) = with_blob();
     let both = json!({"Version": "2012-10-17", "Statement": [open_to(ALICE.account), open_to(BOB.account)]});
     put(&world, ALICE, &key, &both.to_string());
-    let usable = ["Decrypt", "DescribeKey", "Encrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext", "ReEncrypt"];
+    let usable = [
+        "Decrypt",
+        "DescribeKey",
+        "Encrypt",
+        "GenerateDataKey",
+        "GenerateDataKeyWithoutPlaintext",
+        "ReEncrypt",
+    ];
     for (operation, request) in uses(&key.arn, &blob) {
         let answer = world.send(&Ask::new(BOB, operation, request));
         if usable.contains(&operation) {
             assert_eq!(answer.code, None, "{operation}: {}", answer.body);
         } else {
             assert_eq!(answer.code, Some("AccessDeniedException"), "{operation}");
-            assert!(text(&answer).contains("on this resource because the resource does not exist in this Region"));
+            assert!(
+                text(&answer).contains("on this resource because the resource does not exist in this Region")
+            );
         }
         assert_eq!(answer.event["recipientAccountId"], BOB.account);
     }
@@ -238,7 +258,9 @@ fn strangers_learn_nothing() {
         uses(arn, blob).into_iter().map(|(operation, request)| told(operation, request)).collect()
     };
     let expected = answers(&unknown, &blob);
-    assert!(expected.iter().all(|(status, body, ..)| *status == 400 && body.contains("AccessDeniedException")));
+    assert!(
+        expected.iter().all(|(status, body, ..)| *status == 400 && body.contains("AccessDeniedException"))
+    );
     assert_eq!(answers(&key.arn, &blob), expected);
     assert_eq!(answers(&key.arn, &foreign_blob), expected);
     assert_eq!(answers(&disabled.arn, &blob), expected);
@@ -274,7 +296,9 @@ fn b12_both_keys_of_a_reencrypt_are_checked() {
         request
     };
     let everything = policy(open_to(ALICE.account));
-    for (key, action, other) in [(&from, "kms:ReEncryptFrom", "kms:ReEncryptTo"), (&to, "kms:ReEncryptTo", "kms:ReEncryptFrom")] {
+    for (key, action, other) in
+        [(&from, "kms:ReEncryptFrom", "kms:ReEncryptTo"), (&to, "kms:ReEncryptTo", "kms:ReEncryptFrom")]
+    {
         put(&world, ALICE, key, &without(action));
         let answer = world.send(&Ask::new(ALICE, "ReEncrypt", moves(true)));
         assert_eq!(answer.code, Some("AccessDeniedException"));
@@ -308,7 +332,10 @@ fn b12_an_alias_leaves_and_arrives_by_permission() {
     }
     world.succeed(ALICE, "UpdateAlias", moves);
     put(&world, ALICE, &new, &fixed);
-    assert_eq!(world.refuse(ALICE, "DeleteAlias", json!({"AliasName": "alias/app"})), "AccessDeniedException");
+    assert_eq!(
+        world.refuse(ALICE, "DeleteAlias", json!({"AliasName": "alias/app"})),
+        "AccessDeniedException"
+    );
     let request = json!({"AliasName": "alias/more", "TargetKeyId": new.id});
     assert_eq!(world.refuse(ALICE, "CreateAlias", request), "AccessDeniedException");
 }

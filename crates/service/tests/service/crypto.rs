@@ -6,8 +6,11 @@ use serde_json::{Value, json};
 use crate::world::{ALICE, Ask, Root, Transcript, World, base64, check, unbase64};
 
 fn open(world: &World, blob: &str, context: Value) -> Result<Vec<u8>, &'static str> {
-    let answer =
-        world.send(&Ask::new(ALICE, "Decrypt", json!({"CiphertextBlob": blob, "EncryptionContext": context})));
+    let answer = world.send(&Ask::new(
+        ALICE,
+        "Decrypt",
+        json!({"CiphertextBlob": blob, "EncryptionContext": context}),
+    ));
     match answer.code {
         Some(code) => Err(code),
         None => Ok(unbase64(&serde_json::from_str::<Value>(&answer.body).unwrap()["Plaintext"])),
@@ -28,14 +31,22 @@ fn answers_have_awss_members() {
         calls.ask(ALICE, "Decrypt", json!({"CiphertextBlob": blob, "KeyId": name}));
     }
     calls.ask(ALICE, "ReEncrypt", json!({"CiphertextBlob": blob, "DestinationKeyId": other.arn}));
-    calls.ask(ALICE, "ReEncrypt", json!({"CiphertextBlob": blob, "SourceKeyId": "alias/app", "DestinationKeyId": key.id}));
+    calls.ask(
+        ALICE,
+        "ReEncrypt",
+        json!({"CiphertextBlob": blob, "SourceKeyId": "alias/app", "DestinationKeyId": key.id}),
+    );
     calls.ask(ALICE, "GenerateDataKey", json!({"KeyId": key.id, "KeySpec": "AES_256"}));
     calls.ask(ALICE, "GenerateDataKeyWithoutPlaintext", json!({"KeyId": key.id, "KeySpec": "AES_128"}));
     calls.ask(ALICE, "GenerateRandom", json!({"NumberOfBytes": 24}));
 
     calls.note("The wrong key.");
     calls.ask(ALICE, "Decrypt", json!({"CiphertextBlob": blob, "KeyId": other.id}));
-    calls.ask(ALICE, "ReEncrypt", json!({"CiphertextBlob": blob, "SourceKeyId": other.id, "DestinationKeyId": key.id}));
+    calls.ask(
+        ALICE,
+        "ReEncrypt",
+        json!({"CiphertextBlob": blob, "SourceKeyId": other.id, "DestinationKeyId": key.id}),
+    );
     calls.note("The wrong context.");
     calls.ask(ALICE, "Decrypt", json!({"CiphertextBlob": blob, "EncryptionContext": {"a": "b"}}));
     calls.note("What is no blob of this installation.");
@@ -44,7 +55,11 @@ fn answers_have_awss_members() {
     calls.send(&Ask::new(ALICE, "Decrypt", json!({"CiphertextBlob": blob})).region("eu-west-1"));
     calls.note("Algorithms of other kinds of keys.");
     let algorithm = "RSAES_OAEP_SHA_256";
-    calls.ask(ALICE, "Encrypt", json!({"KeyId": key.id, "Plaintext": base64(b"x"), "EncryptionAlgorithm": algorithm}));
+    calls.ask(
+        ALICE,
+        "Encrypt",
+        json!({"KeyId": key.id, "Plaintext": base64(b"x"), "EncryptionAlgorithm": algorithm}),
+    );
     calls.ask(ALICE, "Decrypt", json!({"CiphertextBlob": blob, "EncryptionAlgorithm": algorithm}));
     for side in ["SourceEncryptionAlgorithm", "DestinationEncryptionAlgorithm"] {
         let mut request = json!({"CiphertextBlob": blob, "DestinationKeyId": other.id});
@@ -78,9 +93,14 @@ fn requests_out_of_bounds_are_refused() {
     }
     calls.note("Contexts.");
     for context in [json!([]), json!("a"), json!({"a": 1}), json!({"a": null}), json!({"a": {}})] {
-        calls.ask(ALICE, "Encrypt", json!({"KeyId": key.id, "Plaintext": base64(b"x"), "EncryptionContext": context}));
+        calls.ask(
+            ALICE,
+            "Encrypt",
+            json!({"KeyId": key.id, "Plaintext": base64(b"x"), "EncryptionContext": context}),
+        );
     }
-    let twice = format!(r#"{{"KeyId":"{}","Plaintext":"eA==","EncryptionContext":{{"a":"1","a":"2"}}}}"#, key.id);
+    let twice =
+        format!(r#"{{"KeyId":"{}","Plaintext":"eA==","EncryptionContext":{{"a":"1","a":"2"}}}}"#, key.id);
     calls.send(&Ask::raw(ALICE, "Encrypt", &twice));
     calls.note("Lengths of data keys and random bytes.");
     for operation in ["GenerateDataKey", "GenerateDataKeyWithoutPlaintext"] {
@@ -96,7 +116,12 @@ fn requests_out_of_bounds_are_refused() {
             calls.ask(ALICE, operation, request);
         }
     }
-    for request in [json!({}), json!({"NumberOfBytes": 0}), json!({"NumberOfBytes": 1025}), json!({"NumberOfBytes": "1"})] {
+    for request in [
+        json!({}),
+        json!({"NumberOfBytes": 0}),
+        json!({"NumberOfBytes": 1025}),
+        json!({"NumberOfBytes": "1"}),
+    ] {
         calls.ask(ALICE, "GenerateRandom", request);
     }
     calls.note("What this version does not have.");
@@ -171,7 +196,15 @@ fn sizes_at_their_bounds_are_served() {
     let blob = world.encrypt(ALICE, &key, b"x", context(8192));
     assert_eq!(open(&world, &blob, context(8192)), Ok(b"x".to_vec()));
     let request = json!({"KeyId": key.id, "Plaintext": "eA==", "EncryptionContext": context(8193)});
-    check(&world, ALICE, "Encrypt", request, &expect![[r#"400 {"__type":"ValidationException","message":"1 validation error detected: Value at 'encryptionContext' failed to satisfy constraint: Member must have length less than or equal to 8192"}"#]]);
+    check(
+        &world,
+        ALICE,
+        "Encrypt",
+        request,
+        &expect![[
+            r#"400 {"__type":"ValidationException","message":"1 validation error detected: Value at 'encryptionContext' failed to satisfy constraint: Member must have length less than or equal to 8192"}"#
+        ]],
+    );
     for length in [1, 16, 1024] {
         let made = world.succeed(ALICE, "GenerateDataKey", json!({"KeyId": key.id, "NumberOfBytes": length}));
         let plaintext = unbase64(&made["Plaintext"]);
@@ -204,7 +237,8 @@ fn a_blob_is_encrypted_anew_under_any_key_and_context() {
         let new = made["CiphertextBlob"].as_str().unwrap();
         assert_eq!(open(&world, new, context), Ok(b"secret".to_vec()));
         assert_eq!(open(&world, new, json!({"v": "3"})), Err("InvalidCiphertextException"));
-        let request = json!({"CiphertextBlob": new, "KeyId": destination.id, "EncryptionContext": {"v": "3"}});
+        let request =
+            json!({"CiphertextBlob": new, "KeyId": destination.id, "EncryptionContext": {"v": "3"}});
         assert_eq!(world.refuse(ALICE, "Decrypt", request), "InvalidCiphertextException");
     }
     let wrong = json!({"CiphertextBlob": old, "DestinationKeyId": two.id});
@@ -225,7 +259,10 @@ fn an_altered_blob_does_not_open() {
         }
         let handled = world.handle(&Ask::new(ALICE, "Decrypt", request));
         let code = handled.code.unwrap_or("none");
-        let expected = ["InvalidCiphertextException", if named { "IncorrectKeyException" } else { "AccessDeniedException" }];
+        let expected = [
+            "InvalidCiphertextException",
+            if named { "IncorrectKeyException" } else { "AccessDeniedException" },
+        ];
         assert!(expected.contains(&code), "{code}");
     };
     for bit in 0..blob.len() * 8 {
@@ -244,7 +281,12 @@ fn an_altered_blob_does_not_open() {
     assert_eq!(unbase64(&opened["Plaintext"]), b"secret");
 }
 
-fn dry(world: &World, caller: Root, operation: &str, mut request: Value) -> (&'static str, Vec<&'static str>) {
+fn dry(
+    world: &World,
+    caller: Root,
+    operation: &str,
+    mut request: Value,
+) -> (&'static str, Vec<&'static str>) {
     request["DryRun"] = json!(true);
     let answer = world.send(&Ask::new(caller, operation, request));
     (answer.code.unwrap(), answer.commands)

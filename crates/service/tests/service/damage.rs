@@ -210,7 +210,12 @@ fn damaged_records_are_refused() {
     let key = world.key(ALICE);
     let record = raw(&world, &key);
     let describe = || world.send(&Ask::new(ALICE, "DescribeKey", json!({"KeyId": key.id})));
-    for value in [Vec::new(), vec![1], [&*record.value, &[0]].concat(), record.value[..record.value.len() - 1].to_vec()] {
+    for value in [
+        Vec::new(),
+        vec![1],
+        [&*record.value, &[0]].concat(),
+        record.value[..record.value.len() - 1].to_vec(),
+    ] {
         write(&world, record.name.clone(), value);
         check_refused(&describe());
     }

@@ -58,7 +58,8 @@ fn a_key_goes_whole_at_its_time() {
     assert_eq!(deletions(&world), [&*doomed.arn]);
     assert!(!exists(&world, &doomed) && exists(&world, &kept));
     let names = world.record_names();
-    let left: Vec<_> = names.iter().filter(|name| name.contains(&doomed.id) || name.contains("doomed")).collect();
+    let left: Vec<_> =
+        names.iter().filter(|name| name.contains(&doomed.id) || name.contains("doomed")).collect();
     assert!(left.is_empty(), "{left:?}");
     assert_eq!(names.iter().filter(|name| name.starts_with("material/")).count(), 1);
     assert_eq!(world.refuse(ALICE, "Decrypt", json!({"CiphertextBlob": blob})), "AccessDeniedException");

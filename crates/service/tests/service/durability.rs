@@ -11,7 +11,9 @@ use crate::vault::EngineVault;
 use crate::world::{ALICE, Ask, Key, START, World, block_on};
 
 fn event_ids(world: &World) -> Vec<String> {
-    let id = |event: &Vec<u8>| serde_json::from_slice::<Value>(event).unwrap()["eventID"].as_str().unwrap().to_owned();
+    let id = |event: &Vec<u8>| {
+        serde_json::from_slice::<Value>(event).unwrap()["eventID"].as_str().unwrap().to_owned()
+    };
     world.ledger.since(0).iter().map(id).collect()
 }
 
@@ -28,18 +30,28 @@ fn an_effect_without_its_event_gets_it_at_the_next_start() {
     world.ledger.set_fault(Fault::Append);
     let events = world.ledger.len();
     let handled = world.handle(&disable);
-    assert_eq!((handled.outgoing.status, handled.code), (500, Some("KMSInternalException")), "no reply without its event");
+    assert_eq!(
+        (handled.outgoing.status, handled.code),
+        (500, Some("KMSInternalException")),
+        "no reply without its event"
+    );
     assert_eq!(handled.event, None);
     world.ledger.set_fault(Fault::None);
     assert_eq!(world.restart(), 1);
     let brought = world.ledger.since(events);
     assert_eq!(brought.len(), 1);
     let event: Value = serde_json::from_slice(&brought[0]).unwrap();
-    assert_eq!((&event["eventName"], &event["requestID"]), (&json!("DisableKey"), &json!(handled.outgoing.request_id)));
+    assert_eq!(
+        (&event["eventName"], &event["requestID"]),
+        (&json!("DisableKey"), &json!(handled.outgoing.request_id))
+    );
     assert_eq!(event.get("errorCode"), None, "it took effect");
     assert_eq!(outbox_len(&world), 0);
     assert_eq!(world.restart(), 0);
-    assert_eq!(world.succeed(ALICE, "DescribeKey", json!({"KeyId": key.id}))["KeyMetadata"]["KeyState"], "Disabled");
+    assert_eq!(
+        world.succeed(ALICE, "DescribeKey", json!({"KeyId": key.id}))["KeyMetadata"]["KeyState"],
+        "Disabled"
+    );
 }
 
 /// A process that dies after the event but before the outbox is cleared does not write the event twice.
@@ -73,7 +85,10 @@ fn a_recovery_that_fails_is_tried_again() {
     world.restart();
     world.ledger.set_fault(Fault::Append);
     for key in &keys {
-        assert_eq!(world.handle(&Ask::new(ALICE, "DisableKey", json!({"KeyId": key.id}))).outgoing.status, 500);
+        assert_eq!(
+            world.handle(&Ask::new(ALICE, "DisableKey", json!({"KeyId": key.id}))).outgoing.status,
+            500
+        );
     }
     for fault in [Fault::Append, Fault::Full] {
         world.ledger.set_fault(fault);
@@ -116,7 +131,11 @@ fn a_full_ledger_refuses_everything() {
     ] {
         world.vault.forget_sent();
         let handled = world.handle(&Ask::new(ALICE, operation, request));
-        assert_eq!((handled.outgoing.status, handled.code), (500, Some("KMSInternalException")), "{operation}");
+        assert_eq!(
+            (handled.outgoing.status, handled.code),
+            (500, Some("KMSInternalException")),
+            "{operation}"
+        );
         assert_eq!(&handled.outgoing.body[..], br#"{"__type":"KMSInternalException"}"#);
         assert_eq!(world.vault.sent(), [""; 0], "{operation}");
     }
@@ -181,7 +200,8 @@ fn an_installation_lives_in_a_file() {
     let vault = Arc::new(EngineVault::new());
     let (blob, key, content) = {
         let world = World::over(open(), Arc::clone(&vault));
-        let key = world.key_with(ALICE, json!({"Description": "kept", "Tags": [{"TagKey": "a", "TagValue": "b"}]}));
+        let key =
+            world.key_with(ALICE, json!({"Description": "kept", "Tags": [{"TagKey": "a", "TagValue": "b"}]}));
         world.succeed(ALICE, "CreateAlias", json!({"AliasName": "alias/app", "TargetKeyId": key.id}));
         let blob = world.encrypt(ALICE, &key, b"x", json!({"a": "b"}));
         world.succeed(ALICE, "DisableKey", json!({"KeyId": key.id}));
@@ -190,7 +210,8 @@ fn an_installation_lives_in_a_file() {
     };
     vault.restart();
     let mut world = World::over(open(), vault);
-    let names = |records: &[claviger_store::Record]| records.iter().map(|r| r.name.clone()).collect::<Vec<_>>();
+    let names =
+        |records: &[claviger_store::Record]| records.iter().map(|r| r.name.clone()).collect::<Vec<_>>();
     assert_eq!(names(&content), names(&world.content()));
     // The ledger is another one, so it lacks what the outbox still holds.
     assert!(world.restart() > 0);

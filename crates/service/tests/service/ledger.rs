@@ -51,7 +51,11 @@ impl Ledger for MemoryLedger {
         Box::pin(async move { if full { Err(LedgerError::Full) } else { Ok(Reservation(Box::new(bytes))) } })
     }
 
-    fn append(&self, reservation: Reservation, event: Vec<u8>) -> BoxFuture<'static, Result<u64, LedgerError>> {
+    fn append(
+        &self,
+        reservation: Reservation,
+        event: Vec<u8>,
+    ) -> BoxFuture<'static, Result<u64, LedgerError>> {
         let mut state = lock(&self.0);
         let room = *reservation.0.downcast::<usize>().unwrap();
         let outcome = if event.len() > room {

@@ -74,7 +74,8 @@ fn every_page_size_gives_the_same_list() {
     let (world, _, lists) = lists();
     for list in lists {
         let whole = list.walk(&world, 1000);
-        let expected = if list.request.get("KeyId").is_some() && list.operation == "ListAliases" { 4 } else { ENTRIES };
+        let expected =
+            if list.request.get("KeyId").is_some() && list.operation == "ListAliases" { 4 } else { ENTRIES };
         assert_eq!(whole.len(), expected, "{}", list.operation);
         assert!(whole.is_sorted(), "{whole:?}");
         for size in 1..=ENTRIES + 1 {
@@ -165,6 +166,7 @@ fn nothing_is_shared_between_accounts() {
     let (world, _, _) = lists();
     let shared = world.succeed(ALICE, "ListKeys", json!({"ResourceOwners": ["OTHER_ACCOUNTS_VIA_RAM"]}));
     assert_eq!(shared, json!({"Keys": [], "Truncated": false}));
-    let both = world.succeed(ALICE, "ListKeys", json!({"ResourceOwners": ["SELF", "OTHER_ACCOUNTS_VIA_RAM"]}));
+    let both =
+        world.succeed(ALICE, "ListKeys", json!({"ResourceOwners": ["SELF", "OTHER_ACCOUNTS_VIA_RAM"]}));
     assert_eq!(both["Keys"].as_array().map(Vec::len), Some(ENTRIES));
 }

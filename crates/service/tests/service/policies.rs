@@ -49,7 +49,8 @@ fn malformed_policies_are_refused_in_awss_words() {
     let key = world.key(ALICE);
     let mut calls = Transcript::of(&world);
     let root = open_to(ALICE.account);
-    let with = |statement: Value| json!({"Version": "2012-10-17", "Statement": [root, statement]}).to_string();
+    let with =
+        |statement: Value| json!({"Version": "2012-10-17", "Statement": [root, statement]}).to_string();
     let principal = |principal: Value| {
         with(json!({"Effect": "Allow", "Principal": principal, "Action": "kms:Encrypt", "Resource": "*"}))
     };

@@ -124,7 +124,8 @@ fn b13_an_alias_in_motion_never_leads_to_a_key_that_was_not_authorized() {
     world.succeed(ALICE, "PutKeyPolicy", json!({"KeyId": closed.id, "Policy": policy(statement)}));
     world.succeed(ALICE, "CreateAlias", json!({"AliasName": "alias/app", "TargetKeyId": open.id}));
     let now = world.now();
-    let encrypt = Ask::new(ALICE, "Encrypt", json!({"KeyId": "alias/app", "Plaintext": "eA=="})).incoming(now);
+    let encrypt =
+        Ask::new(ALICE, "Encrypt", json!({"KeyId": "alias/app", "Plaintext": "eA=="})).incoming(now);
     let (done, blobs) = (AtomicBool::new(false), Mutex::new(Vec::new()));
     let (refused, served) = (AtomicBool::new(false), AtomicBool::new(false));
     std::thread::scope(|scope| {
@@ -148,7 +149,11 @@ fn b13_an_alias_in_motion_never_leads_to_a_key_that_was_not_authorized() {
             });
         }
         let point = |key: &str| {
-            let handled = world.handle(&Ask::new(ALICE, "UpdateAlias", json!({"AliasName": "alias/app", "TargetKeyId": key})));
+            let handled = world.handle(&Ask::new(
+                ALICE,
+                "UpdateAlias",
+                json!({"AliasName": "alias/app", "TargetKeyId": key}),
+            ));
             assert_eq!(handled.outgoing.status, 200, "{:?}", handled.cause);
             block_on(world.service.handle(&encrypt, now)).code
         };

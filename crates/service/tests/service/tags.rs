@@ -14,11 +14,16 @@ fn tags_follow_rules() {
     let world = World::new();
     let key = world.key_with(ALICE, json!({"Tags": [tag("Owner", "ops"), tag("empty", "")]}));
     let mut calls = Transcript::of(&world);
-    let list = |calls: &mut Transcript<'_>| drop(calls.ask(ALICE, "ListResourceTags", json!({"KeyId": key.id})));
+    let list =
+        |calls: &mut Transcript<'_>| drop(calls.ask(ALICE, "ListResourceTags", json!({"KeyId": key.id})));
     let put = |tags: Value| json!({"KeyId": key.id, "Tags": tags});
     list(&mut calls);
     calls.note("Tags are added and replaced; their keys are case-sensitive.");
-    calls.ask(ALICE, "TagResource", put(json!([tag("Owner", "dev"), tag("owner", "ä ö_./=+-:@"), tag("n", "1")])));
+    calls.ask(
+        ALICE,
+        "TagResource",
+        put(json!([tag("Owner", "dev"), tag("owner", "ä ö_./=+-:@"), tag("n", "1")])),
+    );
     list(&mut calls);
     calls.note("Tags that do not exist are removed without complaint.");
     calls.ask(ALICE, "UntagResource", json!({"KeyId": key.arn, "TagKeys": ["owner", "none"]}));

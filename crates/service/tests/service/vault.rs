@@ -78,7 +78,10 @@ impl EngineVault {
         }
         let engine = Arc::clone(&lock(&self.engine));
         let mut session = engine.session();
-        assert!(!matches!(session.answer(Duration::ZERO, &Command::Hello { version: VERSION }), Reply::Refused(_)));
+        assert!(!matches!(
+            session.answer(Duration::ZERO, &Command::Hello { version: VERSION }),
+            Reply::Refused(_)
+        ));
         Ok(Zeroizing::new(minicbor::to_vec(session.answer(Duration::ZERO, command)).unwrap()))
     }
 }

@@ -5,7 +5,9 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use claviger_service::{Clock, Entropy, Handled, Installation, Moment, NoEntropy, Regions, Service, credential, outbox};
+use claviger_service::{
+    Clock, Entropy, Handled, Installation, Moment, NoEntropy, Regions, Service, credential, outbox,
+};
 use claviger_store::{Memory, Read, Record, Store};
 use claviger_wire::incoming::{Incoming, Origin};
 use claviger_wire::sigv4::{Scope, Signer, SigningKey, sign};
@@ -210,8 +212,7 @@ impl World {
 
     /// Encrypts under a key; answers the blob in base64.
     pub(crate) fn encrypt(&self, owner: Root, key: &Key, plaintext: &[u8], context: Value) -> String {
-        let request =
-            json!({"KeyId": key.arn, "Plaintext": base64(plaintext), "EncryptionContext": context});
+        let request = json!({"KeyId": key.arn, "Plaintext": base64(plaintext), "EncryptionContext": context});
         self.succeed(owner, "Encrypt", request)["CiphertextBlob"].as_str().unwrap().to_owned()
     }
 
@@ -265,8 +266,12 @@ impl World {
 }
 
 /// Errors that are known only once the HSM has been asked.
-const NEEDS_HSM: [&str; 4] =
-    ["InvalidCiphertextException", "DryRunOperationException", "KMSInternalException", "DependencyTimeoutException"];
+const NEEDS_HSM: [&str; 4] = [
+    "InvalidCiphertextException",
+    "DryRunOperationException",
+    "KMSInternalException",
+    "DependencyTimeoutException",
+];
 
 fn start(
     store: &Arc<dyn Store>,
@@ -346,8 +351,12 @@ impl Ask {
         let date = now.iso().replace('-', "")[..8].to_owned();
         let key = SigningKey::derive(self.caller.secret.as_bytes(), &date, &self.region, "kms");
         let scope = Scope { date, region: self.region.clone(), service: "kms".to_owned() };
-        let signer =
-            Signer { access_key_id: self.caller.access_key_id, session_token: None, scope: &scope, key: &key };
+        let signer = Signer {
+            access_key_id: self.caller.access_key_id,
+            session_token: None,
+            scope: &scope,
+            key: &key,
+        };
         sign(&mut head, self.body.as_bytes(), &signer, now.seconds()).unwrap();
         Incoming {
             method: head.method,
@@ -507,7 +516,13 @@ fn hide_ids(text: &str) -> String {
         let is_uuid = id.len() == 36 && id.matches('-').count() == 4 && id != NO_KEY;
         let is_digest = id.len() == 64 && !id.contains('-');
         shown.push_str(before);
-        shown.push_str(if is_uuid { "<uuid>" } else if is_digest { "<digest>" } else { id });
+        shown.push_str(if is_uuid {
+            "<uuid>"
+        } else if is_digest {
+            "<digest>"
+        } else {
+            id
+        });
         rest = after;
     }
     shown + rest
