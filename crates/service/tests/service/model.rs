@@ -236,5 +236,6 @@ impl Shape {
 }
 
 fn lower_first(member: &str) -> String {
-    member[..1].to_lowercase() + &member[1..]
+    let (first, rest) = member.split_at(1);
+    first.to_lowercase() + rest
 }

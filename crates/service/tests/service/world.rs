@@ -348,7 +348,7 @@ impl Ask {
             request = request.header(*name, http::HeaderValue::from_bytes(value.as_bytes()).unwrap());
         }
         let (mut head, ()) = request.body(()).unwrap().into_parts();
-        let date = now.iso().replace('-', "")[..8].to_owned();
+        let date: String = now.iso().chars().filter(char::is_ascii_digit).take(8).collect();
         let key = SigningKey::derive(self.caller.secret.as_bytes(), &date, &self.region, "kms");
         let scope = Scope { date, region: self.region.clone(), service: "kms".to_owned() };
         let signer = Signer {
@@ -463,7 +463,7 @@ impl<'w> Transcript<'w> {
         let line = |text: &str| {
             let text = self.world.normalize(text);
             let cut = text.floor_char_boundary(if text.len() > MAX_LINE { 200 } else { MAX_LINE });
-            if cut < text.len() { format!("{}.. ({} bytes)", &text[..cut], text.len()) } else { text }
+            if cut < text.len() { format!("{}.. ({} bytes)", text.split_at(cut).0, text.len()) } else { text }
         };
         let asked = format!("{}{region} {operation} {}\n", caller.name, line(body));
         let answered = format!("{} {}\n\n", answer.status, line(&answer.body));
