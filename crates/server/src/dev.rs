@@ -70,13 +70,8 @@ async fn serve(
     let given = credentials(&program, options, dir).await?;
     let aws = dir.join("aws");
     write_profile(&aws, options, certificates, &given).map_err(|error| format!("{}: {error}", aws.display()))?;
+    let stop = program::stop_when_asked()?;
     announce(options, dir, certificates);
-    let (stop, _) = watch::channel(false);
-    let asked = stop.clone();
-    tokio::spawn(async move {
-        let _ = program::asked_to_end().await;
-        asked.send_replace(true);
-    });
     program.serve(doors, stop).await
 }
 

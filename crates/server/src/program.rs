@@ -267,17 +267,23 @@ async fn retain(ledger: Arc<Ledger>) {
     }
 }
 
-/// Resolves when the process is asked to end (SIGTERM or SIGINT).
+/// What says that the program is to stop: true once the process is asked to end (SIGTERM or SIGINT). The signals are
+/// caught when this returns, so whoever reads that the program is ready may end it at once, and in good order.
 ///
 /// # Errors
 /// When the signals cannot be caught.
-pub async fn asked_to_end() -> std::io::Result<()> {
+pub fn stop_when_asked() -> Result<watch::Sender<bool>, String> {
     use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    Ok(())
+    let catch = |kind| signal(kind).map_err(|error| format!("cannot catch signals: {error}"));
+    let (mut terminate, mut interrupt) = (catch(SignalKind::terminate())?, catch(SignalKind::interrupt())?);
+    let (stop, _) = watch::channel(false);
+    let asked = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        asked.send_replace(true);
+    });
+    Ok(stop)
 }

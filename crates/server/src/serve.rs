@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use claviger_service::{Regions, credential};
-use tokio::sync::watch;
 use zeroize::Zeroizing;
 
 use crate::config::Config;
@@ -27,13 +26,8 @@ pub async fn run(config: Config) -> Result<(), String> {
     let doors = doors(&config).await?;
     let program = Program::open(plan(&config)).await?;
     root(&program, &config, given).await?;
+    let stop = program::stop_when_asked()?;
     announce(&config);
-    let (stop, _) = watch::channel(false);
-    let asked = stop.clone();
-    tokio::spawn(async move {
-        let _ = program::asked_to_end().await;
-        asked.send_replace(true);
-    });
     program.serve(doors, stop).await
 }
 
