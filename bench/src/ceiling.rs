@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
+use ::http::{Request, Response};
 use bytes::Bytes;
 use claviger_server::http::{self, Handler};
 use claviger_server::listen::{self, Threads};
@@ -11,7 +12,6 @@ use claviger_server::tls::{self, PostQuantum};
 use claviger_server::{certificate, serve, shell};
 use claviger_service::Outgoing;
 use claviger_wire::incoming::Origin;
-use ::http::{Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use tokio::net::TcpListener;
@@ -30,7 +30,8 @@ static ANSWER: [u8; MAX_ANSWER] = [b'x'; MAX_ANSWER];
 impl Handler for NoWork {
     async fn handle(&self, _origin: &Origin, request: Request<Incoming>) -> Response<Full<Bytes>> {
         let (head, body) = request.into_parts();
-        let length = head.headers.get(LENGTH_HEADER).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+        let length =
+            head.headers.get(LENGTH_HEADER).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
         let answer = ANSWER.get(..length.unwrap_or_default().min(MAX_ANSWER)).unwrap_or_default();
         let status = if http::read(body).await.is_ok() { 200 } else { 400 };
         http::respond(Outgoing {
@@ -63,7 +64,8 @@ pub(crate) async fn serve(dir: &Path) -> Result<(), String> {
         });
     }
     let threads = Threads::new(doors);
-    let port = |listener: &TcpListener| listener.local_addr().map(|address| address.port()).unwrap_or_default();
+    let port =
+        |listener: &TcpListener| listener.local_addr().map(|address| address.port()).unwrap_or_default();
     let ports = format!("{} {}", port(&plain), port(&secure));
     std::fs::write(dir.join("ports.new"), ports).map_err(|error| error.to_string())?;
     std::fs::rename(dir.join("ports.new"), dir.join("ports")).map_err(|error| error.to_string())?;

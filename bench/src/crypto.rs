@@ -15,8 +15,8 @@ const ROUNDS: u32 = 200_000;
 /// 800-108) and AES-256-GCM over 64 bytes.
 pub(crate) fn encryption_micros() -> Result<f64, String> {
     let random = SystemRandom::new();
-    let algorithm =
-        get_kbkdf_ctr_hmac_algorithm(KbkdfCtrHmacAlgorithmId::Sha256).ok_or_else(|| "no key derivation".to_owned())?;
+    let algorithm = get_kbkdf_ctr_hmac_algorithm(KbkdfCtrHmacAlgorithmId::Sha256)
+        .ok_or_else(|| "no key derivation".to_owned())?;
     let material = [7; 32];
     let mut failed = false;
     let ((), elapsed) = timed(|| {
@@ -24,7 +24,11 @@ pub(crate) fn encryption_micros() -> Result<f64, String> {
             failed |= encrypt_once(&random, algorithm, &material).is_err();
         }
     });
-    if failed { Err("the library failed".to_owned()) } else { Ok(elapsed.as_secs_f64() * 1e6 / f64::from(ROUNDS)) }
+    if failed {
+        Err("the library failed".to_owned())
+    } else {
+        Ok(elapsed.as_secs_f64() * 1e6 / f64::from(ROUNDS))
+    }
 }
 
 fn encrypt_once(
@@ -38,7 +42,8 @@ fn encrypt_once(
     kbkdf_ctr_hmac(algorithm, material, &nonce, &mut key)?;
     let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &key)?);
     let mut text = [1; 64];
-    let tag = key.seal_in_place_separate_tag(Nonce::assume_unique_for_key(iv), Aad::from([2; 80]), &mut text)?;
+    let tag =
+        key.seal_in_place_separate_tag(Nonce::assume_unique_for_key(iv), Aad::from([2; 80]), &mut text)?;
     black_box((text, tag.as_ref().first().copied()));
     Ok(())
 }

@@ -29,7 +29,8 @@ pub(crate) fn client_config(ca: &Path) -> Result<Arc<ClientConfig>, String> {
     roots.add(certificate).map_err(|error| error.to_string())?;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    let config = builder.map_err(|error| error.to_string())?.with_root_certificates(roots).with_no_client_auth();
+    let config =
+        builder.map_err(|error| error.to_string())?.with_root_certificates(roots).with_no_client_auth();
     Ok(Arc::new(config))
 }
 
@@ -121,7 +122,12 @@ impl Seen {
 
 /// Runs closed loops for a while; each connection goes round its own part of the requests. Runs on a thread of its own,
 /// so that the caller can watch the processes meanwhile.
-pub(crate) fn run(target: &Target, requests: &[Bytes], connections: usize, window: Duration) -> Result<Seen, String> {
+pub(crate) fn run(
+    target: &Target,
+    requests: &[Bytes],
+    connections: usize,
+    window: Duration,
+) -> Result<Seen, String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| error.to_string())?;
     runtime.block_on(async {
@@ -146,7 +152,11 @@ pub(crate) fn run(target: &Target, requests: &[Bytes], connections: usize, windo
     })
 }
 
-async fn one(mut connection: Connection, requests: Vec<Bytes>, stop: Arc<AtomicBool>) -> Result<Vec<u32>, String> {
+async fn one(
+    mut connection: Connection,
+    requests: Vec<Bytes>,
+    stop: Arc<AtomicBool>,
+) -> Result<Vec<u32>, String> {
     let mut latencies = Vec::with_capacity(64 * 1024);
     for request in requests.iter().cycle() {
         if stop.load(Ordering::Relaxed) {

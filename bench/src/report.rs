@@ -38,7 +38,10 @@ pub(crate) async fn run(plan: &Plan) -> Result<(), String> {
     let dir = tempfile::tempdir_in(&plan.work_dir).map_err(|error| error.to_string())?;
     let fsync = machine::fdatasync_micros(dir.path()).map_err(|error| error.to_string())?;
     println!("Processor: {}; fdatasync(2) of 4 KiB: p50 {fsync} us", machine::processor());
-    println!("Cryptography of one encryption of 64 bytes, library alone: {:.2} us", crypto::encryption_micros()?);
+    println!(
+        "Cryptography of one encryption of 64 bytes, library alone: {:.2} us",
+        crypto::encryption_micros()?
+    );
     let data = dir.path().join("data");
     let subject = Claviger::start(&programs, &data, true)?;
     println!("Start of an empty folder to ready: {} ms\n", subject.start_up.as_millis());
@@ -96,7 +99,12 @@ fn text(value: Option<&Value>) -> String {
     value.and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
-fn sign(credentials: &Credentials, target: &Target, operation: &str, bodies: &[String]) -> Result<Vec<Bytes>, String> {
+fn sign(
+    credentials: &Credentials,
+    target: &Target,
+    operation: &str,
+    bodies: &[String],
+) -> Result<Vec<Bytes>, String> {
     let (host, now) = (format!("localhost:{}", target.address.port()), shell::now());
     bodies.iter().map(|body| requests::signed(credentials, &host, operation, body, now)).collect()
 }
@@ -181,12 +189,17 @@ async fn answer_length(target: &Target, request: &Bytes) -> Result<usize, String
 }
 
 async fn operations(plan: &Plan, subject: &Claviger, ceiling: &Ceiling, keys: &Keys) -> Result<(), String> {
-    println!("| operation, {} connections | req/s | p50 us | p99 us | host us | HSM us | ceiling us | ratio |", plan.connections);
+    println!(
+        "| operation, {} connections | req/s | p50 us | p99 us | host us | HSM us | ceiling us | ratio |",
+        plan.connections
+    );
     println!("|---|---|---|---|---|---|---|---|");
     let transports = [("TLS", &subject.tls, &ceiling.tls), ("plain", &subject.plain, &ceiling.plain)];
     for (name, target, bound) in transports.into_iter().take(if plan.quick { 1 } else { 2 }) {
         let operations = ["Encrypt", "Decrypt", "GenerateDataKey", "ReEncrypt"];
-        for operation in operations.into_iter().filter(|name| plan.only.as_deref().is_none_or(|only| only == *name)) {
+        for operation in
+            operations.into_iter().filter(|name| plan.only.as_deref().is_none_or(|only| only == *name))
+        {
             let bodies = keys.bodies(operation, POOL);
             let signed = sign(&subject.credentials, target, operation, &bodies)?;
             let length = answer_length(target, signed.first().ok_or("no request")?).await?;
@@ -244,7 +257,10 @@ async fn durability(
     }
     let (with, without) = rates.split_at(rates.len() / 2);
     for ((connections, with), (_, without)) in with.iter().zip(without) {
-        println!("| {connections} connections | {with:.0} | {without:.0} | {:.0} % |", with / without * 100.0);
+        println!(
+            "| {connections} connections | {with:.0} | {without:.0} | {:.0} % |",
+            with / without * 100.0
+        );
     }
     println!();
     running.stop()?;
@@ -263,7 +279,11 @@ async fn many_keys(
     let few = row(plan, programs, data, subject, &keys).await?;
     let keys = Keys::make(&few.0, plan.many_keys, keys.ids).await?;
     let many = row(plan, programs, data, few.0, &keys).await?;
-    println!("\nDecrypt with {} keys costs {:.2} times what it costs with {FEW_KEYS}", plan.many_keys, many.1 / few.1);
+    println!(
+        "\nDecrypt with {} keys costs {:.2} times what it costs with {FEW_KEYS}",
+        plan.many_keys,
+        many.1 / few.1
+    );
     many.0.stop()
 }
 

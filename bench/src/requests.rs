@@ -27,11 +27,7 @@ impl Credentials {
         Ok(Self {
             access_key_id: value("aws_access_key_id")?,
             secret_access_key: value("aws_secret_access_key")?,
-            scope: Scope {
-                date: String::new(),
-                region: "us-east-1".to_owned(),
-                service: "kms".to_owned(),
-            },
+            scope: Scope { date: String::new(), region: "us-east-1".to_owned(), service: "kms".to_owned() },
         })
     }
 }
@@ -61,7 +57,8 @@ pub(crate) fn signed(
         .body(())
         .map_err(|error| error.to_string())?;
     let (mut parts, ()) = request.into_parts();
-    let scope = Scope { date: now.iso().get(..10).unwrap_or_default().replace('-', ""), ..credentials.scope.clone() };
+    let scope =
+        Scope { date: now.iso().get(..10).unwrap_or_default().replace('-', ""), ..credentials.scope.clone() };
     let secret = credentials.secret_access_key.as_bytes();
     let key = SigningKey::derive(secret, &scope.date, &scope.region, &scope.service);
     let signer =

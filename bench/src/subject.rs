@@ -50,7 +50,8 @@ impl Claviger {
             command.arg("--no-fsync-for-benchmark-only");
         }
         let log = std::fs::File::create(dir.with_extension("log")).map_err(|error| error.to_string())?;
-        let mut host = command.stdout(Stdio::piped()).stderr(log).spawn().map_err(|error| error.to_string())?;
+        let mut host =
+            command.stdout(Stdio::piped()).stderr(log).spawn().map_err(|error| error.to_string())?;
         let mut line = String::new();
         let stdout = host.stdout.take().ok_or("no output")?;
         BufReader::new(stdout).read_line(&mut line).map_err(|error| error.to_string())?;

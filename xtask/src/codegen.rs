@@ -18,7 +18,8 @@ pub(crate) fn all() -> Result<Vec<Generated>, String> {
 /// Writes them.
 pub(crate) fn write() -> Result<(), String> {
     for file in all()? {
-        std::fs::write(&file.path, &file.content).map_err(|error| format!("{}: {error}", file.path.display()))?;
+        std::fs::write(&file.path, &file.content)
+            .map_err(|error| format!("{}: {error}", file.path.display()))?;
         println!("wrote {}", file.path.display());
     }
     Ok(())

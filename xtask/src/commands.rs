@@ -94,11 +94,18 @@ pub(crate) fn bench(options: &[String]) -> Result<(), String> {
 pub(crate) fn fuzz(seconds: u32) -> Result<(), String> {
     debian("c++", "--version", &["build-essential"])?;
     if !is_there("cargo-fuzz", "--version") {
-        run("install cargo-fuzz", &mut cargo(&["install", "cargo-fuzz", "--version", CARGO_FUZZ, "--locked"]))?;
+        run(
+            "install cargo-fuzz",
+            &mut cargo(&["install", "cargo-fuzz", "--version", CARGO_FUZZ, "--locked"]),
+        )?;
     }
     for target in FUZZ_TARGETS {
         let mut fuzz = cargo(&["fuzz", "run", target, "--"]);
-        fuzz.arg(format!("-max_total_time={seconds}")).args(["-rss_limit_mb=2048", "-timeout=10", "-print_final_stats=1"]);
+        fuzz.arg(format!("-max_total_time={seconds}")).args([
+            "-rss_limit_mb=2048",
+            "-timeout=10",
+            "-print_final_stats=1",
+        ]);
         // The sanitizers are unstable options; this lets the pinned toolchain take them.
         fuzz.env("RUSTC_BOOTSTRAP", "1");
         run(&format!("fuzz {target}"), &mut fuzz)?;

@@ -53,13 +53,23 @@ pub(crate) fn python() -> Result<PathBuf, String> {
     let bin = environment.join("bin");
     if !bin.join("pip").exists() {
         // The module that makes environments is a package of its own in Debian.
-        if !command("python3").args(["-c", "import venv, ensurepip"]).output().is_ok_and(|o| o.status.success()) {
+        if !command("python3")
+            .args(["-c", "import venv, ensurepip"])
+            .output()
+            .is_ok_and(|o| o.status.success())
+        {
             debian("python3-venv-is-missing", "", &["python3-venv"])?;
         }
         run("python3 -m venv", command("python3").args(["-m", "venv", ".venv"]))?;
     }
     let mut install = command(bin.join("pip"));
-    install.args(["install", "--quiet", "--disable-pip-version-check", "-r", "clients/python/requirements.txt"]);
+    install.args([
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "-r",
+        "clients/python/requirements.txt",
+    ]);
     run("pip install", &mut install)?;
     Ok(bin)
 }

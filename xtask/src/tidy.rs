@@ -71,7 +71,11 @@ fn files_are_short_and_say_what_they_are() {
         let lines = text.lines().count();
         assert!(lines <= MAX_LINES, "{} has {lines} lines", path.display());
         let first = text.lines().next().unwrap_or_default();
-        assert!(first.starts_with("//!") || first.starts_with("#!"), "{} has no head comment", path.display());
+        assert!(
+            first.starts_with("//!") || first.starts_with("#!"),
+            "{} has no head comment",
+            path.display()
+        );
     }
 }
 
@@ -82,16 +86,28 @@ fn functions_fit_a_screen() {
         let lines: Vec<&str> = text.lines().collect();
         for (start, line) in lines.iter().enumerate() {
             let trimmed = line.trim_start();
-            let is_function = ["fn ", "pub fn ", "pub(crate) fn ", "pub(super) fn ", "async fn ", "pub async fn ",
-                "pub(crate) async fn "]
-                .iter()
-                .any(|head| trimmed.starts_with(head));
+            let is_function = [
+                "fn ",
+                "pub fn ",
+                "pub(crate) fn ",
+                "pub(super) fn ",
+                "async fn ",
+                "pub async fn ",
+                "pub(crate) async fn ",
+            ]
+            .iter()
+            .any(|head| trimmed.starts_with(head));
             if !is_function {
                 continue;
             }
             let indent = &line[..line.len() - trimmed.len()];
             let closing = format!("{indent}}}");
-            let length = lines[start..].iter().position(|line| *line == closing || line.ends_with(';') && line.starts_with(indent) && !line[indent.len()..].starts_with(' '));
+            let length = lines[start..].iter().position(|line| {
+                *line == closing
+                    || line.ends_with(';')
+                        && line.starts_with(indent)
+                        && !line[indent.len()..].starts_with(' ')
+            });
             let length = length.unwrap_or_default();
             assert!(length <= MAX_FUNCTION, "{}:{} is {length} lines long", path.display(), start + 1);
         }
@@ -112,7 +128,11 @@ fn crates_depend_only_on_what_they_may() {
         let package = metadata.packages.iter().find(|package| package.name.as_str() == *name).unwrap();
         for dependency in package.dependencies.iter().filter(|d| d.kind != DependencyKind::Development) {
             let is_ours = dependency.name.starts_with("claviger-");
-            assert!(!is_ours || ours.contains(&dependency.name.as_str()), "{name} may not use {}", dependency.name);
+            assert!(
+                !is_ours || ours.contains(&dependency.name.as_str()),
+                "{name} may not use {}",
+                dependency.name
+            );
         }
         let reached = closure(name);
         assert!(reached.contains(*name));
@@ -152,8 +172,11 @@ fn services_do_not_mix() {
 fn threats_name_their_tests() {
     let text = read(&root().join("SECURITY.md"));
     let sources: String = sources().iter().map(|path| read(path)).collect();
-    let python: String = std::fs::read_dir(root().join("clients/python")).unwrap().flatten()
-        .filter_map(|entry| std::fs::read_to_string(entry.path()).ok()).collect();
+    let python: String = std::fs::read_dir(root().join("clients/python"))
+        .unwrap()
+        .flatten()
+        .filter_map(|entry| std::fs::read_to_string(entry.path()).ok())
+        .collect();
     let rows = text.lines().filter(|line| line.starts_with("| ") && line.contains('`'));
     let mut named = 0;
     for row in rows {

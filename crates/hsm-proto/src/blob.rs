@@ -77,7 +77,10 @@ mod tests {
     fn header_and_split_agree() {
         let blob = sample();
         let parts = split(&blob).unwrap();
-        assert_eq!((parts.material, parts.nonce, parts.der), (MaterialId([7; 32]), [9; 16], &[1u8, 2, 3][..]));
+        assert_eq!(
+            (parts.material, parts.nonce, parts.der),
+            (MaterialId([7; 32]), [9; 16], &[1u8, 2, 3][..])
+        );
         assert_eq!(parts.header, &blob[..HEADER_LEN]);
     }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use claviger_service::Moment;
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
-    SanType, date_time_ymd,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, SanType, date_time_ymd,
 };
 
 use crate::files;
@@ -49,7 +49,8 @@ pub fn ensure(dir: &Path, now: Moment) -> Result<Paths, String> {
     if valid && paths.ca.exists() && paths.certificate.exists() && paths.key.exists() {
         return Ok(paths);
     }
-    make(dir, &paths, now).map_err(|error| format!("cannot make certificates in {}: {error}", dir.display()))?;
+    make(dir, &paths, now)
+        .map_err(|error| format!("cannot make certificates in {}: {error}", dir.display()))?;
     Ok(paths)
 }
 

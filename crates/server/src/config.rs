@@ -173,7 +173,10 @@ impl Config {
         }
         for listener in &self.listeners {
             if listener.tls.is_none() && !listener.address.ip().is_loopback() {
-                return Err(format!("listener {} needs `tls`: it is not a loopback address", listener.address));
+                return Err(format!(
+                    "listener {} needs `tls`: it is not a loopback address",
+                    listener.address
+                ));
             }
         }
         if self.audit.segment_bytes < ledger::MIN_SEGMENT_LEN {
@@ -213,7 +216,8 @@ mod tests {
     fn check_refused(from: &str, to: &str, expected: &str) {
         let text = GOOD.replace(from, to);
         assert_ne!(text, GOOD, "nothing was replaced");
-        let outcome = toml::from_str::<Config>(&text).map_err(|error| error.to_string()).and_then(|c| c.check());
+        let outcome =
+            toml::from_str::<Config>(&text).map_err(|error| error.to_string()).and_then(|c| c.check());
         let error = outcome.unwrap_err();
         assert!(error.contains(expected), "{error}");
     }

@@ -16,8 +16,8 @@ use crate::hsm_process::HsmProgram;
 use crate::ledger::{DEFAULT_SEGMENT_LEN, Durability};
 use crate::program::{self, Doors, Plan, Program};
 use crate::secrets::{self, Given};
-use crate::tls::{self, PostQuantum};
 use crate::shell::say;
+use crate::tls::{self, PostQuantum};
 use crate::{config, files, shell};
 
 /// The ledger of a development folder is kept to this many bytes.
@@ -69,7 +69,8 @@ async fn serve(
     .await?;
     let given = credentials(&program, options, dir).await?;
     let aws = dir.join("aws");
-    write_profile(&aws, options, certificates, &given).map_err(|error| format!("{}: {error}", aws.display()))?;
+    write_profile(&aws, options, certificates, &given)
+        .map_err(|error| format!("{}: {error}", aws.display()))?;
     let stop = program::stop_when_asked()?;
     announce(options, dir, certificates);
     program.serve(doors, stop).await
@@ -139,8 +140,10 @@ async fn credentials(program: &Program, options: &Dev, dir: &Path) -> Result<Giv
         }
     }
     let account = &options.account;
-    let made = credential::create_root(&program.installation, &program.link, program.entropy(), account, now).await;
-    let made = made.map_err(|error| format!("cannot make credentials: {}", error.cause.unwrap_or_default()))?;
+    let made =
+        credential::create_root(&program.installation, &program.link, program.entropy(), account, now).await;
+    let made =
+        made.map_err(|error| format!("cannot make credentials: {}", error.cause.unwrap_or_default()))?;
     Ok(Given { access_key_id: made.access_key_id, secret_access_key: made.secret_access_key })
 }
 

@@ -172,7 +172,8 @@ impl Shared {
         let id = state.new_id()?;
         let at = state.out.len() + frame::PREFIX_LEN;
         state.out.extend_from_slice(encoded);
-        let place = state.out.get_mut(at..at + 8).ok_or_else(|| VaultError("a frame is too short".to_owned()))?;
+        let place =
+            state.out.get_mut(at..at + 8).ok_or_else(|| VaultError("a frame is too short".to_owned()))?;
         place.copy_from_slice(&id.to_be_bytes());
         let answer = state.expect(id);
         drop(state);
@@ -287,7 +288,8 @@ async fn connect(socket: &PathBuf) -> Result<(UnixStream, Greeting), String> {
     let attempt = async {
         let mut stream = UnixStream::connect(socket).await.map_err(|error| error.to_string())?;
         let mut hello = Vec::new();
-        frame::write(&mut hello, 0, &Command::Hello { version: VERSION }).map_err(|error| error.to_string())?;
+        frame::write(&mut hello, 0, &Command::Hello { version: VERSION })
+            .map_err(|error| error.to_string())?;
         stream.write_all(&hello).await.map_err(|error| error.to_string())?;
         let mut buffer = Vec::with_capacity(256);
         loop {

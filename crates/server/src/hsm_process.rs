@@ -41,13 +41,19 @@ impl HsmProgram {
     /// What to tell the operator.
     pub async fn start(&self, init: bool) -> Result<Child, String> {
         let mut command = command(&self.program);
-        command.arg("--socket").arg(&self.socket).arg("--seal-dir").arg(&self.seal_dir).arg("--exit-with-parent");
+        command
+            .arg("--socket")
+            .arg(&self.socket)
+            .arg("--seal-dir")
+            .arg(&self.seal_dir)
+            .arg("--exit-with-parent");
         if init {
             command.arg("--init");
         }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
         let started = command.spawn();
-        let mut child = started.map_err(|error| format!("cannot start {}: {error}", self.program.display()))?;
+        let mut child =
+            started.map_err(|error| format!("cannot start {}: {error}", self.program.display()))?;
         let Some(stdout) = child.stdout.take() else { return Err("the HSM has no output".to_owned()) };
         let mut line = String::new();
         let read = BufReader::new(stdout).read_line(&mut line).await;

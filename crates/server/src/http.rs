@@ -227,7 +227,9 @@ pub async fn read(body: HyperBody) -> Result<Bytes, StatusCode> {
     });
     match at_once.await {
         Some(outcome) => outcome,
-        None => tokio::time::timeout(BODY_TIMEOUT, collected).await.unwrap_or(Err(StatusCode::REQUEST_TIMEOUT)),
+        None => {
+            tokio::time::timeout(BODY_TIMEOUT, collected).await.unwrap_or(Err(StatusCode::REQUEST_TIMEOUT))
+        }
     }
 }
 
@@ -276,7 +278,8 @@ fn unreadable(front: &Front, origin: &Origin, status: StatusCode) -> Response<Fu
 /// Writes a reply.
 pub fn respond(outgoing: Outgoing) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(outgoing.body));
-    *response.status_mut() = StatusCode::from_u16(outgoing.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    *response.status_mut() =
+        StatusCode::from_u16(outgoing.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
     headers.reserve(8);
     if let Ok(id) = HeaderValue::try_from(outgoing.request_id) {

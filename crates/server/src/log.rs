@@ -87,6 +87,7 @@ fn write_out(shared: &Shared) {
 pub fn set_up(filter: &str) {
     let filter = tracing_subscriber::EnvFilter::try_new(filter)
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    let lines = tracing_subscriber::fmt().json().flatten_event(true).with_target(false).with_env_filter(filter);
+    let lines =
+        tracing_subscriber::fmt().json().flatten_event(true).with_target(false).with_env_filter(filter);
     let _ = lines.with_writer(std::io::stderr).try_init();
 }

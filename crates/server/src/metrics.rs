@@ -31,9 +31,7 @@ struct Operation {
 
 impl Operation {
     fn named(name: &'static str) -> Self {
-        let count = |outcome: &'static str| {
-            counter!("claviger_requests_total", "operation" => name, "outcome" => outcome)
-        };
+        let count = |outcome: &'static str| counter!("claviger_requests_total", "operation" => name, "outcome" => outcome);
         Self {
             answered: count("answered"),
             refused: count("refused"),

@@ -75,7 +75,8 @@ impl Program {
         let greeting = tokio::time::timeout(HSM_WAIT, link.greeting()).await.ok().flatten();
         let greeting = greeting.ok_or_else(|| format!("no HSM answers at {}", plan.hsm_socket.display()))?;
         let sealer = Sealer::new(*records_key(&link).await?).map_err(|error| error.to_string())?;
-        let store = Embedded::open(&plan.data_dir.join("store.redb"), sealer).map_err(|error| error.to_string())?;
+        let store =
+            Embedded::open(&plan.data_dir.join("store.redb"), sealer).map_err(|error| error.to_string())?;
         let store = Arc::new(store);
         let options = Options {
             segment_bytes: plan.segment_bytes,
@@ -86,12 +87,17 @@ impl Program {
         let (ledger, opened) =
             Ledger::open(&plan.data_dir.join("ledger"), options).map_err(|error| error.to_string())?;
         if let Some(torn) = opened.torn {
-            tracing::warn!(sequence = torn.sequence, bytes = torn.bytes, "a batch cut off by a crash was taken away");
+            tracing::warn!(
+                sequence = torn.sequence,
+                bytes = torn.bytes,
+                "a batch cut off by a crash was taken away"
+            );
         }
         let ledger = Arc::new(ledger);
         let entropy = Arc::new(SystemEntropy::default());
         let shared: Arc<dyn claviger_store::Store> = Arc::clone(&store) as _;
-        let opened = Installation::open(shared, &link, greeting.domain, plan.regions.clone(), shell::now()).await;
+        let opened =
+            Installation::open(shared, &link, greeting.domain, plan.regions.clone(), shell::now()).await;
         let installation = Arc::new(opened.map_err(|error| error.to_string())?);
         let program = Self { plan, installation, store, ledger, link, entropy };
         program.recover().await?;
@@ -104,7 +110,8 @@ impl Program {
         let lane = ServiceLane::new(Arc::clone(&self.ledger), lane);
         let recovered = outbox::recover(&self.installation, &lane).await;
         delivery.abort();
-        let count = recovered.map_err(|error| error.cause.unwrap_or_else(|| "the outbox failed".to_owned()))?;
+        let count =
+            recovered.map_err(|error| error.cause.unwrap_or_else(|| "the outbox failed".to_owned()))?;
         if count > 0 {
             tracing::warn!(count, "events of committed changes were brought into the ledger");
         }
@@ -232,10 +239,12 @@ fn thread(
 
 /// The key that seals the store's records.
 async fn records_key(link: &Link) -> Result<Zeroizing<[u8; 32]>, String> {
-    let body = link.send(&Command::HostKey { label: HostKeyLabel::Records }).await.map_err(|error| error.0)?;
+    let body =
+        link.send(&Command::HostKey { label: HostKeyLabel::Records }).await.map_err(|error| error.0)?;
     match frame::read::<Reply<'_>>(&body) {
         Ok(Reply::HostKey { key }) => {
-            let key: [u8; 32] = key.0.try_into().map_err(|_| "the HSM's host key has a wrong length".to_owned())?;
+            let key: [u8; 32] =
+                key.0.try_into().map_err(|_| "the HSM's host key has a wrong length".to_owned())?;
             Ok(Zeroizing::new(key))
         }
         Ok(other) => Err(format!("the HSM answered {other:?}")),

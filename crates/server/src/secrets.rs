@@ -3,7 +3,7 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use claviger_service::{credential, Moment};
+use claviger_service::{Moment, credential};
 use zeroize::Zeroizing;
 
 use crate::program::Program;
@@ -22,7 +22,8 @@ const MIN_EXPOSED_SECRET: usize = 32;
 /// Fewest different characters of such a secret.
 const MIN_DIFFERENT: usize = 12;
 /// Parts of secrets that stand in manuals, examples and default configurations.
-const WELL_KNOWN: &[&str] = &["example", "password", "secret", "changeme", "minioadmin", "localstack", "claviger", "test"];
+const WELL_KNOWN: &[&str] =
+    &["example", "password", "secret", "changeme", "minioadmin", "localstack", "claviger", "test"];
 
 /// The credential of the environment, if it is there.
 ///
@@ -32,7 +33,9 @@ pub fn from_environment() -> Result<Option<Given>, String> {
     let id = shell::environment("CLAVIGER_ROOT_ACCESS_KEY_ID");
     let secret = shell::environment("CLAVIGER_ROOT_SECRET_ACCESS_KEY");
     match (id, secret) {
-        (Some(id), Some(secret_access_key)) => Ok(Some(Given { access_key_id: id.to_string(), secret_access_key })),
+        (Some(id), Some(secret_access_key)) => {
+            Ok(Some(Given { access_key_id: id.to_string(), secret_access_key }))
+        }
         (None, None) => Ok(None),
         _ => Err("CLAVIGER_ROOT_ACCESS_KEY_ID and CLAVIGER_ROOT_SECRET_ACCESS_KEY go together".to_owned()),
     }

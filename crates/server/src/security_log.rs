@@ -91,7 +91,10 @@ mod tests {
                 status: 400,
             });
         }
-        let total: u64 = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().metadata().unwrap().len()).sum();
+        let total: u64 = std::fs::read_dir(dir.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().metadata().unwrap().len())
+            .sum();
         assert!(total <= 2 * MAX_FILE, "{total}");
         assert!(dir.path().join("security.log.1").exists());
     }

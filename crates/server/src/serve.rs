@@ -85,8 +85,10 @@ async fn root(program: &Program, config: &Config, given: Option<Given>) -> Resul
     if file.exists() {
         return Ok(());
     }
-    let made = credential::create_root(&program.installation, &program.link, program.entropy(), account, now).await;
-    let made = made.map_err(|error| format!("cannot make credentials: {}", error.cause.unwrap_or_default()))?;
+    let made =
+        credential::create_root(&program.installation, &program.link, program.entropy(), account, now).await;
+    let made =
+        made.map_err(|error| format!("cannot make credentials: {}", error.cause.unwrap_or_default()))?;
     write_credentials(&file, &made).map_err(|error| format!("{}: {error}", file.display()))?;
     tracing::warn!(file = %file.display(), "root credentials were made; move them to a safe place");
     Ok(())

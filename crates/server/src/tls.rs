@@ -32,7 +32,11 @@ static CLASSICAL: &[&dyn SupportedKxGroup] =
 ///
 /// # Errors
 /// What to tell the operator about the certificate or the key.
-pub fn server_config(certificate: &Path, key: &Path, post_quantum: PostQuantum) -> Result<Arc<ServerConfig>, String> {
+pub fn server_config(
+    certificate: &Path,
+    key: &Path,
+    post_quantum: PostQuantum,
+) -> Result<Arc<ServerConfig>, String> {
     let shown = certificate.display();
     let certificates = CertificateDer::pem_file_iter(certificate)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
@@ -91,7 +95,8 @@ mod tests {
 
     #[test]
     fn every_group_offered_has_its_registered_name() {
-        let names: Vec<String> = HYBRID.iter().chain(CLASSICAL).map(|group| registered(group.name())).collect();
+        let names: Vec<String> =
+            HYBRID.iter().chain(CLASSICAL).map(|group| registered(group.name())).collect();
         assert_eq!(names, ["X25519MLKEM768", "SecP256r1MLKEM768", "x25519", "secp256r1", "secp384r1"]);
     }
 }

@@ -37,7 +37,11 @@ pub trait Ledger: Send + Sync {
     ///
     /// # Errors
     /// [`LedgerError`].
-    fn append(&self, reservation: Reservation, event: Vec<u8>) -> BoxFuture<'static, Result<u64, LedgerError>>;
+    fn append(
+        &self,
+        reservation: Reservation,
+        event: Vec<u8>,
+    ) -> BoxFuture<'static, Result<u64, LedgerError>>;
 
     /// The sequence number that the next event gets.
     fn next_sequence(&self) -> u64;
@@ -143,7 +147,13 @@ pub(crate) fn event(subject: &Subject<'_>, draft: &Draft, ended: Option<&Ended<'
 }
 
 /// `userIdentity` of a caller, written once for all its calls.
-pub(crate) fn identity(kind: &str, principal_id: &str, arn: &str, account: &str, access_key_id: &str) -> String {
+pub(crate) fn identity(
+    kind: &str,
+    principal_id: &str,
+    arn: &str,
+    account: &str,
+    access_key_id: &str,
+) -> String {
     let mut line = Line::with_capacity(256);
     line.text("type", kind)
         .text("principalId", principal_id)

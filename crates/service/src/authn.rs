@@ -111,7 +111,9 @@ struct ScopedRef<'a> {
 
 impl Equivalent<ScopedName> for ScopedRef<'_> {
     fn equivalent(&self, name: &ScopedName) -> bool {
-        self.revision == name.revision && self.access_key_id == name.access_key_id && *self.scope == name.scope
+        self.revision == name.revision
+            && self.access_key_id == name.access_key_id
+            && *self.scope == name.scope
     }
 }
 
@@ -154,10 +156,15 @@ async fn derive(service: &Service, claim: &InScope, credential: &Credential) -> 
     let access_key_id = claim.access_key_id();
     let binding = CredentialBinding { account: &record.account, access_key_id };
     let wrapped = WrappedCredential { binding, token: &record.token };
-    let derived = vault::signing_key(&*service.vault, wrapped, &scope.date, &scope.region, &scope.service).await?;
-    let scoped = Arc::new(Scoped { key: SigningKey::new(&derived), caller: Arc::new(caller(claim, credential)?) });
-    let name =
-        ScopedName { revision: credential.revision, access_key_id: access_key_id.to_owned(), scope: scope.clone() };
+    let derived =
+        vault::signing_key(&*service.vault, wrapped, &scope.date, &scope.region, &scope.service).await?;
+    let scoped =
+        Arc::new(Scoped { key: SigningKey::new(&derived), caller: Arc::new(caller(claim, credential)?) });
+    let name = ScopedName {
+        revision: credential.revision,
+        access_key_id: access_key_id.to_owned(),
+        scope: scope.clone(),
+    };
     service.installation.scoped.insert(name, Arc::clone(&scoped));
     Ok(scoped)
 }

@@ -139,9 +139,8 @@ impl Cache {
 
     /// A credential by the name of its record.
     pub(crate) async fn credential(&self, name: Vec<u8>) -> Result<Option<Arc<Credential>>> {
-        let decode = |record: &Record| {
-            Ok(Credential { record: record::decode(record)?, revision: record.revision })
-        };
+        let decode =
+            |record: &Record| Ok(Credential { record: record::decode(record)?, revision: record.revision });
         self.entry(&self.credentials, name, decode).await
     }
 

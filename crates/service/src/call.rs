@@ -72,7 +72,11 @@ impl<'a> Call<'a> {
 
     /// Refuses to go on with a call for which no decision was asked: a fault of the program, never a success.
     pub(crate) fn must_be_decided(&self) -> Result<()> {
-        if self.decided { Ok(()) } else { Err(Error::internal("the operation made no authorization decision")) }
+        if self.decided {
+            Ok(())
+        } else {
+            Err(Error::internal("the operation made no authorization decision"))
+        }
     }
 
     /// Who calls.
@@ -106,13 +110,21 @@ impl<'a> Call<'a> {
     }
 
     /// Decides whether the caller may do `action`, which concerns no key of its own.
-    pub(crate) fn authorize_account(&mut self, action: &'static str, asks: Asks<'_>) -> Result<Authorized<()>> {
+    pub(crate) fn authorize_account(
+        &mut self,
+        action: &'static str,
+        asks: Asks<'_>,
+    ) -> Result<Authorized<()>> {
         self.decide(action, None, "*", asks)?;
         Ok(Authorized(()))
     }
 
     /// Decides whether the caller may do `action` with an alias of its account.
-    pub(crate) fn authorize_alias(&mut self, action: &'static str, alias_arn: &str) -> Result<Authorized<()>> {
+    pub(crate) fn authorize_alias(
+        &mut self,
+        action: &'static str,
+        alias_arn: &str,
+    ) -> Result<Authorized<()>> {
         self.touch(&self.subject.caller.account().into(), &alias_arn.into());
         self.decide(action, None, alias_arn, Asks::default())?;
         Ok(Authorized(()))
@@ -124,7 +136,12 @@ impl<'a> Call<'a> {
     }
 
     /// Whether the caller could still put a policy on the key if it had this one (the lockout safety check).
-    pub(crate) fn could_put_policy(&self, document: &policy::Document, key_arn: &str, asks: Asks<'_>) -> bool {
+    pub(crate) fn could_put_policy(
+        &self,
+        document: &policy::Document,
+        key_arn: &str,
+        asks: Asks<'_>,
+    ) -> bool {
         let context = Circumstances { call: self, key: None, asks };
         let request = policy::Request {
             principal: self.principal(),
@@ -135,13 +152,21 @@ impl<'a> Call<'a> {
         policy::would_allow_put_key_policy(document, &request)
     }
 
-    fn decide(&mut self, action: &'static str, key: Option<&Key>, resource: &str, asks: Asks<'_>) -> Result<()> {
+    fn decide(
+        &mut self,
+        action: &'static str,
+        key: Option<&Key>,
+        resource: &str,
+        asks: Asks<'_>,
+    ) -> Result<()> {
         self.decided = true;
         let context = Circumstances { call: self, key, asks };
         let request = policy::Request { principal: self.principal(), action, resource, context: &context };
         let policies = policy::Policies {
             resource: match key {
-                Some(key) => policy::ResourceSide::Guarded { policy: &key.policy.document, account: &key.account },
+                Some(key) => {
+                    policy::ResourceSide::Guarded { policy: &key.policy.document, account: &key.account }
+                }
                 None => policy::ResourceSide::Unguarded,
             },
             grant: policy::Grant::None,
@@ -277,7 +302,9 @@ impl Circumstances<'_, '_> {
         match name {
             "calleraccount" => one(self.call.subject.caller.account()),
             "keyspec" | "customermasterkeyspec" => self.kind().and_then(|(spec, _, _)| one(spec.as_str())),
-            "keyusage" | "customermasterkeyusage" => self.kind().and_then(|(_, usage, _)| one(usage.as_str())),
+            "keyusage" | "customermasterkeyusage" => {
+                self.kind().and_then(|(_, usage, _)| one(usage.as_str()))
+            }
             "keyorigin" => self.kind().and_then(|(_, _, origin)| one(origin.as_str())),
             "multiregion" => self.kind().and_then(|_| flag(false)),
             "encryptionalgorithm" => asks.encryption_algorithm.and_then(|algorithm| one(algorithm.as_str())),

@@ -46,7 +46,8 @@ pub async fn create_root(
     let binding = CredentialBinding { account, access_key_id: &access_key_id };
     let made = vault::create_credential(vault, binding, None).await?;
     let secret = made.secret.ok_or_else(|| Error::internal("the HSM made a credential without a secret"))?;
-    let secret = String::from_utf8(secret.to_vec()).map_err(|_| Error::internal("the HSM's secret is not text"))?;
+    let secret =
+        String::from_utf8(secret.to_vec()).map_err(|_| Error::internal("the HSM's secret is not text"))?;
     put(installation, account, &access_key_id, made.token, now).await?;
     Ok(NewCredential { access_key_id, secret_access_key: Zeroizing::new(secret) })
 }
@@ -131,7 +132,13 @@ mod tests {
     #[test]
     fn a17_access_key_ids_are_letters_and_digits() {
         assert!(is_access_key_id("AKIAIOSFODNN7EXAMPLE"));
-        for text in ["AKIA/OSFODNN7EXAMPLE", "AKIA+OSFODNN7EXAMPLE", "AKIAÉOSFODNN7EXAMPL", "short", &"A".repeat(1024)] {
+        for text in [
+            "AKIA/OSFODNN7EXAMPLE",
+            "AKIA+OSFODNN7EXAMPLE",
+            "AKIAÉOSFODNN7EXAMPL",
+            "short",
+            &"A".repeat(1024),
+        ] {
             assert!(!is_access_key_id(text), "{text}");
         }
     }

@@ -64,7 +64,8 @@ pub async fn delete_due(service: &Service, now: Moment) -> Result<Option<Moment>
         let read = Read::Range { prefix: record::all_due(), after: None, limit: 1 };
         let snapshot = service.installation.store.read(vec![read]).await?;
         let Some(entry) = snapshot.found.into_iter().flatten().next() else { return Ok(None) };
-        let due = Due::parse(&entry).ok_or_else(|| Error::internal("an entry of the deletion index is damaged"))?;
+        let due =
+            Due::parse(&entry).ok_or_else(|| Error::internal("an entry of the deletion index is damaged"))?;
         if due.moment > now {
             return Ok(Some(due.moment));
         }
@@ -94,12 +95,14 @@ impl<'a> Due<'a> {
 async fn delete(service: &Service, due: &Due<'_>, entry: &Record, now: Moment) -> Result<()> {
     let Due { account, region, id, moment } = *due;
     let store = &service.installation.store;
-    let aliases = Read::Range { prefix: record::aliases_of(account, region, id), after: None, limit: MAX_ALIASES };
+    let aliases =
+        Read::Range { prefix: record::aliases_of(account, region, id), after: None, limit: MAX_ALIASES };
     let snapshot = store.read(vec![Read::One(record::key(account, region, id)), aliases]).await?;
     let mut found = snapshot.found.into_iter();
     let key = found.next().unwrap_or_default().into_iter().next();
     let aliases = found.next().unwrap_or_default();
-    let unchanged = |record: &Record| Precondition::Unchanged { name: record.name.clone(), revision: record.revision };
+    let unchanged =
+        |record: &Record| Precondition::Unchanged { name: record.name.clone(), revision: record.revision };
     let stale = || Write::Delete(entry.name.clone());
     let Some(key_record) = key else {
         return clear(service, entry, stale()).await;

@@ -185,7 +185,12 @@ fn not_served(name: &str) -> Error {
     Error::new(Code::UnsupportedOperation, format!("{name} is not served by this version of Claviger."))
 }
 
-fn handled(outgoing: Outgoing, operation: String, code: Option<&'static str>, cause: Option<String>) -> Handled {
+fn handled(
+    outgoing: Outgoing,
+    operation: String,
+    code: Option<&'static str>,
+    cause: Option<String>,
+) -> Handled {
     Handled { outgoing, operation, code, cause, account: None, access_key_id: None, event: None }
 }
 

@@ -65,7 +65,9 @@ impl From<claviger_store::Error> for Error {
     fn from(error: claviger_store::Error) -> Self {
         use claviger_store::Error as Store;
         match error {
-            Store::Conflict => Self { conflict: true, ..Self::unavailable("a record changed while it was used") },
+            Store::Conflict => {
+                Self { conflict: true, ..Self::unavailable("a record changed while it was used") }
+            }
             Store::Unavailable(_) => Self::unavailable(error.to_string()),
             _ => Self::internal(error.to_string()),
         }

@@ -16,7 +16,10 @@ impl Moment {
     }
 
     /// Seconds since the epoch with milliseconds as a fraction, as AWS JSON writes timestamps.
-    #[expect(clippy::cast_precision_loss, reason = "milliseconds stay exact in a double until the year 287396")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "milliseconds stay exact in a double until the year 287396"
+    )]
     pub fn epoch(self) -> f64 {
         self.0 as f64 / 1000.0
     }
@@ -80,7 +83,8 @@ pub trait Entropy: Send + Sync {
     fn two_uuids(&self) -> Result<(String, String), NoEntropy> {
         let mut bytes = [[0; 16]; 2];
         self.fill(bytes.as_flattened_mut())?;
-        let [first, second] = bytes.map(|bytes| uuid::Builder::from_random_bytes(bytes).into_uuid().to_string());
+        let [first, second] =
+            bytes.map(|bytes| uuid::Builder::from_random_bytes(bytes).into_uuid().to_string());
         Ok((first, second))
     }
 }

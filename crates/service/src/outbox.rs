@@ -83,7 +83,8 @@ fn is_in_ledger(ledger: &dyn Ledger, held: &OutboxRecord) -> Result<bool> {
         serde_json::from_slice::<EventId<'_>>(event).ok().map(|event| event.event_id.into_owned())
     };
     let wanted = id(&held.event).ok_or_else(|| Error::internal("an event in the outbox has no id"))?;
-    let found = ledger.any_since(held.ledger_from, &mut |event| id(event).as_deref() == Some(wanted.as_str()));
+    let found =
+        ledger.any_since(held.ledger_from, &mut |event| id(event).as_deref() == Some(wanted.as_str()));
     found.map_err(ledger_failed)
 }
 

@@ -18,15 +18,15 @@ const VERSION: u8 = 1;
 /// Writes a record.
 pub(crate) fn encode<T: Encode<()>>(value: &T) -> Result<Vec<u8>> {
     let mut bytes = vec![VERSION];
-    minicbor::encode(value, &mut bytes).map_err(|error| Error::internal(format!("cannot encode: {error}")))?;
+    minicbor::encode(value, &mut bytes)
+        .map_err(|error| Error::internal(format!("cannot encode: {error}")))?;
     Ok(bytes)
 }
 
 /// Reads a record.
 pub(crate) fn decode<'b, T: Decode<'b, ()>>(record: &'b Record) -> Result<T> {
-    let corrupt = |why: &str| {
-        Error::internal(format!("record `{}` {why}", String::from_utf8_lossy(&record.name)))
-    };
+    let corrupt =
+        |why: &str| Error::internal(format!("record `{}` {why}", String::from_utf8_lossy(&record.name)));
     match record.value.split_first() {
         Some((&VERSION, body)) => {
             let mut decoder = minicbor::Decoder::new(body);

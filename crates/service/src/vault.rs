@@ -1,7 +1,8 @@
 //! The HSM as the service sees it: typed calls that take proof of authorization.
 
 use claviger_hsm_proto::{
-    Binding, Command, CredentialBinding, HostKeyLabel, MaterialId, Refusal, Reply, WrappedCredential, WrappedKey, frame,
+    Binding, Command, CredentialBinding, HostKeyLabel, MaterialId, Refusal, Reply, WrappedCredential,
+    WrappedKey, frame,
 };
 use claviger_wire::fault::Code;
 use zeroize::Zeroizing;
@@ -61,7 +62,12 @@ pub(crate) async fn create_key(vault: &dyn Vault, binding: Binding<'_>) -> Resul
 }
 
 /// Encrypts under the key's current material.
-pub(crate) async fn encrypt(vault: &dyn Vault, key: &UsableKey, context: &[u8], plaintext: &[u8]) -> Result<Vec<u8>> {
+pub(crate) async fn encrypt(
+    vault: &dyn Vault,
+    key: &UsableKey,
+    context: &[u8],
+    plaintext: &[u8],
+) -> Result<Vec<u8>> {
     let command = Command::Encrypt { key: wrapped(key, key.current()?), context, plaintext };
     ask!(vault, command, Reply::Ciphertext { blob } => blob.to_vec())
 }
@@ -136,10 +142,10 @@ pub(crate) async fn create_credential(
     secret: Option<&[u8]>,
 ) -> Result<NewCredential> {
     ask!(vault, Command::CreateCredential { binding, secret }, Reply::CredentialWrapped { token, secret } =>
-        NewCredential {
-            token: token.to_vec(),
-            secret: secret.map(|secret| Zeroizing::new(secret.0.to_vec())),
-        })
+    NewCredential {
+        token: token.to_vec(),
+        secret: secret.map(|secret| Zeroizing::new(secret.0.to_vec())),
+    })
 }
 
 /// Derives the SigV4 signing key of a day, Region and service.
@@ -157,7 +163,8 @@ pub(crate) async fn signing_key(
 
 /// A key for the host's own use.
 pub(crate) async fn host_key(vault: &dyn Vault, label: HostKeyLabel) -> Result<Zeroizing<[u8; 32]>> {
-    let key = ask!(vault, Command::HostKey { label }, Reply::HostKey { key } => <[u8; 32]>::try_from(key.0).ok())?;
+    let key =
+        ask!(vault, Command::HostKey { label }, Reply::HostKey { key } => <[u8; 32]>::try_from(key.0).ok())?;
     key.map(Zeroizing::new).ok_or_else(|| Error::internal("the HSM's host key has a wrong length"))
 }
 

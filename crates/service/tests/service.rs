@@ -22,6 +22,9 @@ mod deletion;
 #[path = "service/durability.rs"]
 mod durability;
 #[cfg(test)]
+#[path = "service/front.rs"]
+mod front;
+#[cfg(test)]
 #[path = "service/identifiers.rs"]
 mod identifiers;
 #[cfg(test)]

@@ -48,7 +48,8 @@ pub fn partition(region: &str) -> &'static str {
 /// Whether the text has the form of a Region name: the API model's `^([a-z]+-){2,3}\d+$`, at most 32 characters.
 pub fn is_region(text: &str) -> bool {
     let mut parts = text.split('-').rev();
-    let digits = parts.next().is_some_and(|last| !last.is_empty() && last.bytes().all(|b| b.is_ascii_digit()));
+    let digits =
+        parts.next().is_some_and(|last| !last.is_empty() && last.bytes().all(|b| b.is_ascii_digit()));
     let mut words = 0;
     let lower = parts.all(|word| {
         words += 1;
@@ -70,7 +71,8 @@ mod tests {
     fn an_arn_is_split_at_five_colons() {
         let arn = Arn::parse("arn:aws:kms:us-east-1:111122223333:alias/a:b").unwrap();
         assert_eq!((arn.service, arn.region, arn.resource), ("kms", "us-east-1", "alias/a:b"));
-        for text in ["", "arn", "arn:aws:kms:us-east-1:111122223333", "ARN:aws:kms:r:a:key/x", "x:a:b:c:d:e"] {
+        for text in ["", "arn", "arn:aws:kms:us-east-1:111122223333", "ARN:aws:kms:r:a:key/x", "x:a:b:c:d:e"]
+        {
             assert_eq!(Arn::parse(text), None, "{text}");
         }
     }
@@ -80,7 +82,17 @@ mod tests {
         for text in ["us-east-1", "us-gov-west-1", "ap-southeast-12", "eusc-de-east-1"] {
             assert!(is_region(text), "{text}");
         }
-        for text in ["", "us-1", "us-east-", "us-east-1a", "US-EAST-1", "us--1", "a-b-c-d-1", "us-east-١", "us-east-1 "] {
+        for text in [
+            "",
+            "us-1",
+            "us-east-",
+            "us-east-1a",
+            "US-EAST-1",
+            "us--1",
+            "a-b-c-d-1",
+            "us-east-١",
+            "us-east-1 ",
+        ] {
             assert!(!is_region(text), "{text}");
         }
     }
@@ -89,16 +101,20 @@ mod tests {
     #[test]
     fn b28_accounts_are_twelve_ascii_digits() {
         assert!(is_account("011122223333"));
-        for text in ["11122223333", "1111222233334", "11112222333a", "１１１１２２２２３３３３", "١١١١٢٢"] {
+        for text in ["11122223333", "1111222233334", "11112222333a", "１１１１２２２２３３３３", "١١١١٢٢"]
+        {
             assert!(!is_account(text), "{text}");
         }
     }
 
     #[test]
     fn partitions_follow_regions() {
-        for (region, expected) in
-            [("us-east-1", "aws"), ("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov"), ("eusc-de-east-1", "aws-eusc")]
-        {
+        for (region, expected) in [
+            ("us-east-1", "aws"),
+            ("cn-north-1", "aws-cn"),
+            ("us-gov-west-1", "aws-us-gov"),
+            ("eusc-de-east-1", "aws-eusc"),
+        ] {
             assert_eq!(partition(region), expected);
         }
     }

@@ -112,7 +112,8 @@ impl Notes {
     fn refusal(&self) -> Option<Refusal> {
         let count = self.violations.len();
         let plural = if count == 1 { "error" } else { "errors" };
-        let listed = self.violations.iter().take(MAX_LISTED).map(String::as_str).collect::<Vec<_>>().join("; ");
+        let listed =
+            self.violations.iter().take(MAX_LISTED).map(String::as_str).collect::<Vec<_>>().join("; ");
         (count > 0).then(|| Refusal::Validation(format!("{count} validation {plural} detected: {listed}")))
     }
 }
@@ -149,7 +150,8 @@ pub fn decode<T: Member>(body: &Value<'_>) -> Result<T, Refusal> {
 /// The refusal to answer with.
 pub fn decode_noting<T: Member>(body: &Value<'_>) -> Result<(T, Vec<String>), Refusal> {
     let mut notes = Notes::default();
-    let decoded = T::decode(body, Path::ROOT, &mut notes).map_err(|WrongType(text)| Refusal::Serialization(text))?;
+    let decoded =
+        T::decode(body, Path::ROOT, &mut notes).map_err(|WrongType(text)| Refusal::Serialization(text))?;
     match (notes.refusal(), decoded) {
         (Some(refusal), _) => Err(refusal),
         (None, Some(request)) => Ok((request, notes.unknown)),
@@ -182,7 +184,9 @@ pub fn member<T: Member>(
 pub fn names(key: &str, name: &str) -> bool {
     let (key, name) = (key.as_bytes(), name.as_bytes());
     match (key.split_first(), name.split_first()) {
-        (Some((first, rest)), Some((lower, others))) => *first == lower.to_ascii_uppercase() && rest == others,
+        (Some((first, rest)), Some((lower, others))) => {
+            *first == lower.to_ascii_uppercase() && rest == others
+        }
         _ => false,
     }
 }
@@ -269,7 +273,8 @@ pub fn integer(value: &Value<'_>) -> Result<i64, WrongType> {
 pub fn blob(value: &Value<'_>, shown: bool) -> Result<Vec<u8>, WrongType> {
     let Value::String(text) = value else { return Err(not_a_scalar(value, "a Blob")) };
     base64_simd::STANDARD.decode_to_vec(text.as_bytes()).map_err(|_| {
-        let echo = if shown { text.get(..text.floor_char_boundary(MAX_ECHO)).unwrap_or_default() } else { "" };
+        let echo =
+            if shown { text.get(..text.floor_char_boundary(MAX_ECHO)).unwrap_or_default() } else { "" };
         let alphabet = |c: char| c.is_ascii_alphanumeric() || c == '+' || c == '/';
         let body = text.trim_end_matches('=');
         let why = if text.len() % 4 != 0 {
@@ -518,7 +523,3 @@ macro_rules! choice {
         }
     };
 }
-
-#[cfg(test)]
-#[path = "codec/tests.rs"]
-mod tests;

@@ -199,7 +199,9 @@ mod tests {
 
     #[test]
     fn what_is_not_one_object_is_refused() {
-        for body in ["", "[]", "1", "\"x\"", "null", "{", "{}{}", "{} x", "{\"a\":}", "{'a':1}", "{\"a\":1e400}"] {
+        for body in
+            ["", "[]", "1", "\"x\"", "null", "{", "{}{}", "{} x", "{\"a\":}", "{'a':1}", "{\"a\":1e400}"]
+        {
             check_refused(body.as_bytes());
         }
         check_refused(b"{\"a\":\"\xff\"}");

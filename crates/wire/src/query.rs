@@ -33,7 +33,10 @@ impl<'a> Query<'a> {
         }
         let mut names: Vec<&str> = parameters.iter().map(|(name, _)| name.as_ref()).collect();
         names.sort_unstable();
-        match names.windows(2).find_map(|pair| matches!(pair, [a, b] if a == b).then(|| pair.first().copied())) {
+        match names
+            .windows(2)
+            .find_map(|pair| matches!(pair, [a, b] if a == b).then(|| pair.first().copied()))
+        {
             Some(name) => Err(BadQuery::Duplicate(name.unwrap_or_default().to_owned())),
             None => Ok(Self { parameters }),
         }

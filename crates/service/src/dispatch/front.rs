@@ -118,7 +118,13 @@ pub(crate) fn route(incoming: &Incoming) -> Route<'_> {
     let target = incoming.header("x-amz-target");
     let name = clip(target.map_or("-", |target| target.strip_prefix(TARGET_PREFIX).unwrap_or(target)));
     if incoming.path != "/" {
-        return refuse(name, 404, "application/xml", "<UnknownOperationException/>\n", Code::UnknownOperation);
+        return refuse(
+            name,
+            404,
+            "application/xml",
+            "<UnknownOperationException/>\n",
+            Code::UnknownOperation,
+        );
     }
     if incoming.method == Method::GET && incoming.query.contains("Action=") {
         return query(incoming.query.as_bytes());
@@ -130,6 +136,8 @@ pub(crate) fn route(incoming: &Incoming) -> Route<'_> {
         ContentType::Form => query(&incoming.body),
         ContentType::AwsJson => json(name, target, incoming, false),
         ContentType::PlainJson => json(name, target, incoming, true),
+        // AWS looks for a body before it looks at its type.
+        ContentType::Other if incoming.body.is_empty() => json(name, target, incoming, false),
         ContentType::Other if target.is_none() => {
             refuse(name, 403, "application/xml", NO_OPERATION, Code::AccessDenied)
         }
@@ -176,7 +184,8 @@ fn query<'a>(form: &'a [u8]) -> Route<'a> {
         Ok(parsed) => parsed,
         Err(error) => return refuse_query("-", Code::Validation, format!("{error:?}")),
     };
-    let (action, version) = (parsed.value("Action").unwrap_or("-"), parsed.value("Version").unwrap_or_default());
+    let (action, version) =
+        (parsed.value("Action").unwrap_or("-"), parsed.value("Version").unwrap_or_default());
     match sts::Action::named(action).filter(|_| version == sts::VERSION) {
         Some(action) => Route::Query(action),
         None => {

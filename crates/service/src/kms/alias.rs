@@ -102,7 +102,8 @@ mod tests {
 
     #[test]
     fn reserved_and_malformed_names_are_refused() {
-        let check = |name: &str| changeable(&AliasName(name.to_owned())).map(str::to_owned).map_err(|e| e.code);
+        let check =
+            |name: &str| changeable(&AliasName(name.to_owned())).map(str::to_owned).map_err(|e| e.code);
         assert_eq!(check("alias/app/main"), Ok("app/main".to_owned()));
         assert_eq!(check("app"), Err(Code::Validation));
         assert_eq!(check("alias/aws/s3"), Err(Code::NotAuthorized));

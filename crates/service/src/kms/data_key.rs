@@ -11,7 +11,9 @@ use crate::error::{Error, Result};
 use crate::kms::context::EncryptionContext;
 use crate::kms::identifier::Forms;
 use crate::kms::load;
-use crate::kms::shapes::{DataKeySpec, EncryptionAlgorithm, GrantTokens, KeyIdentifier, KeyUsage, NumberOfBytes};
+use crate::kms::shapes::{
+    DataKeySpec, EncryptionAlgorithm, GrantTokens, KeyIdentifier, KeyUsage, NumberOfBytes,
+};
 use crate::vault;
 
 /// A data key that a request asks for.

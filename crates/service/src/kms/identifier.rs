@@ -143,7 +143,11 @@ mod tests {
             Forms::KeyOnly,
             &expect!["NotFoundException Invalid keyId '1234ABCD-12ab-34cd-56ef-1234567890ab'"],
         );
-        check("mrk-fake-key-id", Forms::KeyOnly, &expect!["NotFoundException Invalid keyId 'mrk-fake-key-id'"]);
+        check(
+            "mrk-fake-key-id",
+            Forms::KeyOnly,
+            &expect!["NotFoundException Invalid keyId 'mrk-fake-key-id'"],
+        );
         check("alias/aws/sqs", Forms::KeyOnly, &expect!["NotFoundException Invalid keyId alias/aws/sqs"]);
         check(
             "arn:aws:kms:us-east-1:111122223333:alias/app",
@@ -155,7 +159,11 @@ mod tests {
             Forms::KeyOnly,
             &expect!["NotFoundException Invalid arn eu-west-1"],
         );
-        check("arn:aws:s3:::bucket", Forms::KeyOnly, &expect!["InvalidArnException Invalid arn arn:aws:s3:::bucket"]);
+        check(
+            "arn:aws:s3:::bucket",
+            Forms::KeyOnly,
+            &expect!["InvalidArnException Invalid arn arn:aws:s3:::bucket"],
+        );
         check(
             "arn:aws:kms:us-east-1:111122223333:key/nope",
             Forms::KeyOnly,

@@ -49,7 +49,10 @@ pub(crate) async fn key(
         Identifier::Key { account, id, .. } => {
             let found = by_id(service, account, region, id).await?;
             let key = found.ok_or_else(|| match account == own {
-                true => Error::new(Code::NotFound, format!("Key '{}' does not exist", key_arn(account, region, id))),
+                true => Error::new(
+                    Code::NotFound,
+                    format!("Key '{}' does not exist", key_arn(account, region, id)),
+                ),
                 false => elsewhere(call, action),
             })?;
             Ok(Found { key, alias: None })
@@ -70,7 +73,12 @@ pub(crate) async fn key(
 }
 
 /// The key of this id.
-pub(crate) async fn by_id(service: &Service, account: &str, region: &str, id: &str) -> Result<Option<Arc<Key>>> {
+pub(crate) async fn by_id(
+    service: &Service,
+    account: &str,
+    region: &str,
+    id: &str,
+) -> Result<Option<Arc<Key>>> {
     service.installation.cache.key(record::key(account, region, id)).await
 }
 
@@ -105,7 +113,11 @@ pub(crate) async fn own(
     named: &KeyIdentifier,
 ) -> Result<Arc<Key>> {
     let found = key(service, call, action, named, Forms::KeyOnly).await?;
-    if found.key.account.as_ref() == call.caller().account() { Ok(found.key) } else { Err(elsewhere(call, action)) }
+    if found.key.account.as_ref() == call.caller().account() {
+        Ok(found.key)
+    } else {
+        Err(elsewhere(call, action))
+    }
 }
 
 /// Finds the key that a request names by key id or key ARN and decides about it: how every operation that manages a
@@ -189,7 +201,8 @@ impl Source<'_> {
         match key.material(parts.material) {
             Some(material) => Ok(Some(material.id)),
             None => {
-                let message = "The key ID in the request does not identify a CMK that can perform this operation.";
+                let message =
+                    "The key ID in the request does not identify a CMK that can perform this operation.";
                 Err(Error::new(Code::IncorrectKey, message))
             }
         }
@@ -214,9 +227,10 @@ pub(crate) fn no_grant_tokens(tokens: Option<&GrantTokens>) -> Result<()> {
 /// Refuses attested recipients, which this version does not serve: answering with a plaintext would be wrong.
 pub(crate) fn no_recipient(recipient: Option<&Recipient>) -> Result<()> {
     match recipient {
-        Some(recipient) if recipient.has_document() => {
-            Err(Error::new(Code::UnsupportedOperation, "Recipient is not served by this version of Claviger."))
-        }
+        Some(recipient) if recipient.has_document() => Err(Error::new(
+            Code::UnsupportedOperation,
+            "Recipient is not served by this version of Claviger.",
+        )),
         _ => Ok(()),
     }
 }

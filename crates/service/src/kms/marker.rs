@@ -73,8 +73,12 @@ pub(crate) fn page_size(limit: Option<Limit>, default: u16, maximum: u16) -> usi
 mod tests {
     use super::*;
 
-    const SCOPE: Scope<'static> =
-        Scope { operation: "ListKeys", principal: "arn:aws:iam::111122223333:root", region: "us-east-1", filter: "" };
+    const SCOPE: Scope<'static> = Scope {
+        operation: "ListKeys",
+        principal: "arn:aws:iam::111122223333:root",
+        region: "us-east-1",
+        filter: "",
+    };
 
     fn check_refused(markers: &Markers, scope: Scope<'_>, marker: &str) {
         let error = markers.read(scope, Some(&Marker(marker.to_owned()))).unwrap_err();
@@ -97,7 +101,9 @@ mod tests {
             check_refused(&markers, scope, &marker);
         }
         check_refused(&Markers::new(&[8; 32]), SCOPE, &marker);
-        for forged in ["", "AAAA", "x", "eyJhIjoiYiJ9", marker.split_at(marker.len() - 4).0, &format!("{marker}AAAA")] {
+        for forged in
+            ["", "AAAA", "x", "eyJhIjoiYiJ9", marker.split_at(marker.len() - 4).0, &format!("{marker}AAAA")]
+        {
             check_refused(&markers, SCOPE, forged);
         }
         let bytes = base64_simd::STANDARD.decode_to_vec(marker.as_bytes()).unwrap();

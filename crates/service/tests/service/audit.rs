@@ -103,7 +103,7 @@ fn refused_calls_have_their_records() {
     compare(&world, from, &expect_file!["golden/events_of_refusals.txt"]);
 }
 
-/// `GetCallerIdentity` and TLS have their part in the record.
+/// TLS has its part in the record.
 #[test]
 fn the_record_says_what_tls_agreed_on() {
     let world = World::new();

@@ -314,7 +314,7 @@ impl Ask {
             body: body.to_owned(),
             region: REGION.to_owned(),
             headers: Vec::new(),
-            origin: Origin { peer: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 10)), tls: None },
+            origin: origin(),
         }
     }
 
@@ -347,26 +347,39 @@ impl Ask {
         for (name, value) in &self.headers {
             request = request.header(*name, http::HeaderValue::from_bytes(value.as_bytes()).unwrap());
         }
-        let (mut head, ()) = request.body(()).unwrap().into_parts();
-        let date: String = now.iso().chars().filter(char::is_ascii_digit).take(8).collect();
-        let key = SigningKey::derive(self.caller.secret.as_bytes(), &date, &self.region, "kms");
-        let scope = Scope { date, region: self.region.clone(), service: "kms".to_owned() };
-        let signer = Signer {
-            access_key_id: self.caller.access_key_id,
-            session_token: None,
-            scope: &scope,
-            key: &key,
-        };
-        sign(&mut head, self.body.as_bytes(), &signer, now.seconds()).unwrap();
-        Incoming {
-            method: head.method,
-            path: "/".to_owned(),
-            query: String::new(),
-            headers: head.headers,
-            body: Bytes::from(self.body.clone()),
-            origin: self.origin.clone(),
-        }
+        signed(self.caller, ("kms", &self.region), request, &self.body, self.origin.clone(), now)
     }
+}
+
+/// Signs a request for a service in a Region.
+pub(crate) fn signed(
+    caller: Root,
+    (service, region): (&str, &str),
+    request: http::request::Builder,
+    body: &str,
+    origin: Origin,
+    now: Moment,
+) -> Incoming {
+    let (mut head, ()) = request.body(()).unwrap().into_parts();
+    let date: String = now.iso().chars().filter(char::is_ascii_digit).take(8).collect();
+    let key = SigningKey::derive(caller.secret.as_bytes(), &date, region, service);
+    let scope = Scope { date, region: region.to_owned(), service: service.to_owned() };
+    let signer =
+        Signer { access_key_id: caller.access_key_id, session_token: None, scope: &scope, key: &key };
+    sign(&mut head, body.as_bytes(), &signer, now.seconds()).unwrap();
+    Incoming {
+        method: head.method,
+        path: head.uri.path().to_owned(),
+        query: head.uri.query().unwrap_or_default().to_owned(),
+        headers: head.headers,
+        body: Bytes::from(body.to_owned()),
+        origin,
+    }
+}
+
+/// Where requests come from unless they say otherwise.
+pub(crate) fn origin() -> Origin {
+    Origin { peer: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 10)), tls: None }
 }
 
 /// What came back, and what it left.

@@ -41,7 +41,8 @@ impl Operation for CancelKeyDeletion {
     type Response = Response;
 
     async fn run(service: &Service, call: &mut Call<'_>, request: &mut Request) -> Result<Response> {
-        let key = load::managed(service, call, "kms:CancelKeyDeletion", &request.key_id, Asks::default()).await?;
+        let key =
+            load::managed(service, call, "kms:CancelKeyDeletion", &request.key_id, Asks::default()).await?;
         let deletion = match (key.state, key.deletion) {
             (KeyState::PendingDeletion, Some(deletion)) => deletion,
             (KeyState::PendingDeletion, None) => return Err(Error::internal("a key to delete has no date")),

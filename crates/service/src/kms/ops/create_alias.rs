@@ -42,7 +42,10 @@ impl Operation for CreateAlias {
         key.not_pending_deletion()?;
         let record_name = record::alias(account, region, name);
         if service.installation.cache.alias(record_name.clone()).await?.is_some() {
-            return Err(Error::new(Code::AlreadyExists, format!("An alias with the name {arn} already exists")));
+            return Err(Error::new(
+                Code::AlreadyExists,
+                format!("An alias with the name {arn} already exists"),
+            ));
         }
         alias::check_quota(service, &key).await?;
         call.set_response_key(&key)?;

@@ -14,7 +14,8 @@ use crate::kms::key::{Key, Material, key_arn};
 use crate::kms::key_policy::{self, KeyPolicy};
 use crate::kms::metadata::{KeyMetadata, TrailMetadata};
 use crate::kms::shapes::{
-    CustomKeyStoreId, CustomerMasterKeySpec, Description, KeySpec, KeyState, KeyUsage, Origin, PolicyText, Tags, XksKeyId,
+    CustomKeyStoreId, CustomerMasterKeySpec, Description, KeySpec, KeyState, KeyUsage, Origin, PolicyText,
+    Tags, XksKeyId,
 };
 use crate::kms::tags;
 use crate::operation::Operation;
@@ -109,7 +110,9 @@ fn kind(request: &Request) -> Result<(KeySpec, KeyUsage)> {
     if let (Some(one), Some(other)) = (request.key_spec, older)
         && one != other
     {
-        return Err(Error::validation("KeySpec and CustomerMasterKeySpec must be the same when both are given."));
+        return Err(Error::validation(
+            "KeySpec and CustomerMasterKeySpec must be the same when both are given.",
+        ));
     }
     let spec = request.key_spec.or(older).unwrap_or(KeySpec::SymmetricDefault);
     let usage = match (spec, request.key_usage) {
@@ -122,7 +125,10 @@ fn kind(request: &Request) -> Result<(KeySpec, KeyUsage)> {
         }
     };
     let not_served = |what: &str| {
-        Err(Error::new(Code::UnsupportedOperation, format!("{what} is not served by this version of Claviger.")))
+        Err(Error::new(
+            Code::UnsupportedOperation,
+            format!("{what} is not served by this version of Claviger."),
+        ))
     };
     if spec != KeySpec::SymmetricDefault {
         return not_served(&format!("KeySpec {}", spec.as_str()));
@@ -136,7 +142,9 @@ fn kind(request: &Request) -> Result<(KeySpec, KeyUsage)> {
         origin => return not_served(&format!("Origin {}", origin.as_str())),
     }
     if request.custom_key_store_id.is_some() || request.xks_key_id.is_some() {
-        return Err(Error::validation("CustomKeyStoreId and XksKeyId need the origin of a custom key store."));
+        return Err(Error::validation(
+            "CustomKeyStoreId and XksKeyId need the origin of a custom key store.",
+        ));
     }
     if request.multi_region == Some(true) { not_served("MultiRegion") } else { Ok((spec, usage)) }
 }
@@ -164,13 +172,8 @@ struct Plan<'a> {
 
 async fn make(service: &Service, call: &Call<'_>, plan: Plan<'_>) -> Result<Key> {
     let (account, region) = (call.caller().account(), call.region());
-    let binding = Binding {
-        account,
-        region,
-        key_id: &plan.id,
-        spec: plan.spec.as_str(),
-        usage: plan.usage.as_str(),
-    };
+    let binding =
+        Binding { account, region, key_id: &plan.id, spec: plan.spec.as_str(), usage: plan.usage.as_str() };
     let made = vault::create_key(&*service.vault, binding).await?;
     let tags = plan.request.tags.iter().flat_map(|tags| &tags.0);
     Ok(Key {

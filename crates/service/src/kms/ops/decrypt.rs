@@ -9,11 +9,12 @@ use crate::call::Call;
 use crate::dispatch::Service;
 use crate::error::{Error, Result};
 use crate::kms::context::EncryptionContext;
+use crate::kms::dry_run;
 use crate::kms::load::{self, Source};
 use crate::kms::shapes::{
-    CiphertextBlob, Disclosed, DryRunModifiers, EncryptionAlgorithm, GrantTokens, KeyIdentifier, KeyUsage, Recipient,
+    CiphertextBlob, Disclosed, DryRunModifiers, EncryptionAlgorithm, GrantTokens, KeyIdentifier, KeyUsage,
+    Recipient,
 };
-use crate::kms::dry_run;
 use crate::operation::Operation;
 use crate::vault;
 

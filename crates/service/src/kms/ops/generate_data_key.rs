@@ -11,7 +11,9 @@ use crate::error::{Error, Result};
 use crate::kms::context::EncryptionContext;
 use crate::kms::data_key::{self, Wanted};
 use crate::kms::load;
-use crate::kms::shapes::{Blob, DataKeySpec, Disclosed, GrantTokens, KeyIdentifier, NumberOfBytes, Recipient};
+use crate::kms::shapes::{
+    Blob, DataKeySpec, Disclosed, GrantTokens, KeyIdentifier, NumberOfBytes, Recipient,
+};
 use crate::operation::Operation;
 
 /// The operation.
@@ -68,7 +70,8 @@ impl Operation for GenerateDataKey {
             disclose: true,
         };
         let made = data_key::make(service, call, &wanted).await?;
-        let plaintext = made.plaintext.ok_or_else(|| Error::internal("the HSM did not disclose the data key"))?;
+        let plaintext =
+            made.plaintext.ok_or_else(|| Error::internal("the HSM did not disclose the data key"))?;
         Ok(Response {
             ciphertext_blob: Blob(made.blob),
             plaintext: Disclosed(plaintext),

@@ -42,7 +42,8 @@ impl Operation for ListKeyPolicies {
     type Response = Response;
 
     async fn run(service: &Service, call: &mut Call<'_>, request: &mut Request) -> Result<Response> {
-        let key = load::managed(service, call, "kms:ListKeyPolicies", &request.key_id, Asks::default()).await?;
+        let key =
+            load::managed(service, call, "kms:ListKeyPolicies", &request.key_id, Asks::default()).await?;
         let (principal, region) = (call.caller().arn(), call.region());
         let scope = Scope { operation: "ListKeyPolicies", principal, region, filter: &key.id };
         service.installation.markers.read(scope, request.marker.as_ref())?;

@@ -75,7 +75,8 @@ impl Operation for ListKeys {
         ids.truncate(size);
         let last = ids.last().filter(|_| truncated);
         let next_marker = last.map(|id| service.installation.markers.make(scope, id));
-        let keys = ids.into_iter().map(|id| Key { key_arn: key_arn(account, region, &id), key_id: id }).collect();
+        let keys =
+            ids.into_iter().map(|id| Key { key_arn: key_arn(account, region, &id), key_id: id }).collect();
         Ok(Response { keys, next_marker, truncated })
     }
 }

@@ -51,7 +51,8 @@ impl Operation for ListResourceTags {
     type Response = Response;
 
     async fn run(service: &Service, call: &mut Call<'_>, request: &mut Request) -> Result<Response> {
-        let key = load::managed(service, call, "kms:ListResourceTags", &request.key_id, Asks::default()).await?;
+        let key =
+            load::managed(service, call, "kms:ListResourceTags", &request.key_id, Asks::default()).await?;
         let (principal, region) = (call.caller().arn(), call.region());
         let scope = Scope { operation: "ListResourceTags", principal, region, filter: &key.id };
         let markers = &service.installation.markers;

@@ -77,7 +77,8 @@ impl Operation for ReEncrypt {
     async fn run(service: &Service, call: &mut Call<'_>, request: &mut Request) -> Result<Response> {
         load::no_grant_tokens(request.grant_tokens.as_ref())?;
         let from = *request.source_encryption_algorithm.get_or_insert(EncryptionAlgorithm::SymmetricDefault);
-        let to = *request.destination_encryption_algorithm.get_or_insert(EncryptionAlgorithm::SymmetricDefault);
+        let to =
+            *request.destination_encryption_algorithm.get_or_insert(EncryptionAlgorithm::SymmetricDefault);
         let blob = request.ciphertext_blob.as_ref().map(|blob| blob.0.as_slice());
         let mut source = Source {
             action: "kms:ReEncryptFrom",

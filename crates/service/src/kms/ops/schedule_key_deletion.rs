@@ -68,7 +68,8 @@ impl Operation for ScheduleKeyDeletion {
         let deletion = call.now().plus_days(days);
         let doomed = Key { state: KeyState::PendingDeletion, deletion: Some(deletion), ..Key::clone(&key) };
         let key_state = doomed.state.as_str();
-        let elements = Elements { key_id: doomed.arn.clone(), key_state, deletion_date: deletion.trail_date() };
+        let elements =
+            Elements { key_id: doomed.arn.clone(), key_state, deletion_date: deletion.trail_date() };
         call.set_response(&elements)?;
         let due = record::due(deletion.0, &doomed.account, &doomed.region, &doomed.id);
         let writes = vec![

@@ -32,7 +32,8 @@ impl Operation for UpdateKeyDescription {
     type Response = ();
 
     async fn run(service: &Service, call: &mut Call<'_>, request: &mut Request) -> Result<()> {
-        let key = load::managed(service, call, "kms:UpdateKeyDescription", &request.key_id, Asks::default()).await?;
+        let key = load::managed(service, call, "kms:UpdateKeyDescription", &request.key_id, Asks::default())
+            .await?;
         key.not_pending_deletion()?;
         let changed = Key { description: request.description.to_string(), ..Key::clone(&key) };
         call.set_response_key(&changed)?;

@@ -2,8 +2,11 @@
 
 use expect_test::{Expect, expect};
 
-use super::*;
-use crate::{choice, json, shape, text};
+use claviger_wire::codec::{
+    Member, Notes, Path, Refusal, WrongType, blob, check_blob_length, decode_noting, integer, list,
+};
+use claviger_wire::json::Value;
+use claviger_wire::{choice, json, shape, text};
 
 text! {
     /// A name.
@@ -92,21 +95,30 @@ fn wrong_types_stop_at_once_with_awss_texts() {
         (r#"{"Name":1}"#, expect!["SerializationException NUMBER_VALUE can not be converted to a String"]),
         (r#"{"Name":true}"#, expect!["SerializationException TRUE_VALUE can not be converted to a String"]),
         (r#"{"Name":[]}"#, expect!["SerializationException Start of list found where not expected"]),
-        (r#"{"Name":{}}"#, expect!["SerializationException Start of structure or map found where not expected."]),
+        (
+            r#"{"Name":{}}"#,
+            expect!["SerializationException Start of structure or map found where not expected."],
+        ),
         (r#"{"Tags":"x"}"#, expect!["SerializationException Expected list or null"]),
         (r#"{"Tags":["x"]}"#, expect!["SerializationException Expected null"]),
         (r#"{"Flag":"maybe"}"#, expect!["SerializationException 'MAYBE' can not be converted to an Boolean"]),
         (
             r#"{"Secret":"AAA"}"#,
-            expect!["SerializationException '' can not be converted to a Blob: Base64 encoded length is expected a multiple of 4 bytes but found: 3"],
+            expect![
+                "SerializationException '' can not be converted to a Blob: Base64 encoded length is expected a multiple of 4 bytes but found: 3"
+            ],
         ),
         (
             r#"{"Secret":"A-A="}"#,
-            expect!["SerializationException '' can not be converted to a Blob: Invalid Base64 character: '-'"],
+            expect![
+                "SerializationException '' can not be converted to a Blob: Invalid Base64 character: '-'"
+            ],
         ),
         (
             r#"{"Secret":"AAF="}"#,
-            expect!["SerializationException '' can not be converted to a Blob: Invalid last non-pad Base64 character dectected"],
+            expect![
+                "SerializationException '' can not be converted to a Blob: Invalid last non-pad Base64 character dectected"
+            ],
         ),
     ] {
         check(body, &expected);
@@ -124,6 +136,22 @@ fn c10_only_canonical_base64_is_a_blob() {
 }
 
 #[test]
+fn every_choice_has_its_spelling() {
+    for size in Size::ALL {
+        assert_eq!(Size::from_str_exact(size.as_str()), Some(*size));
+    }
+    assert_eq!(Size::from_str_exact("large"), None);
+}
+
+#[test]
+fn members_hold_what_was_sent() {
+    let body = json::parse(br#"{"Name":"abc","Secret":"AAEC","Tags":[{"TagKey":"x"}]}"#).unwrap();
+    let (request, _) = decode_noting::<Request>(&body).unwrap();
+    assert_eq!(request.secret.unwrap().0, [0, 1, 2]);
+    assert_eq!(&*request.tags.unwrap().0[0].tag_key, "x");
+}
+
+#[test]
 fn all_violations_stand_in_one_message() {
     check(
         r#"{"Size":"HUGE","Secret":"AAECAwQF","Tags":[{"TagKey":"ok"},{"TagKey":"NOT-OK-AT-ALL"},{}]}"#,
@@ -135,18 +163,19 @@ fn all_violations_stand_in_one_message() {
 
 #[test]
 fn a_wrong_type_wins_over_violations() {
-    check(
-        r#"{"Name":"NOT LOWER","Tags":3}"#,
-        &expect!["SerializationException Expected list or null"],
-    );
+    check(r#"{"Name":"NOT LOWER","Tags":3}"#, &expect!["SerializationException Expected list or null"]);
 }
 
 /// Attack C8: numbers that would wrap.
 #[test]
 fn c08_numbers_are_clamped_never_wrapped() {
-    for (text, number) in
-        [("7.0", 7), ("7.9", 7), ("-1", -1), ("4294967303", i64::from(i32::MAX)), ("-1e300", i64::from(i32::MIN))]
-    {
+    for (text, number) in [
+        ("7.0", 7),
+        ("7.9", 7),
+        ("-1", -1),
+        ("4294967303", i64::from(i32::MAX)),
+        ("-1e300", i64::from(i32::MIN)),
+    ] {
         let body = format!("{{\"n\":{text}}}");
         let Value::Object(members) = json::parse(body.as_bytes()).unwrap() else { panic!("an object") };
         assert_eq!(integer(&members[0].1).unwrap(), number, "{text}");
