@@ -25,12 +25,11 @@ pub(crate) struct Domain {
 /// # Errors
 /// [`Refusal::Randomness`].
 pub(crate) fn draw(entropy: &Entropy) -> Result<DomainSecrets, Refusal> {
-    let mut secrets = DomainSecrets { id: [0; 16], host_root: [0; 32], keys: Vec::with_capacity(1) };
-    secrets.keys.push(DomainKey { generation: 1, key: [0; 32] });
-    entropy.fill(&mut secrets.id)?;
-    entropy.fill(&mut secrets.host_root)?;
-    secrets.keys.iter_mut().try_for_each(|domain_key| entropy.fill(&mut domain_key.key))?;
-    Ok(secrets)
+    let (mut id, mut host_root, mut key) = ([0; 16], Key::blank(), Key::blank());
+    entropy.fill(&mut id)?;
+    entropy.fill(host_root.bytes_mut())?;
+    entropy.fill(key.bytes_mut())?;
+    Ok(DomainSecrets { id, host_root, keys: vec![DomainKey { generation: 1, key }] })
 }
 
 impl Domain {
@@ -43,11 +42,7 @@ impl Domain {
         seal: Box<dyn Seal>,
         arena: &Arc<SecretArena>,
     ) -> Result<Self, Refusal> {
-        let keep = |bytes: &[u8; 32]| {
-            let mut key = Key::blank();
-            key.bytes_mut().copy_from_slice(bytes);
-            arena.keep(&key).ok_or(Refusal::Internal)
-        };
+        let keep = |key: &Key| arena.keep(key).ok_or(Refusal::Internal);
         let ring: Result<Vec<_>, _> =
             secrets.keys.iter().map(|key| Ok((key.generation, keep(&key.key)?))).collect();
         Ok(Self {
@@ -104,7 +99,7 @@ impl Domain {
         let mut key = Key::blank();
         entropy.fill(key.bytes_mut())?;
         let secret = self.arena.keep(&key).ok_or(Refusal::Internal)?;
-        secrets.keys.push(DomainKey { generation, key: *key.bytes() });
+        secrets.keys.push(DomainKey { generation, key });
         seal.save(&secrets).map_err(|_| Refusal::Seal)?;
         self.ring.write().map_err(|_| Refusal::Internal)?.push((generation, secret));
         Ok(generation)
@@ -114,10 +109,8 @@ impl Domain {
     fn secrets(&self) -> Result<DomainSecrets, Refusal> {
         let ring = self.ring.read().map_err(|_| Refusal::Internal)?;
         let mut keys = Vec::with_capacity(ring.len() + 1);
-        keys.extend(
-            ring.iter().map(|(number, key)| DomainKey { generation: *number, key: *key.copy().bytes() }),
-        );
-        Ok(DomainSecrets { id: self.id, host_root: *self.host_root.copy().bytes(), keys })
+        keys.extend(ring.iter().map(|(number, key)| DomainKey { generation: *number, key: key.copy() }));
+        Ok(DomainSecrets { id: self.id, host_root: self.host_root.copy(), keys })
     }
 }
 
@@ -135,7 +128,8 @@ mod tests {
 
     fn domain(generations: u32, seal: Box<dyn Seal>) -> Domain {
         let mut secrets = draw(&entropy()).unwrap();
-        secrets.keys = (1..=generations).map(|generation| DomainKey { generation, key: [7; 32] }).collect();
+        let key = |generation| DomainKey { generation, key: Key::of([7; 32]) };
+        secrets.keys = (1..=generations).map(key).collect();
         Domain::new(&secrets, seal, &SecretArena::new(MAX_GENERATIONS + 1).unwrap()).unwrap()
     }
 
@@ -150,7 +144,7 @@ mod tests {
         assert_eq!(domain.rotate(&entropy()), Ok(2));
         let kept = seal.clone().load().unwrap();
         assert_eq!(kept.keys.len(), 2);
-        assert_eq!(&kept.keys[1].key, domain.newest().unwrap().1.bytes());
+        assert_eq!(kept.keys[1].key.bytes(), domain.newest().unwrap().1.bytes());
         assert_eq!(domain.key(1).unwrap().bytes(), &[7; 32]);
         assert_eq!(domain.key(3).unwrap_err(), Refusal::Token);
         assert_eq!(domain.key(0).unwrap_err(), Refusal::Token);

@@ -10,6 +10,8 @@ use aws_lc_rs::kdf::{
 };
 use aws_lc_rs::{digest, hmac};
 use claviger_hsm_proto::Refusal;
+use minicbor::encode::Write;
+use minicbor::{Decode, Decoder, Encode, Encoder, decode, encode};
 use zeroize::Zeroizing;
 
 use crate::fields::Fields;
@@ -24,12 +26,20 @@ pub(crate) const TAG_LEN: usize = 16;
 const MAX_CONTEXT_LEN: usize = 64;
 
 /// A 256-bit key in the clear, for the time of one operation. Cleared when dropped; does not print.
-pub(crate) struct Key(Zeroizing<[u8; KEY_LEN]>);
+///
+/// It is on the heap because a value that is moved leaves its bytes behind on the stack, where nothing clears them.
+pub(crate) struct Key(Box<Zeroizing<[u8; KEY_LEN]>>);
 
 impl Key {
     /// A key of zeros, to be filled.
     pub(crate) fn blank() -> Self {
-        Self(Zeroizing::new([0; KEY_LEN]))
+        Self(Box::new(Zeroizing::new([0; KEY_LEN])))
+    }
+
+    /// A key that everybody knows.
+    #[cfg(test)]
+    pub(crate) fn of(bytes: [u8; KEY_LEN]) -> Self {
+        Self(Box::new(Zeroizing::new(bytes)))
     }
 
     /// The key's bytes.
@@ -40,6 +50,31 @@ impl Key {
     /// The key's bytes, to be filled.
     pub(crate) fn bytes_mut(&mut self) -> &mut [u8; KEY_LEN] {
         &mut self.0
+    }
+}
+
+impl Clone for Key {
+    fn clone(&self) -> Self {
+        let mut key = Self::blank();
+        key.bytes_mut().copy_from_slice(self.bytes());
+        key
+    }
+}
+
+/// A byte string, as the seal keeps it.
+impl<C> Encode<C> for Key {
+    fn encode<W: Write>(&self, encoder: &mut Encoder<W>, _: &mut C) -> Result<(), encode::Error<W::Error>> {
+        encoder.bytes(self.bytes())?.ok()
+    }
+}
+
+impl<'b, C> Decode<'b, C> for Key {
+    fn decode(decoder: &mut Decoder<'b>, _: &mut C) -> Result<Self, decode::Error> {
+        let bytes: &[u8; KEY_LEN] =
+            decoder.bytes()?.try_into().map_err(|_| decode::Error::message("a key has another length"))?;
+        let mut key = Self::blank();
+        key.bytes_mut().copy_from_slice(bytes);
+        Ok(key)
     }
 }
 

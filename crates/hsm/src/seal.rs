@@ -6,9 +6,9 @@ pub mod file;
 pub mod memory;
 
 use minicbor::{Decode, Encode};
-use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+use zeroize::Zeroizing;
 
-use crate::primitives::KEY_LEN;
+use crate::primitives::{KEY_LEN, Key};
 
 /// Most domain keys a domain may have. At one rotation a day this is eleven years; each costs 36 bytes in the seal.
 pub const MAX_GENERATIONS: usize = 4096;
@@ -29,28 +29,28 @@ pub trait Seal: Send {
 }
 
 /// Everything that makes a domain: who can read it can open everything the domain ever wrapped.
-#[derive(Clone, Encode, Decode, Zeroize, ZeroizeOnDrop)]
+#[derive(Clone, Encode, Decode)]
 pub struct DomainSecrets {
     /// Names the domain. Not a secret.
     #[cbor(n(0), with = "minicbor::bytes")]
     pub(crate) id: [u8; 16],
     /// Root of the host's own keys. Never rotated.
-    #[cbor(n(1), with = "minicbor::bytes")]
-    pub(crate) host_root: [u8; KEY_LEN],
+    #[n(1)]
+    pub(crate) host_root: Key,
     /// The domain keys, oldest first.
     #[n(2)]
     pub(crate) keys: Vec<DomainKey>,
 }
 
 /// One generation of domain key.
-#[derive(Clone, Encode, Decode, Zeroize, ZeroizeOnDrop)]
+#[derive(Clone, Encode, Decode)]
 pub struct DomainKey {
     /// Number of the generation; the first is 1.
     #[n(0)]
     pub(crate) generation: u32,
     /// The key.
-    #[cbor(n(1), with = "minicbor::bytes")]
-    pub(crate) key: [u8; KEY_LEN],
+    #[n(1)]
+    pub(crate) key: Key,
 }
 
 impl DomainSecrets {

@@ -57,8 +57,8 @@ impl Folder {
 }
 
 fn secrets(generations: u32) -> DomainSecrets {
-    let keys = (1..=generations).map(|generation| DomainKey { generation, key: [9; 32] }).collect();
-    DomainSecrets { id: [1; 16], host_root: [2; 32], keys }
+    let key = |generation| DomainKey { generation, key: Key::of([9; 32]) };
+    DomainSecrets { id: [1; 16], host_root: Key::of([2; 32]), keys: (1..=generations).map(key).collect() }
 }
 
 fn check_refused(folder: &Folder, expected: fn(&SealError) -> bool) {
@@ -74,7 +74,7 @@ fn check_refused(folder: &Folder, expected: fn(&SealError) -> bool) {
 fn what_was_saved_is_loaded_without_a_word() {
     let folder = Folder::sealed(3);
     let loaded = folder.load().unwrap();
-    assert_eq!((loaded.id, loaded.host_root, loaded.keys.len()), ([1; 16], [2; 32], 3));
+    assert_eq!((loaded.id, loaded.host_root.bytes(), loaded.keys.len()), ([1; 16], &[2; 32], 3));
     assert!(folder.notices.lock().unwrap().is_empty());
 }
 
