@@ -21,6 +21,7 @@
 mod check;
 #[path = "crash/record.rs"]
 mod record;
+#[cfg(test)]
 #[expect(dead_code, reason = "each test uses a part")]
 #[path = "support/all.rs"]
 mod support;

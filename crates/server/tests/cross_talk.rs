@@ -5,10 +5,10 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    clippy::print_stdout,
     reason = "a test ends at the first surprise"
 )]
 
+#[cfg(test)]
 #[expect(dead_code, reason = "each test uses a part")]
 #[path = "support/all.rs"]
 mod support;

@@ -4,4 +4,5 @@ pub(crate) mod client;
 pub(crate) mod dice;
 pub(crate) mod events;
 pub(crate) mod process;
+pub(crate) mod served;
 pub(crate) mod server;

@@ -15,7 +15,7 @@ impl Dice {
     }
 
     /// The numbers of the seed in the environment, or of one taken from the clock. Prints which.
-    #[expect(clippy::disallowed_methods, clippy::print_stdout, reason = "a failed run is repeated with its seed")]
+    #[expect(clippy::disallowed_methods, reason = "a failed run is repeated with the seed it printed")]
     pub(crate) fn of_this_run() -> Self {
         let given = std::env::var(SEED).ok().map(|seed| seed.parse().expect("the seed is a number"));
         let seed = given.unwrap_or_else(|| claviger_server::shell::now().0.cast_unsigned());

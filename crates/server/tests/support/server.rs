@@ -3,8 +3,10 @@
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use claviger_server::shell;
 use rustix::process::Signal;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
@@ -47,11 +49,13 @@ pub(crate) fn command(program: &Path) -> Command {
 
 /// The first of `count` ports in a row on which nobody listens.
 pub(crate) fn free_ports(count: u16) -> u16 {
-    let mut dice =
-        Dice::new(claviger_server::shell::now().0.cast_unsigned() ^ u64::from(std::process::id()) << 32);
+    /// Tells the tests of one process apart, which may look at the same moment.
+    static CALLS: AtomicU64 = AtomicU64::new(0);
+    let call = CALLS.fetch_add(1, Ordering::Relaxed) << 56 | u64::from(std::process::id()) << 32;
+    let mut dice = Dice::new(shell::now().0.cast_unsigned() ^ call);
     let free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
+    let span = u64::from(PORTS.end - PORTS.start - count);
     loop {
-        let span = u64::from(PORTS.end - PORTS.start - count);
         let first = PORTS.start + u16::try_from(dice.roll(span)).unwrap();
         if (first..first + count).all(free) {
             return first;
