@@ -47,7 +47,9 @@ def exchange_all(server: Server, operation: str, bodies: list[dict]) -> list[Rep
     return [shares[index % CONNECTIONS][index // CONNECTIONS] for index in range(len(bodies))]
 
 
-def check_all(server: Server, witness, bodies: list[dict], expected: Iterable[dict], operation: str = "Decrypt") -> None:
+def check_all(
+    server: Server, witness, bodies: list[dict], expected: Iterable[dict], operation: str = "Decrypt"
+) -> None:
     """Each call is refused as expected, and each leaves exactly one event with that error; nothing changes."""
     before = witness.standing()
     replies = exchange_all(server, operation, bodies)

@@ -184,7 +184,10 @@ PRINCIPALS = "Policy contains a statement with one or more invalid principals."
         (policy({**ALL, "Effect": "Deny"}), LOCKOUT),
         (policy({**ALL, "Principal": {"AWS": "arn:aws:iam::444455556666:root"}}), LOCKOUT),
         (policy({**ALL, "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:user/nobody"}}), PRINCIPALS),
-        (policy({key: ALL[key] for key in ALL if key != "Principal"}), "Policy contains a statement with no principal."),
+        (
+            policy({key: ALL[key] for key in ALL if key != "Principal"}),
+            "Policy contains a statement with no principal.",
+        ),
     ],
 )
 def test_a_policy_that_locks_out_or_names_nobody_is_refused(server, witness, key, text, message):

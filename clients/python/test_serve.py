@@ -93,7 +93,7 @@ def test_a_good_configuration_is_checked_and_nothing_is_made(installation: Insta
         ({"regions": ["Europe"]}, "`regions`: `Europe` is not a Region name"),
         ({"listener": []}, "there must be at least one `[[listener]]`"),
         ({"listener": [{"address": "localhost"}]}, "invalid socket address"),
-        ({"listener": [{"address": "0.0.0.0:7080"}]}, "listener 0.0.0.0:7080 needs `tls`: it is not a loopback address"),
+        ({"listener": [{"address": "0.0.0.0:7080"}]}, "listener 0.0.0.0:7080 needs `tls`: it is not a loopback"),
         ({"listener": [{"address": "[::]:7080"}]}, "listener [::]:7080 needs `tls`"),
         ({"audit": {"segment_bytes": 4096}}, "`audit.segment_bytes` must be at least 1048576"),
         ({"threads": 0}, "`threads` must be at least 1"),

@@ -1,4 +1,4 @@
-"""`claviger serve` with an HSM of its own, as an operator sets them up: a configuration file, certificates, a secret."""
+"""`claviger serve` with an HSM of its own, as an operator sets them up: configuration, certificates, secret."""
 
 import datetime
 import ipaddress

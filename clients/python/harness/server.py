@@ -89,7 +89,8 @@ class Listening:
 
     def signer(self, **more) -> Signer:
         """Signs as the root user."""
-        return Signer(**{"credentials": self.credentials, "host": f"127.0.0.1:{self.port}", "region": self.region} | more)
+        given = {"credentials": self.credentials, "host": f"127.0.0.1:{self.port}", "region": self.region}
+        return Signer(**given | more)
 
     def connect(self) -> Connection:
         """A plain connection."""
@@ -133,7 +134,8 @@ class Server(Listening):
 
     def start(self) -> "Server":
         listen = f"127.0.0.1:{self.port}"
-        self.program = Program([binary(), "dev", "--data-dir", self.dir, "--listen", listen, *self.options], self.output)
+        argv = [binary(), "dev", "--data-dir", self.dir, "--listen", listen, *self.options]
+        self.program = Program(argv, self.output)
         self.program.wait_for_output(f"ready http://{listen}\n")
         self.find_hsm()
         profile = configparser.ConfigParser()
