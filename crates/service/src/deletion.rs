@@ -55,23 +55,32 @@ async fn futures_race(first: impl Future<Output = ()>, second: impl Future<Outpu
     .await;
 }
 
-/// Deletes every key that is due; answers when the next one will be.
+/// Deletes every key that is due; answers when the next one will be. A key that cannot be deleted does not keep the
+/// others from it.
 ///
 /// # Errors
-/// Where the store, the HSM or the ledger fails. What was deleted stays deleted.
+/// The first failure of the store, the HSM or the ledger, after all keys were tried. What was deleted stays deleted.
 pub async fn delete_due(service: &Service, now: Moment) -> Result<Option<Moment>> {
+    let mut failure = None;
+    let mut after = None;
     loop {
-        let read = Read::Range { prefix: record::all_due(), after: None, limit: 1 };
+        let read = Read::Range { prefix: record::all_due(), after: after.clone(), limit: 1 };
         let snapshot = service.installation.store.read(vec![read]).await?;
-        let Some(entry) = snapshot.found.into_iter().flatten().next() else { return Ok(None) };
-        let due =
-            Due::parse(&entry).ok_or_else(|| Error::internal("an entry of the deletion index is damaged"))?;
-        if due.moment > now {
-            return Ok(Some(due.moment));
-        }
-        match delete(service, &due, &entry, now).await {
+        let Some(entry) = snapshot.found.into_iter().flatten().next() else {
+            return failure.map_or(Ok(None), Err);
+        };
+        let outcome = match Due::parse(&entry) {
+            Some(due) if due.moment > now => return failure.map_or(Ok(Some(due.moment)), Err),
+            Some(due) => delete(service, &due, &entry, now).await,
+            None => Err(Error::internal("an entry of the deletion index is damaged")),
+        };
+        match outcome {
             Err(error) if error.conflict => {}
-            outcome => outcome?,
+            Err(error) => {
+                failure.get_or_insert(error);
+                after = Some(entry.name);
+            }
+            Ok(()) => {}
         }
     }
 }

@@ -129,9 +129,23 @@ pub(crate) async fn random(vault: &dyn Vault, length: u16) -> Result<Zeroizing<V
     ask!(vault, Command::GenerateRandom { length }, Reply::Random { bytes } => Zeroizing::new(bytes.0.to_vec()))
 }
 
-/// Forgets every unwrapped copy of the key's material. Returns when none is left.
+/// How often an eviction is asked for when the line to the HSM breaks meanwhile.
+const EVICT_ATTEMPTS: usize = 3;
+
+/// Forgets every unwrapped copy of the key's material. Returns when none is left. The change that made it necessary is
+/// committed already, so a line that breaks is tried again before the caller is told to.
 pub(crate) async fn evict(vault: &dyn Vault, key: &Key) -> Result<()> {
-    let materials = key.materials.iter().map(|material| material.id).collect();
+    let materials: Vec<MaterialId> = key.materials.iter().map(|material| material.id).collect();
+    let mut attempt = 1;
+    loop {
+        match evict_once(vault, materials.clone()).await {
+            Err(error) if error.code == Code::DependencyTimeout && attempt < EVICT_ATTEMPTS => attempt += 1,
+            outcome => return outcome,
+        }
+    }
+}
+
+async fn evict_once(vault: &dyn Vault, materials: Vec<MaterialId>) -> Result<()> {
     ask!(vault, Command::Evict { materials }, Reply::Evicted => ())
 }
 

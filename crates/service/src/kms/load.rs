@@ -170,7 +170,8 @@ impl Source<'_> {
 
     async fn find_by_blob(&self, service: &Service, call: &Call<'_>) -> Result<Found> {
         let Some(blob) = self.blob else {
-            return Err(Error::validation("KeyId is required when the ciphertext is ignored."));
+            let member = if self.action == "kms:ReEncryptFrom" { "SourceKeyId" } else { "KeyId" };
+            return Err(Error::validation(format!("{member} is required when the ciphertext is ignored.")));
         };
         let material = blob::split(blob).ok_or_else(|| Error::bare(Code::InvalidCiphertext))?.material;
         let name = record::material(call.region(), &material.to_hex());
