@@ -74,7 +74,7 @@ pub(crate) fn test() -> Result<(), String> {
     run("lints", &mut cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]))?;
     run("unit and process tests", &mut cargo(&["test", "--workspace", "--no-fail-fast"]))?;
     let mut clients = command(bin.join("pytest"));
-    clients.args(["-q", "clients/python"]).env("CLAVIGER_BIN", root().join("target/release/claviger"));
+    clients.args(["clients/python"]).env("CLAVIGER_BIN", root().join("target/release/claviger"));
     run("AWS's clients for Python and the AWS CLI", &mut clients)?;
     let mut rust = cargo(&["test", "--manifest-path", "clients/rust/Cargo.toml"]);
     rust.env("CLAVIGER_BIN", root().join("target/release/claviger"));

@@ -10,7 +10,9 @@ use bytes::{Bytes, BytesMut};
 use claviger_service::{BoxFuture, Handled, Outgoing, Service};
 use claviger_wire::incoming::{Incoming, MAX_BODY_LEN, Origin};
 use claviger_wire::line::Line;
-use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, EXPIRES, HeaderValue, PRAGMA};
+use http::header::{
+    CACHE_CONTROL, CONNECTION, CONTENT_TYPE, EXPIRES, HeaderValue, PRAGMA, TRANSFER_ENCODING,
+};
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming as HyperBody};
@@ -55,6 +57,9 @@ pub trait Handler: Send + Sync + 'static {
         origin: &Origin,
         request: Request<HyperBody>,
     ) -> impl Future<Output = Response<Full<Bytes>>> + Send;
+
+    /// Learns of a connection that ended because what came on it is no HTTP; hyper has answered what there was to.
+    fn malformed(&self, _origin: &Origin) {}
 }
 
 /// Serves a connection until it ends, or until `stop` says so and the request in progress is answered.
@@ -66,8 +71,9 @@ pub async fn serve<H: Handler>(
 ) {
     let (origin, call) = (Arc::new(origin), Call::default());
     let called = call.clone();
+    let (served, from) = (Arc::clone(&handler), Arc::clone(&origin));
     let answer = service_fn(move |request| {
-        let (handler, origin) = (Arc::clone(&handler), Arc::clone(&origin));
+        let (handler, origin) = (Arc::clone(&served), Arc::clone(&from));
         called.begin(Box::pin(async move { handler.handle(&origin, request).await }))
     });
     let mut builder = http1::Builder::new();
@@ -80,13 +86,19 @@ pub async fn serve<H: Handler>(
     {
         let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), answer));
         let ended = tokio::select! {
-            // A client that breaks the protocol or goes away is no event of ours; hyper has answered what there was to.
-            _ = connection.as_mut() => true,
-            () = stopped(&mut stop) => false,
+            ended = connection.as_mut() => Some(ended),
+            () = stopped(&mut stop) => None,
         };
-        if !ended {
-            connection.as_mut().graceful_shutdown();
-            let _ = connection.await;
+        let ended = match ended {
+            Some(ended) => ended,
+            None => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        // A client that goes away is no event; one that sends what is no request is.
+        if ended.is_err_and(|error| error.is_parse()) {
+            handler.malformed(&origin);
         }
     }
     if let Some(rest) = call.take() {
@@ -135,11 +147,34 @@ impl Handler for Front {
     async fn handle(&self, origin: &Origin, request: Request<HyperBody>) -> Response<Full<Bytes>> {
         answer(self, origin, request).await
     }
+
+    fn malformed(&self, origin: &Origin) {
+        note_unreadable(self, origin, StatusCode::BAD_REQUEST);
+    }
+}
+
+/// Whether a head is one that this server reads to its end: not longer than its limit (hyper's own is approximate), and
+/// with a body in no coding but chunks.
+fn check_head(head: &http::request::Parts) -> Result<(), StatusCode> {
+    let fields: usize = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    let target = head.uri.path().len() + head.uri.query().map_or(0, str::len);
+    if fields + target > MAX_HEAD {
+        return Err(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+    }
+    let codings = head.headers.get_all(TRANSFER_ENCODING);
+    match codings.iter().all(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked")) {
+        true => Ok(()),
+        false => Err(StatusCode::NOT_IMPLEMENTED),
+    }
 }
 
 async fn answer(front: &Front, origin: &Origin, request: Request<HyperBody>) -> Response<Full<Bytes>> {
     let (head, body) = request.into_parts();
-    let body = match read(body).await {
+    let read = match check_head(&head) {
+        Ok(()) => read(body).await,
+        Err(status) => Err(status),
+    };
+    let body = match read {
         Ok(body) => body,
         Err(status) => return unreadable(front, origin, status),
     };
@@ -259,6 +294,14 @@ async fn collect(mut body: HyperBody) -> Result<Bytes, StatusCode> {
 /// The answer to a request that could not be read to its end. The connection is closed: what follows on it is not
 /// known to be a request.
 fn unreadable(front: &Front, origin: &Origin, status: StatusCode) -> Response<Full<Bytes>> {
+    note_unreadable(front, origin, status);
+    let mut response = Response::new(Full::new(Bytes::new()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+fn note_unreadable(front: &Front, origin: &Origin, status: StatusCode) {
     let now = shell::now();
     front.requests.count("other", status.as_u16(), 0.0, false);
     front.security.write(&Refused {
@@ -269,10 +312,6 @@ fn unreadable(front: &Front, origin: &Origin, status: StatusCode) -> Response<Fu
         error: status.canonical_reason().unwrap_or("-"),
         status: status.as_u16(),
     });
-    let mut response = Response::new(Full::new(Bytes::new()));
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-    response
 }
 
 /// Writes a reply.

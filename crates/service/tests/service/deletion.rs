@@ -4,6 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use claviger_service::{Moment, deletion};
+use claviger_store::{Commit, Write};
 use serde_json::{Value, json};
 
 use crate::world::{ALICE, Ask, BOB, DAY_MS, Key, START, World, advance, block_on};
@@ -196,4 +197,22 @@ fn no_key_is_deleted_without_its_event() {
     assert!(!advance(task.as_mut()));
     assert!(!exists(&world, &key));
     assert_eq!(deletions(&world), [&*key.arn]);
+}
+
+/// One key that cannot be deleted, and one entry of the index that cannot be read, keep nobody else.
+#[test]
+fn a_damaged_key_keeps_no_other_from_its_deletion() {
+    let world = World::new();
+    let (damaged, sound) = (world.key(ALICE), world.key(ALICE));
+    schedule(&world, &damaged, 7);
+    schedule(&world, &sound, 8);
+    let name = format!("key/{}/us-east-1/{}", ALICE.account, damaged.id).into_bytes();
+    let names = [name, b"due/0000/of-nobody".to_vec()];
+    let writes = names.map(|name| Write::Put { name, value: vec![0xff] }).to_vec();
+    block_on(world.store.commit(Commit { preconditions: Vec::new(), writes })).unwrap();
+    world.clock.set(world.later(9, 0));
+    let failed = block_on(deletion::delete_due(&world.service, world.now()));
+    assert!(failed.is_err(), "the operator learns of it");
+    assert!(!exists(&world, &sound));
+    assert_eq!(deletions(&world), [&*sound.arn]);
 }
