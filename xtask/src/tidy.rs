@@ -100,14 +100,13 @@ fn functions_fit_a_screen() {
             if !is_function {
                 continue;
             }
-            let indent = &line[..line.len() - trimmed.len()];
+            let indent = line.strip_suffix(trimmed).unwrap_or_default();
             let closing = format!("{indent}}}");
-            let length = lines[start..].iter().position(|line| {
-                *line == closing
-                    || line.ends_with(';')
-                        && line.starts_with(indent)
-                        && !line[indent.len()..].starts_with(' ')
-            });
+            let ends = |line: &&str| {
+                let rest = line.strip_prefix(indent);
+                **line == closing || line.ends_with(';') && rest.is_some_and(|rest| !rest.starts_with(' '))
+            };
+            let length = lines[start..].iter().position(ends);
             let length = length.unwrap_or_default();
             assert!(length <= MAX_FUNCTION, "{}:{} is {length} lines long", path.display(), start + 1);
         }
@@ -195,8 +194,8 @@ fn threats_name_their_tests() {
 fn the_changelog_has_its_headings() {
     let text = read(&root().join("CHANGELOG.md"));
     assert!(text.starts_with("# Changelog\n"));
-    for heading in text.lines().filter(|line| line.starts_with("### ")) {
+    for heading in text.lines().filter_map(|line| line.strip_prefix("### ")) {
         let known = ["Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"];
-        assert!(known.contains(&&heading[4..]), "{heading}");
+        assert!(known.contains(&heading), "{heading}");
     }
 }

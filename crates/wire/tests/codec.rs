@@ -15,7 +15,12 @@ text! {
 
 choice! {
     /// A size.
-    pub enum Size { Small = "SMALL", Large = "LARGE", }
+    pub enum Size {
+        /// Not large.
+        Small = "SMALL",
+        /// Not small.
+        Large = "LARGE",
+    }
 }
 
 /// A blob whose value may not be repeated.
@@ -69,6 +74,7 @@ shape! {
     }
 }
 
+#[expect(clippy::unwrap_used, reason = "a test; the lint knows only functions that are marked as one")]
 fn check(body: &str, expected: &Expect) {
     let value = json::parse(body.as_bytes()).unwrap();
     let outcome = match decode_noting::<Request>(&value) {
