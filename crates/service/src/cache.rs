@@ -31,12 +31,16 @@ impl Default for Capacity {
     }
 }
 
+/// Most accounts and Regions of which one copy is kept.
+const MAX_SHARED: usize = 1024;
+
 type Table<T> = Bounded<Vec<u8>, Arc<T>>;
 
 /// The cache of one host, shared by its threads.
 pub(crate) struct Cache {
     store: Arc<dyn Store>,
     policies: Policies,
+    shared: Bounded<Arc<str>, Arc<str>>,
     keys: Table<Key>,
     aliases: Table<AliasRecord>,
     materials: Table<MaterialOwner>,
@@ -58,6 +62,7 @@ impl Cache {
         Self {
             store,
             policies: Policies::new(),
+            shared: Bounded::new(MAX_SHARED),
             keys: Bounded::new(capacity.keys),
             aliases: Bounded::new(capacity.others),
             materials: Bounded::new(capacity.others),
@@ -124,7 +129,20 @@ impl Cache {
 
     /// Decodes a key's record with its policy compiled.
     pub(crate) fn decode_key(&self, record: &Record) -> Result<Key> {
-        Key::decode(record, |text| self.policies.compiled(text))
+        let mut key = Key::decode(record, |text| self.policies.compiled(text))?;
+        // Many keys share few accounts and Regions; each would otherwise hold a copy of its own.
+        key.account = self.shared(&key.account);
+        key.region = self.shared(&key.region);
+        Ok(key)
+    }
+
+    /// The one copy of a text that many records repeat.
+    fn shared(&self, text: &Arc<str>) -> Arc<str> {
+        if let Some(known) = self.shared.get(text) {
+            return known;
+        }
+        self.shared.insert(Arc::clone(text), Arc::clone(text));
+        Arc::clone(text)
     }
 
     /// An alias by the name of its record.

@@ -21,7 +21,7 @@ const STATE: TableDefinition<'_, &str, u64> = TableDefinition::new("state");
 const REVISION: &str = "revision";
 
 /// Pages kept in memory by the engine, in bytes. Small, because the hot path reads from a cache of its own.
-const CACHE_LEN: usize = 32 * 1024 * 1024;
+const CACHE_LEN: usize = 8 * 1024 * 1024;
 
 /// What a batch of commits came to.
 #[derive(Debug)]
