@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use claviger_hsm::seal::memory::MemorySeal;
 use claviger_hsm::{DEFAULT_CACHE_LEN, Engine, SystemEntropy, create_domain};
-use claviger_hsm_proto::{Binding, Command, MaterialId, Reply, VERSION, WrappedKey, blob, frame};
+use claviger_hsm_proto::{Binding, Command, MaterialId, Reply, SYMMETRIC_DEFAULT, VERSION, WrappedKey, blob, frame};
 use std::time::Duration;
 
 struct Subject {
@@ -45,7 +45,7 @@ fn subject() -> &'static Subject {
         create_domain(&mut seal, Box::new(SystemEntropy::default())).unwrap();
         let engine = Engine::start(Box::new(seal), Box::new(SystemEntropy::default()), DEFAULT_CACHE_LEN).unwrap();
         let (material, token) = ask(&engine, &Command::CreateKey { binding: BINDING }, |reply| match reply {
-            Reply::KeyWrapped { material, token } => (material, token.to_vec()),
+            Reply::KeyWrapped { material, token, .. } => (material, token.to_vec()),
             other => panic!("{other:?}"),
         });
         Subject { engine, material, token }
@@ -56,7 +56,7 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
     let _ = blob::split(input);
     let subject = subject();
     let key = WrappedKey { binding: BINDING, material: subject.material, token: &subject.token };
-    ask(&subject.engine, &Command::Decrypt { key, context: &[0, 0, 0, 0], blob: input }, |reply| {
+    ask(&subject.engine, &Command::Decrypt { key, context: &[0, 0, 0, 0], blob: input, algorithm: SYMMETRIC_DEFAULT, recipient: None }, |reply| {
         assert!(matches!(reply, Reply::Refused(_)), "a forged blob opened");
     });
 });

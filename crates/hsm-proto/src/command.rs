@@ -21,31 +21,40 @@ pub enum Command<'a> {
         #[b(0)]
         binding: Binding<'a>,
     },
-    /// Encrypts 1 to 4,096 bytes under a symmetric key; answers [`crate::Reply::Ciphertext`].
+    /// Encrypts 1 to 4,096 bytes; answers [`crate::Reply::Ciphertext`].
     #[n(2)]
     Encrypt {
         /// The key.
         #[b(0)]
         key: WrappedKey<'a>,
-        /// Encoded encryption context ([`crate::encode_context`]).
+        /// Encoded encryption context ([`crate::encode_context`]); empty for an asymmetric key.
         #[cbor(b(1), with = "minicbor::bytes")]
         context: &'a [u8],
         /// What to encrypt.
         #[cbor(b(2), with = "minicbor::bytes")]
         plaintext: &'a [u8],
+        /// `EncryptionAlgorithmSpec` as the API spells it.
+        #[b(3)]
+        algorithm: &'a str,
     },
-    /// Opens a ciphertext blob; answers [`crate::Reply::Plaintext`].
+    /// Opens a ciphertext; answers [`crate::Reply::Plaintext`], or [`crate::Reply::Enveloped`] for a recipient.
     #[n(3)]
     Decrypt {
-        /// The key whose material the blob names.
+        /// The key: for a symmetric one, that whose material the blob names.
         #[b(0)]
         key: WrappedKey<'a>,
-        /// Encoded encryption context.
+        /// Encoded encryption context; empty for an asymmetric key.
         #[cbor(b(1), with = "minicbor::bytes")]
         context: &'a [u8],
-        /// The blob, at most 6,144 bytes.
+        /// The ciphertext, at most 6,144 bytes.
         #[cbor(b(2), with = "minicbor::bytes")]
         blob: &'a [u8],
+        /// `EncryptionAlgorithmSpec` as the API spells it.
+        #[b(3)]
+        algorithm: &'a str,
+        /// The key of an attested recipient.
+        #[b(4)]
+        recipient: Option<RecipientKey<'a>>,
     },
     /// Opens a blob and encrypts its content again in one step, so the plaintext never leaves the HSM.
     #[n(4)]
@@ -65,6 +74,12 @@ pub enum Command<'a> {
         /// Encoded encryption context of the new blob.
         #[cbor(b(4), with = "minicbor::bytes")]
         destination_context: &'a [u8],
+        /// How the ciphertext was encrypted (`EncryptionAlgorithmSpec`).
+        #[b(5)]
+        source_algorithm: &'a str,
+        /// How to encrypt (`EncryptionAlgorithmSpec`).
+        #[b(6)]
+        destination_algorithm: &'a str,
     },
     /// Generates a random data key and encrypts it; answers [`crate::Reply::DataKey`].
     #[n(5)]
@@ -78,16 +93,22 @@ pub enum Command<'a> {
         /// Length of the data key in bytes, 1 to 1,024.
         #[n(2)]
         length: u16,
-        /// Whether the reply also carries the data key in the clear.
+        /// Whether the reply also carries the data key: in the clear, or enveloped where there is a recipient.
         #[n(3)]
         disclose: bool,
+        /// The key of an attested recipient.
+        #[b(4)]
+        recipient: Option<RecipientKey<'a>>,
     },
-    /// Random bytes, 1 to 1,024; answers [`crate::Reply::Random`].
+    /// Random bytes, 1 to 1,024; answers [`crate::Reply::Random`], or [`crate::Reply::Enveloped`] for a recipient.
     #[n(6)]
     GenerateRandom {
         /// How many bytes.
         #[n(0)]
         length: u16,
+        /// The key of an attested recipient.
+        #[b(1)]
+        recipient: Option<RecipientKey<'a>>,
     },
     /// Seals a secret access key: a new random one, or the one given.
     #[n(7)]
@@ -140,6 +161,211 @@ pub enum Command<'a> {
         #[b(0)]
         key: WrappedKey<'a>,
     },
+    /// Signs; answers [`crate::Reply::Signature`]. An RSA or ECDSA signature is verified before it leaves.
+    #[n(13)]
+    Sign {
+        /// The key.
+        #[b(0)]
+        key: WrappedKey<'a>,
+        /// `SigningAlgorithmSpec` as the API spells it.
+        #[b(1)]
+        algorithm: &'a str,
+        /// What `message` is.
+        #[n(2)]
+        kind: MessageKind,
+        /// 1 to 4,096 bytes.
+        #[cbor(b(3), with = "minicbor::bytes")]
+        message: &'a [u8],
+    },
+    /// Verifies a signature; answers [`crate::Reply::Verified`].
+    #[n(14)]
+    Verify {
+        /// The key.
+        #[b(0)]
+        key: WrappedKey<'a>,
+        /// `SigningAlgorithmSpec` as the API spells it.
+        #[b(1)]
+        algorithm: &'a str,
+        /// What `message` is.
+        #[n(2)]
+        kind: MessageKind,
+        /// 1 to 4,096 bytes.
+        #[cbor(b(3), with = "minicbor::bytes")]
+        message: &'a [u8],
+        /// 1 to 6,144 bytes.
+        #[cbor(b(4), with = "minicbor::bytes")]
+        signature: &'a [u8],
+    },
+    /// Computes a message authentication code; answers [`crate::Reply::Mac`].
+    #[n(15)]
+    GenerateMac {
+        /// The key.
+        #[b(0)]
+        key: WrappedKey<'a>,
+        /// `MacAlgorithmSpec` as the API spells it.
+        #[b(1)]
+        algorithm: &'a str,
+        /// 1 to 4,096 bytes.
+        #[cbor(b(2), with = "minicbor::bytes")]
+        message: &'a [u8],
+    },
+    /// Verifies a message authentication code in constant time; answers [`crate::Reply::Verified`].
+    #[n(16)]
+    VerifyMac {
+        /// The key.
+        #[b(0)]
+        key: WrappedKey<'a>,
+        /// `MacAlgorithmSpec` as the API spells it.
+        #[b(1)]
+        algorithm: &'a str,
+        /// 1 to 4,096 bytes.
+        #[cbor(b(2), with = "minicbor::bytes")]
+        message: &'a [u8],
+        /// 1 to 6,144 bytes.
+        #[cbor(b(3), with = "minicbor::bytes")]
+        mac: &'a [u8],
+    },
+    /// Agrees on a secret with the owner of a public key (NIST SP 800-56A, ECC CDH); answers
+    /// [`crate::Reply::SharedSecret`], or [`crate::Reply::Enveloped`] for a recipient.
+    #[n(17)]
+    DeriveSharedSecret {
+        /// The key.
+        #[b(0)]
+        key: WrappedKey<'a>,
+        /// The other's public key: DER of a SubjectPublicKeyInfo (RFC 5280) on the key's curve.
+        #[cbor(b(1), with = "minicbor::bytes")]
+        peer: &'a [u8],
+        /// The key of an attested recipient.
+        #[b(2)]
+        recipient: Option<RecipientKey<'a>>,
+    },
+    /// Makes a shared secret and encapsulates it to the key (FIPS 203); answers [`crate::Reply::Encapsulated`].
+    #[n(18)]
+    Encapsulate {
+        /// The key.
+        #[b(0)]
+        key: WrappedKey<'a>,
+    },
+    /// Opens an encapsulated secret (FIPS 203); answers [`crate::Reply::SharedSecret`].
+    #[n(19)]
+    Decapsulate {
+        /// The key.
+        #[b(0)]
+        key: WrappedKey<'a>,
+        /// What was encapsulated.
+        #[cbor(b(1), with = "minicbor::bytes")]
+        ciphertext: &'a [u8],
+    },
+    /// Makes a key pair and encrypts its private key; answers [`crate::Reply::DataKeyPair`].
+    #[n(20)]
+    GenerateDataKeyPair {
+        /// The symmetric key to encrypt under.
+        #[b(0)]
+        key: WrappedKey<'a>,
+        /// Encoded encryption context.
+        #[cbor(b(1), with = "minicbor::bytes")]
+        context: &'a [u8],
+        /// `DataKeyPairSpec` as the API spells it.
+        #[b(2)]
+        pair: &'a str,
+        /// Whether the reply also carries the private key: in the clear, or enveloped where there is a recipient.
+        #[n(3)]
+        disclose: bool,
+        /// The key of an attested recipient.
+        #[b(4)]
+        recipient: Option<RecipientKey<'a>>,
+    },
+    /// Makes a key pair that key material can be wrapped to; answers [`crate::Reply::ImportParameters`].
+    #[n(21)]
+    ImportParameters {
+        /// The key that the material is for.
+        #[b(0)]
+        binding: Binding<'a>,
+        /// How the import is to be done.
+        #[b(1)]
+        terms: ImportTerms<'a>,
+    },
+    /// Unwraps imported key material, checks it against the key's spec and wraps it as the key's; answers
+    /// [`crate::Reply::KeyWrapped`]. Every failure to unwrap is [`crate::Refusal::Ciphertext`], after the same work.
+    #[n(22)]
+    ImportKey {
+        /// The key that the material is for.
+        #[b(0)]
+        binding: Binding<'a>,
+        /// What was agreed on when the parameters were made.
+        #[b(1)]
+        terms: ImportTerms<'a>,
+        /// The token of [`crate::Reply::ImportParameters`].
+        #[cbor(b(2), with = "minicbor::bytes")]
+        token: &'a [u8],
+        /// The wrapped material, at most 6,144 bytes.
+        #[cbor(b(3), with = "minicbor::bytes")]
+        material: &'a [u8],
+    },
+    /// Wraps a multi-Region key for the same key in another Region; answers [`crate::Reply::Transfer`].
+    #[n(23)]
+    TransferOut {
+        /// The key.
+        #[b(0)]
+        key: WrappedKey<'a>,
+        /// Domain of the receiving HSM.
+        #[cbor(n(1), with = "minicbor::bytes")]
+        domain: [u8; 16],
+        /// The receiving Region.
+        #[b(2)]
+        region: &'a str,
+    },
+    /// Takes in a key that was wrapped for this domain and Region; answers [`crate::Reply::KeyWrapped`].
+    #[n(24)]
+    TransferIn {
+        /// Where the key will stand: all but the Region as where it came from.
+        #[b(0)]
+        binding: Binding<'a>,
+        /// The Region it comes from.
+        #[b(1)]
+        from: &'a str,
+        /// Which material it is.
+        #[n(2)]
+        material: MaterialId,
+        /// The package of [`crate::Reply::Transfer`].
+        #[cbor(b(3), with = "minicbor::bytes")]
+        package: &'a [u8],
+    },
+}
+
+/// What a message to be signed is (`MessageType` of the API).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum MessageKind {
+    /// The message itself.
+    #[n(0)]
+    Raw,
+    /// Its digest, of the algorithm's length.
+    #[n(1)]
+    Digest,
+    /// The 64-byte representative of FIPS 204, made outside.
+    #[n(2)]
+    ExternalMu,
+}
+
+/// An RSA public key that an answer is enveloped to instead of standing in the clear (RFC 5652, EnvelopedData): DER of
+/// a SubjectPublicKeyInfo. The host has verified the attestation document that it comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(transparent)]
+pub struct RecipientKey<'a>(#[cbor(b(0), with = "minicbor::bytes")] pub &'a [u8]);
+
+/// How key material is imported. Bound to the import token, so a token serves only what it was made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub struct ImportTerms<'a> {
+    /// `WrappingKeySpec` as the API spells it.
+    #[b(0)]
+    pub wrapping_key: &'a str,
+    /// `AlgorithmSpec` as the API spells it.
+    #[b(1)]
+    pub algorithm: &'a str,
+    /// Until when, milliseconds since the epoch. The host compares it with the time; the HSM has no clock.
+    #[n(2)]
+    pub valid_to_ms: i64,
 }
 
 /// What a wrapped key is bound to: it opens only where all of this is the same as when it was wrapped.

@@ -15,13 +15,19 @@ pub mod frame;
 mod refusal;
 mod reply;
 
-pub use command::{Binding, Command, CredentialBinding, HostKeyLabel, WrappedCredential, WrappedKey};
+pub use command::{
+    Binding, Command, CredentialBinding, HostKeyLabel, ImportTerms, MessageKind, RecipientKey,
+    WrappedCredential, WrappedKey,
+};
 pub use context::encode_context;
 pub use refusal::Refusal;
 pub use reply::{Disclosed, Reply};
 
 /// Version of this protocol. The first command of a connection must be [`Command::Hello`] with this number.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
+
+/// The only encryption algorithm of symmetric keys (`EncryptionAlgorithmSpec`).
+pub const SYMMETRIC_DEFAULT: &str = "SYMMETRIC_DEFAULT";
 
 /// Length of a key material id in bytes. It is shown to callers as 64 hexadecimal digits (`KeyMaterialId`).
 pub const MATERIAL_ID_LEN: usize = 32;

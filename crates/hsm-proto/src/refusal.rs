@@ -33,4 +33,16 @@ pub enum Refusal {
     /// The HSM failed its self-test or met a fault of its own.
     #[n(8)]
     Internal,
+    /// An import token does not open: altered, of another key, or with other terms.
+    #[n(9)]
+    ImportToken,
+    /// Imported key material was unwrapped and is not material of the key's spec.
+    #[n(10)]
+    Material,
+    /// A peer's or recipient's public key is not one that can be used.
+    #[n(11)]
+    PublicKey,
+    /// A transfer is for another domain, or its package does not open here.
+    #[n(12)]
+    Transfer,
 }

@@ -29,6 +29,9 @@ pub enum Reply<'a> {
         /// The wrapped material.
         #[cbor(b(1), with = "minicbor::bytes")]
         token: &'a [u8],
+        /// Public key of an asymmetric key: DER of a SubjectPublicKeyInfo (RFC 5280).
+        #[cbor(b(2), with = "minicbor::bytes")]
+        public: Option<&'a [u8]>,
     },
     /// A ciphertext blob.
     #[n(3)]
@@ -53,6 +56,9 @@ pub enum Reply<'a> {
         /// The data key in the clear, when it was asked for.
         #[b(1)]
         plaintext: Option<Disclosed<'a>>,
+        /// The data key enveloped to a recipient (RFC 5652), when there is one.
+        #[cbor(b(2), with = "minicbor::bytes")]
+        enveloped: Option<&'a [u8]>,
     },
     /// Random bytes.
     #[n(6)]
@@ -94,6 +100,84 @@ pub enum Reply<'a> {
         /// Number of the key that wraps from now on.
         #[n(0)]
         generation: u32,
+    },
+    /// A signature, in the form that the API gives: DER for ECDSA and SM2, raw otherwise.
+    #[n(12)]
+    Signature {
+        /// The signature.
+        #[cbor(b(0), with = "minicbor::bytes")]
+        signature: &'a [u8],
+    },
+    /// Whether a signature or a message authentication code is right.
+    #[n(13)]
+    Verified {
+        /// Whether it is.
+        #[n(0)]
+        valid: bool,
+    },
+    /// A message authentication code.
+    #[n(14)]
+    Mac {
+        /// The code.
+        #[cbor(b(0), with = "minicbor::bytes")]
+        mac: &'a [u8],
+    },
+    /// A secret that was agreed on or decapsulated.
+    #[n(15)]
+    SharedSecret {
+        /// The secret.
+        #[b(0)]
+        secret: Disclosed<'a>,
+    },
+    /// A new shared secret.
+    #[n(16)]
+    Encapsulated {
+        /// The secret.
+        #[b(0)]
+        secret: Disclosed<'a>,
+        /// The secret, encapsulated.
+        #[cbor(b(1), with = "minicbor::bytes")]
+        ciphertext: &'a [u8],
+    },
+    /// A key pair.
+    #[n(17)]
+    DataKeyPair {
+        /// The private key, encrypted.
+        #[cbor(b(0), with = "minicbor::bytes")]
+        blob: &'a [u8],
+        /// DER of a SubjectPublicKeyInfo.
+        #[cbor(b(1), with = "minicbor::bytes")]
+        public: &'a [u8],
+        /// DER of a PKCS #8 PrivateKeyInfo (RFC 5208), when it was asked for.
+        #[b(2)]
+        private: Option<Disclosed<'a>>,
+        /// The same enveloped to a recipient, when there is one.
+        #[cbor(b(3), with = "minicbor::bytes")]
+        enveloped: Option<&'a [u8]>,
+    },
+    /// What an import needs.
+    #[n(18)]
+    ImportParameters {
+        /// The wrapping key: DER of a SubjectPublicKeyInfo.
+        #[cbor(b(0), with = "minicbor::bytes")]
+        public: &'a [u8],
+        /// Its private part, sealed to the key, the terms and the domain.
+        #[cbor(b(1), with = "minicbor::bytes")]
+        token: &'a [u8],
+    },
+    /// A key on its way to another Region.
+    #[n(19)]
+    Transfer {
+        /// The key, wrapped to the receiving domain and Region.
+        #[cbor(b(0), with = "minicbor::bytes")]
+        package: &'a [u8],
+    },
+    /// What was asked for, enveloped to a recipient: DER of a CMS ContentInfo with EnvelopedData (RFC 5652).
+    #[n(20)]
+    Enveloped {
+        /// The ContentInfo.
+        #[cbor(b(0), with = "minicbor::bytes")]
+        content: &'a [u8],
     },
 }
 

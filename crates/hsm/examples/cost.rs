@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use claviger_hsm::seal::memory::MemorySeal;
 use claviger_hsm::{DEFAULT_CACHE_LEN, Engine, SystemEntropy, create_domain};
-use claviger_hsm_proto::{Binding, Command, Reply, VERSION, WrappedKey, encode_context, frame};
+use claviger_hsm_proto::{
+    Binding, Command, Reply, SYMMETRIC_DEFAULT, VERSION, WrappedKey, encode_context, frame,
+};
 
 const ROUNDS: u32 = 200_000;
 
@@ -24,7 +26,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let mut session = engine.session();
     session.answer(Duration::ZERO, &Command::Hello { version: VERSION });
-    let Reply::KeyWrapped { material, token } =
+    let Reply::KeyWrapped { material, token, .. } =
         session.answer(Duration::ZERO, &Command::CreateKey { binding })
     else {
         return Err("no key".into());
@@ -32,17 +34,25 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let token = token.to_vec();
     let key = WrappedKey { binding, material, token: &token };
     let context = encode_context([("purpose", "measure")]);
-    let encrypt = Command::Encrypt { key, context: &context, plaintext: &[7; 64] };
+    let encrypt =
+        Command::Encrypt { key, context: &context, plaintext: &[7; 64], algorithm: SYMMETRIC_DEFAULT };
     let Reply::Ciphertext { blob } = session.answer(Duration::ZERO, &encrypt) else {
         return Err("no ciphertext".into());
     };
     let blob = blob.to_vec();
-    let decrypt = Command::Decrypt { key, context: &context, blob: &blob };
-    let data_key = Command::GenerateDataKey { key, context: &context, length: 32, disclose: true };
+    let decrypt = Command::Decrypt {
+        key,
+        context: &context,
+        blob: &blob,
+        algorithm: SYMMETRIC_DEFAULT,
+        recipient: None,
+    };
+    let data_key =
+        Command::GenerateDataKey { key, context: &context, length: 32, disclose: true, recipient: None };
     measure(&engine, "Encrypt 64 B", &encrypt)?;
     measure(&engine, "Decrypt 64 B", &decrypt)?;
     measure(&engine, "GenerateDataKey 32 B", &data_key)?;
-    measure(&engine, "GenerateRandom 32 B", &Command::GenerateRandom { length: 32 })?;
+    measure(&engine, "GenerateRandom 32 B", &Command::GenerateRandom { length: 32, recipient: None })?;
     measure(&engine, "CreateKey", &Command::CreateKey { binding })
 }
 

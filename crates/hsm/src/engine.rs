@@ -130,38 +130,46 @@ impl Engine {
             }
             Command::Hello { .. } => Err(Refusal::Version),
             Command::CreateKey { binding } => self.create_key(binding, scratch),
-            Command::Encrypt { key, context, plaintext } => {
-                limits::encrypts(key)?;
+            Command::Encrypt { key, context, plaintext, algorithm } => {
+                limits::encrypts(key, algorithm)?;
                 let material = self.material(key, now, scratch)?;
                 scratch.show(plaintext);
                 cipher::seal(&material, key.material, context, &self.entropy, scratch)?;
                 Ok(Reply::Ciphertext { blob: &scratch.sealed })
             }
-            Command::Decrypt { key, context, blob } => {
-                limits::encrypts(key)?;
+            Command::Decrypt { key, context, blob, algorithm, recipient: None } => {
+                limits::encrypts(key, algorithm)?;
                 let material = self.material(key, now, scratch)?;
                 cipher::open(&material, key.material, context, blob, scratch)?;
                 Ok(Reply::Plaintext { plaintext: Disclosed(&scratch.clear) })
             }
-            Command::ReEncrypt { source, source_context, blob, destination, destination_context } => {
-                limits::encrypts(source)?;
-                limits::encrypts(destination)?;
+            Command::ReEncrypt {
+                source,
+                source_context,
+                blob,
+                destination,
+                destination_context,
+                source_algorithm,
+                destination_algorithm,
+            } => {
+                limits::encrypts(source, source_algorithm)?;
+                limits::encrypts(destination, destination_algorithm)?;
                 let (from, to) =
                     (self.material(source, now, scratch)?, self.material(destination, now, scratch)?);
                 cipher::open(&from, source.material, source_context, blob, scratch)?;
                 cipher::seal(&to, destination.material, destination_context, &self.entropy, scratch)?;
                 Ok(Reply::Ciphertext { blob: &scratch.sealed })
             }
-            Command::GenerateDataKey { key, context, length, disclose } => {
-                limits::encrypts(key)?;
+            Command::GenerateDataKey { key, context, length, disclose, recipient: None } => {
+                limits::symmetric(&key.binding)?;
                 let length = limits::random_len(*length)?;
                 let material = self.material(key, now, scratch)?;
                 self.draw(length, scratch)?;
                 cipher::seal(&material, key.material, context, &self.entropy, scratch)?;
                 let plaintext = disclose.then_some(Disclosed(&scratch.clear));
-                Ok(Reply::DataKey { blob: &scratch.sealed, plaintext })
+                Ok(Reply::DataKey { blob: &scratch.sealed, plaintext, enveloped: None })
             }
-            Command::GenerateRandom { length } => {
+            Command::GenerateRandom { length, recipient: None } => {
                 self.draw(limits::random_len(*length)?, scratch)?;
                 Ok(Reply::Random { bytes: Disclosed(&scratch.clear) })
             }
@@ -186,6 +194,7 @@ impl Engine {
                 credential::signing_key(&self.domain, credential, [date, region, service], scratch)?;
                 Ok(Reply::SigningKey { key: Disclosed(&scratch.clear) })
             }
+            _ => Err(Refusal::Usage),
         }
     }
 
@@ -212,7 +221,7 @@ impl Engine {
     ) -> Result<Reply<'s>, Refusal> {
         let place = Place::key(&self.domain, binding, material)?;
         token::wrap(&self.domain, &self.entropy, place, key.bytes(), &mut scratch.sealed)?;
-        Ok(Reply::KeyWrapped { material, token: &scratch.sealed })
+        Ok(Reply::KeyWrapped { material, token: &scratch.sealed, public: None })
     }
 
     /// The material of a wrapped key: from the cache, or unwrapped and cached.
@@ -247,7 +256,7 @@ impl Engine {
             usage: "ENCRYPT_DECRYPT",
         };
         let mut scratch = Scratch::new();
-        let Reply::KeyWrapped { material, token } = self.create_key(&binding, &mut scratch)? else {
+        let Reply::KeyWrapped { material, token, .. } = self.create_key(&binding, &mut scratch)? else {
             return Err(StartError::SelfTest);
         };
         let token = token.to_vec();

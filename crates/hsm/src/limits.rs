@@ -1,9 +1,7 @@
 //! Bounds on what a command may carry, and which keys may do what. Checked before any secret is touched.
 
-use claviger_hsm_proto::{Binding, CredentialBinding, Refusal, WrappedKey};
+use claviger_hsm_proto::{Binding, CredentialBinding, Refusal, SYMMETRIC_DEFAULT, WrappedKey};
 
-/// `KeySpec` of the symmetric keys.
-const SYMMETRIC_DEFAULT: &str = "SYMMETRIC_DEFAULT";
 /// `KeyUsage` of keys that encrypt.
 const ENCRYPT_DECRYPT: &str = "ENCRYPT_DECRYPT";
 /// Longest region, service and key spec in bytes.
@@ -13,12 +11,13 @@ const MAX_ID_LEN: usize = 128;
 /// Most bytes a caller may ask for at once (`NumberOfBytesType` of the KMS API).
 const MAX_RANDOM_LEN: u16 = 1024;
 
-/// A key that encrypts and decrypts.
+/// A key that encrypts and decrypts, with this algorithm.
 ///
 /// # Errors
-/// [`Refusal::Usage`] for another spec or usage; what [`binding()`] refuses.
-pub(crate) fn encrypts(key: &WrappedKey<'_>) -> Result<(), Refusal> {
-    symmetric(&key.binding)
+/// [`Refusal::Usage`] for another spec, usage or algorithm; what [`binding()`] refuses.
+pub(crate) fn encrypts(key: &WrappedKey<'_>, algorithm: &str) -> Result<(), Refusal> {
+    symmetric(&key.binding)?;
+    if algorithm == SYMMETRIC_DEFAULT { Ok(()) } else { Err(Refusal::Usage) }
 }
 
 /// A binding of a key that encrypts and decrypts, the only kind that can be made.

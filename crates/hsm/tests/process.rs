@@ -11,7 +11,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::{Command as Process, Stdio};
 
-use claviger_hsm_proto::{Command, HostKeyLabel, Refusal, VERSION, WrappedKey, frame};
+use claviger_hsm_proto::{Command, HostKeyLabel, Refusal, SYMMETRIC_DEFAULT, VERSION, WrappedKey, frame};
 use harness::{A, Answer, B, Connection, Home, Running, program, signal};
 
 /// Attack J5: a thousand commands without waiting; each answer belongs to its command.
@@ -22,11 +22,27 @@ fn pipelined_answers_match_their_commands() {
     let (material, token) = host.create(A);
     let key = WrappedKey { binding: A, material, token: &token };
     let texts: Vec<String> = (0..1000).map(|number| format!("plaintext {number}")).collect();
-    let encrypts =
-        texts.iter().map(|text| Command::Encrypt { key, context: &[], plaintext: text.as_bytes() }).collect();
+    let encrypts = texts
+        .iter()
+        .map(|text| Command::Encrypt {
+            key,
+            context: &[],
+            plaintext: text.as_bytes(),
+            algorithm: SYMMETRIC_DEFAULT,
+        })
+        .collect();
     let answers = host.pipeline(encrypts);
     let blobs: Vec<Vec<u8>> = answers.into_iter().map(Answer::bytes).collect();
-    let decrypts = blobs.iter().map(|blob| Command::Decrypt { key, context: &[], blob }).collect();
+    let decrypts = blobs
+        .iter()
+        .map(|blob| Command::Decrypt {
+            key,
+            context: &[],
+            blob,
+            algorithm: SYMMETRIC_DEFAULT,
+            recipient: None,
+        })
+        .collect();
     for (text, answer) in texts.iter().zip(host.pipeline(decrypts)) {
         assert_eq!(answer, Answer::Bytes(text.as_bytes().to_vec()));
     }
@@ -44,9 +60,26 @@ fn many_connections_at_once_do_not_mix() {
                 for round in 0..100 {
                     let text = format!("{worker} {round}");
                     let id = worker << 32 | round;
-                    host.write(id, &Command::Encrypt { key, context: &[], plaintext: text.as_bytes() });
+                    host.write(
+                        id,
+                        &Command::Encrypt {
+                            key,
+                            context: &[],
+                            plaintext: text.as_bytes(),
+                            algorithm: SYMMETRIC_DEFAULT,
+                        },
+                    );
                     let blob = host.read_of(id).bytes();
-                    host.write(id, &Command::Decrypt { key, context: &[], blob: &blob });
+                    host.write(
+                        id,
+                        &Command::Decrypt {
+                            key,
+                            context: &[],
+                            blob: &blob,
+                            algorithm: SYMMETRIC_DEFAULT,
+                            recipient: None,
+                        },
+                    );
                     assert_eq!(host.read_of(id), Answer::Bytes(text.into()));
                 }
             });
@@ -58,7 +91,7 @@ fn many_connections_at_once_do_not_mix() {
 fn a_connection_starts_with_hello_of_this_version() {
     let hsm = Home::new().start();
     let first_commands = [
-        (Command::GenerateRandom { length: 1 }, Refusal::Malformed),
+        (Command::GenerateRandom { length: 1, recipient: None }, Refusal::Malformed),
         (Command::HostKey { label: HostKeyLabel::Records }, Refusal::Malformed),
         (Command::Hello { version: VERSION + 1 }, Refusal::Version),
         (Command::Hello { version: 0 }, Refusal::Version),
@@ -101,7 +134,7 @@ fn malformed_frames_end_their_connection_only() {
     let mut partial = hsm.connect();
     partial.stream.write_all(&[0, 0, 1, 0, 1]).unwrap();
     drop(partial);
-    assert_eq!(witness.ask(&Command::GenerateRandom { length: 16 }).bytes().len(), 16);
+    assert_eq!(witness.ask(&Command::GenerateRandom { length: 16, recipient: None }).bytes().len(), 16);
 }
 
 /// Attack J6: connections are bounded; those beyond the bound are refused, and room is given back.
@@ -110,7 +143,7 @@ fn idle_connections_are_bounded() {
     let hsm = Home::new().start();
     let mut hosts: Vec<Connection> = (0..256).map(|_| hsm.connect()).collect();
     assert!(hsm.dial().is_ended());
-    assert_eq!(hosts[255].ask(&Command::GenerateRandom { length: 8 }).bytes().len(), 8);
+    assert_eq!(hosts[255].ask(&Command::GenerateRandom { length: 8, recipient: None }).bytes().len(), 8);
     drop(hosts);
     // The room comes back as the threads notice; each refusal is an end that can be waited for.
     while !hsm.dial().greets() {}
@@ -171,16 +204,31 @@ fn altered_moved_and_misused_things_are_refused() {
     let mut host = hsm.connect();
     let ((a, token_a), (b, token_b)) = (host.create(A), host.create(B));
     let key = WrappedKey { binding: A, material: a, token: &token_a };
-    let blob = host.ask(&Command::Encrypt { key, context: b"c", plaintext: &[0x41; 32] }).bytes();
+    let blob = host
+        .ask(&Command::Encrypt { key, context: b"c", plaintext: &[0x41; 32], algorithm: SYMMETRIC_DEFAULT })
+        .bytes();
     assert_eq!(blob.len(), 184);
     for bit in 0..blob.len() * 8 {
         let mut flipped = blob.clone();
         flipped[bit / 8] ^= 1 << (bit % 8);
-        let answer = host.ask(&Command::Decrypt { key, context: b"c", blob: &flipped });
+        let answer = host.ask(&Command::Decrypt {
+            key,
+            context: b"c",
+            blob: &flipped,
+            algorithm: SYMMETRIC_DEFAULT,
+            recipient: None,
+        });
         assert_eq!(answer, Answer::Refused(Refusal::Ciphertext), "bit {bit}");
     }
-    let decrypt =
-        |host: &mut Connection, key, context| host.ask(&Command::Decrypt { key, context, blob: &blob });
+    let decrypt = |host: &mut Connection, key, context| {
+        host.ask(&Command::Decrypt {
+            key,
+            context,
+            blob: &blob,
+            algorithm: SYMMETRIC_DEFAULT,
+            recipient: None,
+        })
+    };
     assert_eq!(decrypt(&mut host, key, b"C"), Answer::Refused(Refusal::Ciphertext));
     let other = WrappedKey { binding: B, material: b, token: &token_b };
     assert_eq!(decrypt(&mut host, other, b"c"), Answer::Refused(Refusal::Ciphertext));
@@ -203,7 +251,9 @@ fn a_killed_hsm_starts_again_and_opens_everything() {
     let mut host = hsm.connect();
     let (material, token) = host.create(A);
     let key = WrappedKey { binding: A, material, token: &token };
-    let blob = host.ask(&Command::Encrypt { key, context: &[], plaintext: b"before" }).bytes();
+    let blob = host
+        .ask(&Command::Encrypt { key, context: &[], plaintext: b"before", algorithm: SYMMETRIC_DEFAULT })
+        .bytes();
     let host_key = host.ask(&Command::HostKey { label: HostKeyLabel::Records });
     assert_eq!(host.ask(&Command::RotateDomainKey), Answer::Generation(2));
     let (newer, newer_token) = host.create(B);
@@ -212,11 +262,18 @@ fn a_killed_hsm_starts_again_and_opens_everything() {
 
     let hsm = home.restart();
     let mut host = hsm.connect();
-    let opened = host.ask(&Command::Decrypt { key, context: &[], blob: &blob });
+    let opened = host.ask(&Command::Decrypt {
+        key,
+        context: &[],
+        blob: &blob,
+        algorithm: SYMMETRIC_DEFAULT,
+        recipient: None,
+    });
     assert_eq!(opened, Answer::Bytes(b"before".to_vec()));
     assert_eq!(host.ask(&Command::HostKey { label: HostKeyLabel::Records }), host_key);
     let key = WrappedKey { binding: B, material: newer, token: &newer_token };
-    host.ask(&Command::Encrypt { key, context: &[], plaintext: b"after" }).bytes();
+    host.ask(&Command::Encrypt { key, context: &[], plaintext: b"after", algorithm: SYMMETRIC_DEFAULT })
+        .bytes();
     assert_eq!(host.ask(&Command::RotateDomainKey), Answer::Generation(3));
 }
 
@@ -226,7 +283,7 @@ fn an_evicted_material_still_works_and_stays_out_of_the_cache() {
     let mut host = hsm.connect();
     let (material, token) = host.create(A);
     let key = WrappedKey { binding: A, material, token: &token };
-    let encrypt = Command::Encrypt { key, context: &[], plaintext: b"p" };
+    let encrypt = Command::Encrypt { key, context: &[], plaintext: b"p", algorithm: SYMMETRIC_DEFAULT };
     for id in 0..50 {
         host.write(id, &encrypt);
     }
@@ -381,7 +438,13 @@ fn the_log_holds_nothing_of_any_command() {
     let mut host = hsm.connect();
     let (material, token) = host.create(A);
     let key = WrappedKey { binding: A, material, token: &token };
-    host.ask(&Command::Encrypt { key, context: CANARY.as_bytes(), plaintext: CANARY.as_bytes() }).bytes();
+    host.ask(&Command::Encrypt {
+        key,
+        context: CANARY.as_bytes(),
+        plaintext: CANARY.as_bytes(),
+        algorithm: SYMMETRIC_DEFAULT,
+    })
+    .bytes();
     host.stream.write_all(&[0xff; 4]).unwrap();
     assert!(host.is_ended());
     let log = hsm.stop();

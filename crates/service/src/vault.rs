@@ -1,8 +1,8 @@
 //! The HSM as the service sees it: typed calls that take proof of authorization.
 
 use claviger_hsm_proto::{
-    Binding, Command, CredentialBinding, HostKeyLabel, MaterialId, Refusal, Reply, WrappedCredential,
-    WrappedKey, frame,
+    Binding, Command, CredentialBinding, HostKeyLabel, MaterialId, Refusal, Reply, SYMMETRIC_DEFAULT,
+    WrappedCredential, WrappedKey, frame,
 };
 use claviger_wire::fault::Code;
 use zeroize::Zeroizing;
@@ -58,7 +58,7 @@ macro_rules! ask {
 /// Makes key material for a key that does not exist yet.
 pub(crate) async fn create_key(vault: &dyn Vault, binding: Binding<'_>) -> Result<NewMaterial> {
     ask!(vault, Command::CreateKey { binding },
-        Reply::KeyWrapped { material, token } => NewMaterial { id: material, token: token.to_vec() })
+        Reply::KeyWrapped { material, token, .. } => NewMaterial { id: material, token: token.to_vec() })
 }
 
 /// Encrypts under the key's current material.
@@ -68,7 +68,12 @@ pub(crate) async fn encrypt(
     context: &[u8],
     plaintext: &[u8],
 ) -> Result<Vec<u8>> {
-    let command = Command::Encrypt { key: wrapped(key, key.current()?), context, plaintext };
+    let command = Command::Encrypt {
+        key: wrapped(key, key.current()?),
+        context,
+        plaintext,
+        algorithm: SYMMETRIC_DEFAULT,
+    };
     ask!(vault, command, Reply::Ciphertext { blob } => blob.to_vec())
 }
 
@@ -80,7 +85,13 @@ pub(crate) async fn decrypt(
     context: &[u8],
     blob: &[u8],
 ) -> Result<Zeroizing<Vec<u8>>> {
-    let command = Command::Decrypt { key: wrapped(key, material), context, blob };
+    let command = Command::Decrypt {
+        key: wrapped(key, material),
+        context,
+        blob,
+        algorithm: SYMMETRIC_DEFAULT,
+        recipient: None,
+    };
     ask!(vault, command, Reply::Plaintext { plaintext } => Zeroizing::new(plaintext.0.to_vec()))
 }
 
@@ -105,6 +116,8 @@ pub(crate) async fn reencrypt(
         blob: source.blob,
         destination: wrapped(destination, destination.current()?),
         destination_context,
+        source_algorithm: SYMMETRIC_DEFAULT,
+        destination_algorithm: SYMMETRIC_DEFAULT,
     };
     ask!(vault, command, Reply::Ciphertext { blob } => blob.to_vec())
 }
@@ -117,8 +130,14 @@ pub(crate) async fn data_key(
     length: u16,
     disclose: bool,
 ) -> Result<DataKey> {
-    let command = Command::GenerateDataKey { key: wrapped(key, key.current()?), context, length, disclose };
-    ask!(vault, command, Reply::DataKey { blob, plaintext } => DataKey {
+    let command = Command::GenerateDataKey {
+        key: wrapped(key, key.current()?),
+        context,
+        length,
+        disclose,
+        recipient: None,
+    };
+    ask!(vault, command, Reply::DataKey { blob, plaintext, .. } => DataKey {
         blob: blob.to_vec(),
         plaintext: plaintext.map(|plaintext| Zeroizing::new(plaintext.0.to_vec())),
     })
@@ -126,7 +145,7 @@ pub(crate) async fn data_key(
 
 /// Random bytes.
 pub(crate) async fn random(vault: &dyn Vault, length: u16) -> Result<Zeroizing<Vec<u8>>> {
-    ask!(vault, Command::GenerateRandom { length }, Reply::Random { bytes } => Zeroizing::new(bytes.0.to_vec()))
+    ask!(vault, Command::GenerateRandom { length, recipient: None }, Reply::Random { bytes } => Zeroizing::new(bytes.0.to_vec()))
 }
 
 /// How often an eviction is asked for when the line to the HSM breaks meanwhile.

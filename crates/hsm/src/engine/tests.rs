@@ -2,7 +2,7 @@
 
 use std::sync::atomic::AtomicUsize;
 
-use claviger_hsm_proto::{CredentialBinding, HostKeyLabel, WrappedCredential};
+use claviger_hsm_proto::{CredentialBinding, HostKeyLabel, SYMMETRIC_DEFAULT, WrappedCredential};
 use proptest::prelude::*;
 
 use super::*;
@@ -51,13 +51,13 @@ fn ask_at(engine: &Engine, now: Duration, command: &Command<'_>) -> Got {
     match engine.answer(&mut scratch, now, command).unwrap_or_else(Reply::Refused) {
         Reply::Refused(refusal) => Got::Refused(refusal),
         Reply::Hello { domain, .. } => Got::Bytes(domain.to_vec()),
-        Reply::KeyWrapped { material, token } => Got::Key(material, token.to_vec()),
+        Reply::KeyWrapped { material, token, .. } => Got::Key(material, token.to_vec()),
         Reply::Ciphertext { blob } => Got::Bytes(blob.to_vec()),
         Reply::Plaintext { plaintext: Disclosed(bytes) }
         | Reply::Random { bytes: Disclosed(bytes) }
         | Reply::SigningKey { key: Disclosed(bytes) }
         | Reply::HostKey { key: Disclosed(bytes) } => Got::Bytes(bytes.to_vec()),
-        Reply::DataKey { blob, plaintext } => {
+        Reply::DataKey { blob, plaintext, .. } => {
             Got::Pair(blob.to_vec(), plaintext.map(|clear| clear.0.to_vec()))
         }
         Reply::CredentialWrapped { token, secret } => {
@@ -65,6 +65,7 @@ fn ask_at(engine: &Engine, now: Duration, command: &Command<'_>) -> Got {
         }
         Reply::Evicted => Got::Evicted,
         Reply::DomainKeyRotated { generation } => Got::Generation(generation),
+        other => panic!("{other:?}"),
     }
 }
 
@@ -83,11 +84,17 @@ fn bytes(got: Got) -> Vec<u8> {
 }
 
 fn encrypt(engine: &Engine, key: WrappedKey<'_>) -> Got {
-    ask(engine, &Command::Encrypt { key, context: b"context", plaintext: b"plaintext" })
+    ask(
+        engine,
+        &Command::Encrypt { key, context: b"context", plaintext: b"plaintext", algorithm: SYMMETRIC_DEFAULT },
+    )
 }
 
 fn decrypt(engine: &Engine, key: WrappedKey<'_>, blob: &[u8]) -> Got {
-    ask(engine, &Command::Decrypt { key, context: b"context", blob })
+    ask(
+        engine,
+        &Command::Decrypt { key, context: b"context", blob, algorithm: SYMMETRIC_DEFAULT, recipient: None },
+    )
 }
 
 #[test]
@@ -107,9 +114,20 @@ fn encrypt_decrypt_and_reencrypt() {
             blob: &blob,
             destination: key_b,
             destination_context: b"other",
+            source_algorithm: SYMMETRIC_DEFAULT,
+            destination_algorithm: SYMMETRIC_DEFAULT,
         },
     ));
-    let opened = ask(&engine, &Command::Decrypt { key: key_b, context: b"other", blob: &moved });
+    let opened = ask(
+        &engine,
+        &Command::Decrypt {
+            key: key_b,
+            context: b"other",
+            blob: &moved,
+            algorithm: SYMMETRIC_DEFAULT,
+            recipient: None,
+        },
+    );
     assert_eq!(opened, Got::Bytes(b"plaintext".to_vec()));
     assert_eq!(decrypt(&engine, key_b, &moved), Got::Refused(Refusal::Ciphertext));
 }
@@ -120,17 +138,30 @@ fn data_keys_and_random_bytes() {
     let (material, token) = create(&engine, A);
     let key = WrappedKey { binding: A, material, token: &token };
     for length in [1, 32, 1024] {
-        let command = |disclose| Command::GenerateDataKey { key, context: b"context", length, disclose };
+        let command = |disclose| Command::GenerateDataKey {
+            key,
+            context: b"context",
+            length,
+            disclose,
+            recipient: None,
+        };
         let Got::Pair(blob, Some(clear)) = ask(&engine, &command(true)) else { panic!("no data key") };
         assert_eq!(clear.len(), usize::from(length));
         assert_eq!(decrypt(&engine, key, &blob), Got::Bytes(clear));
         assert!(matches!(ask(&engine, &command(false)), Got::Pair(_, None)));
-        assert_eq!(bytes(ask(&engine, &Command::GenerateRandom { length })).len(), usize::from(length));
+        assert_eq!(
+            bytes(ask(&engine, &Command::GenerateRandom { length, recipient: None })).len(),
+            usize::from(length)
+        );
     }
     for length in [0, 1025] {
-        let data_key = Command::GenerateDataKey { key, context: &[], length, disclose: true };
+        let data_key =
+            Command::GenerateDataKey { key, context: &[], length, disclose: true, recipient: None };
         assert_eq!(ask(&engine, &data_key), Got::Refused(Refusal::Length));
-        assert_eq!(ask(&engine, &Command::GenerateRandom { length }), Got::Refused(Refusal::Length));
+        assert_eq!(
+            ask(&engine, &Command::GenerateRandom { length, recipient: None }),
+            Got::Refused(Refusal::Length)
+        );
     }
 }
 
@@ -190,15 +221,17 @@ fn other_specs_and_usages_are_refused() {
         let good = WrappedKey { binding: A, material, token: &token };
         let commands = [
             Command::CreateKey { binding: key.binding },
-            Command::Encrypt { key, context: &[], plaintext: b"p" },
-            Command::Decrypt { key, context: &[], blob: b"b" },
-            Command::GenerateDataKey { key, context: &[], length: 32, disclose: false },
+            Command::Encrypt { key, context: &[], plaintext: b"p", algorithm: SYMMETRIC_DEFAULT },
+            Command::Decrypt { key, context: &[], blob: b"b", algorithm: SYMMETRIC_DEFAULT, recipient: None },
+            Command::GenerateDataKey { key, context: &[], length: 32, disclose: false, recipient: None },
             Command::ReEncrypt {
                 source: key,
                 source_context: &[],
                 blob: b"b",
                 destination: good,
                 destination_context: &[],
+                source_algorithm: SYMMETRIC_DEFAULT,
+                destination_algorithm: SYMMETRIC_DEFAULT,
             },
             Command::ReEncrypt {
                 source: good,
@@ -206,6 +239,8 @@ fn other_specs_and_usages_are_refused() {
                 blob: b"b",
                 destination: key,
                 destination_context: &[],
+                source_algorithm: SYMMETRIC_DEFAULT,
+                destination_algorithm: SYMMETRIC_DEFAULT,
             },
         ];
         for command in commands {
@@ -293,7 +328,7 @@ fn evicted_materials_are_not_cached_for_a_while() {
     let key = WrappedKey { binding: A, material, token: &token };
     let place = Place::key(&engine.domain, &A, material).unwrap();
     let cached = || matches!(engine.cache.find(material, place.as_slice(), &token), Ok(Found::Hit(_)));
-    let command = Command::Encrypt { key, context: &[], plaintext: b"p" };
+    let command = Command::Encrypt { key, context: &[], plaintext: b"p", algorithm: SYMMETRIC_DEFAULT };
     bytes(ask_at(&engine, NOW, &command));
     assert!(cached());
     assert_eq!(ask_at(&engine, NOW, &Command::Evict { materials: vec![material] }), Got::Evicted);
@@ -321,9 +356,9 @@ fn a_broken_generator_refuses_everything_that_needs_it() {
         drop(encrypt(&engine, key));
         for command in [
             Command::CreateKey { binding: A },
-            Command::Encrypt { key, context: &[], plaintext: b"p" },
-            Command::GenerateDataKey { key, context: &[], length: 32, disclose: true },
-            Command::GenerateRandom { length: 32 },
+            Command::Encrypt { key, context: &[], plaintext: b"p", algorithm: SYMMETRIC_DEFAULT },
+            Command::GenerateDataKey { key, context: &[], length: 32, disclose: true, recipient: None },
+            Command::GenerateRandom { length: 32, recipient: None },
             Command::CreateCredential { binding, secret: None },
             Command::RotateDomainKey,
             Command::Rewrap { key },
@@ -364,7 +399,10 @@ fn a_session_starts_with_hello_of_this_version() {
     assert!(refused(session.answer(NOW, &Command::Hello { version: VERSION + 1 }), Refusal::Version));
     assert!(!session.is_open());
     assert!(matches!(session.answer(NOW, &Command::Hello { version: VERSION }), Reply::Hello { .. }));
-    assert!(matches!(session.answer(NOW, &Command::GenerateRandom { length: 1 }), Reply::Random { .. }));
+    assert!(matches!(
+        session.answer(NOW, &Command::GenerateRandom { length: 1, recipient: None }),
+        Reply::Random { .. }
+    ));
 }
 
 proptest! {

@@ -161,7 +161,7 @@ impl From<Reply<'_>> for Answer {
     fn from(reply: Reply<'_>) -> Self {
         match reply {
             Reply::Refused(refusal) => Self::Refused(refusal),
-            Reply::KeyWrapped { material, token } => Self::Key(material, token.to_vec()),
+            Reply::KeyWrapped { material, token, .. } => Self::Key(material, token.to_vec()),
             Reply::Ciphertext { blob: bytes }
             | Reply::Plaintext { plaintext: Disclosed(bytes) }
             | Reply::Random { bytes: Disclosed(bytes) }

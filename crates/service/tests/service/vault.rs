@@ -114,5 +114,17 @@ fn name(command: &Command<'_>) -> &'static str {
         Command::HostKey { .. } => "HostKey",
         Command::RotateDomainKey => "RotateDomainKey",
         Command::Rewrap { .. } => "Rewrap",
+        Command::Sign { .. } => "Sign",
+        Command::Verify { .. } => "Verify",
+        Command::GenerateMac { .. } => "GenerateMac",
+        Command::VerifyMac { .. } => "VerifyMac",
+        Command::DeriveSharedSecret { .. } => "DeriveSharedSecret",
+        Command::Encapsulate { .. } => "Encapsulate",
+        Command::Decapsulate { .. } => "Decapsulate",
+        Command::GenerateDataKeyPair { .. } => "GenerateDataKeyPair",
+        Command::ImportParameters { .. } => "ImportParameters",
+        Command::ImportKey { .. } => "ImportKey",
+        Command::TransferOut { .. } => "TransferOut",
+        Command::TransferIn { .. } => "TransferIn",
     }
 }
