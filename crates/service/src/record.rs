@@ -12,8 +12,8 @@ use crate::error::{Error, Result};
 /// Format of the store as a whole: the set of names and what stands under them.
 pub const FORMAT: u32 = 1;
 
-/// Version of the records below.
-const VERSION: u8 = 1;
+/// Version of the records below. 2 added what keys have that are not symmetric, imported, rotated or multi-Region.
+const VERSION: u8 = 2;
 
 /// Writes a record.
 pub(crate) fn encode<T: Encode<()>>(value: &T) -> Result<Vec<u8>> {
@@ -28,7 +28,7 @@ pub(crate) fn decode<'b, T: Decode<'b, ()>>(record: &'b Record) -> Result<T> {
     let corrupt =
         |why: &str| Error::internal(format!("record `{}` {why}", String::from_utf8_lossy(&record.name)));
     match record.value.split_first() {
-        Some((&VERSION, body)) => {
+        Some((1..=VERSION, body)) => {
             let mut decoder = minicbor::Decoder::new(body);
             let value = decoder.decode().map_err(|error| corrupt(&format!("cannot be read: {error}")))?;
             if decoder.position() == body.len() { Ok(value) } else { Err(corrupt("has trailing bytes")) }
@@ -183,8 +183,48 @@ pub(crate) struct KeyRecord {
     pub(crate) tags: Vec<TagRecord>,
     #[n(11)]
     pub(crate) policy: String,
+    /// Materials that encrypt or have encrypted, the current one last.
     #[n(12)]
     pub(crate) materials: Vec<MaterialRecord>,
+    /// Public key of an asymmetric key: DER of a SubjectPublicKeyInfo.
+    #[cbor(n(13), with = "minicbor::bytes")]
+    pub(crate) public: Option<Vec<u8>>,
+    /// Imported material that waits for its rotation.
+    #[n(14)]
+    pub(crate) pending: Option<MaterialRecord>,
+    /// Automatic rotation, while it is on.
+    #[n(15)]
+    pub(crate) rotation: Option<RotationRecord>,
+    /// Rotations on demand so far.
+    #[n(16)]
+    pub(crate) rotations_on_demand: Option<u16>,
+    /// The Regions of a multi-Region key.
+    #[n(17)]
+    pub(crate) regions: Option<RegionsRecord>,
+    /// Days that a primary key waits once its last replica is gone.
+    #[n(18)]
+    pub(crate) pending_window_days: Option<u16>,
+}
+
+/// Automatic rotation of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct RotationRecord {
+    #[n(0)]
+    pub(crate) period_days: u16,
+    /// When the next rotation is due, milliseconds since the epoch.
+    #[n(1)]
+    pub(crate) next_ms: i64,
+}
+
+/// Where a multi-Region key is. Every member of the set holds the same.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct RegionsRecord {
+    /// Region of the primary key.
+    #[n(0)]
+    pub(crate) primary: String,
+    /// Regions of the replicas, in the order they were made.
+    #[n(1)]
+    pub(crate) replicas: Vec<String>,
 }
 
 /// A tag of a key.
@@ -205,6 +245,32 @@ pub(crate) struct MaterialRecord {
     pub(crate) token: Vec<u8>,
     #[n(2)]
     pub(crate) created_ms: i64,
+    /// How it became current, if by a rotation.
+    #[n(3)]
+    pub(crate) rotated: Option<RotatedRecord>,
+    /// What was said of it when it was imported.
+    #[n(4)]
+    pub(crate) imported: Option<ImportedRecord>,
+}
+
+/// A rotation that has happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct RotatedRecord {
+    #[n(0)]
+    pub(crate) at_ms: i64,
+    /// Whether somebody asked for it.
+    #[n(1)]
+    pub(crate) on_demand: bool,
+}
+
+/// An import. The material itself is gone when the token beside it is empty: deleted or expired.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct ImportedRecord {
+    #[n(0)]
+    pub(crate) description: Option<String>,
+    /// When it expires; never when absent.
+    #[n(1)]
+    pub(crate) expires_ms: Option<i64>,
 }
 
 /// An alias.
@@ -269,7 +335,74 @@ mod tests {
         assert_eq!(decode::<AliasRecord>(&record(bytes.clone())).unwrap().target, "t");
         bytes[0] = VERSION + 1;
         let error = decode::<AliasRecord>(&record(bytes)).unwrap_err();
-        assert!(error.cause.unwrap().contains("version 2"));
+        assert!(error.cause.unwrap().contains("has version 3"));
+    }
+
+    /// A key as version 1 wrote it.
+    #[derive(Encode)]
+    struct FirstKeyRecord {
+        #[n(0)]
+        account: String,
+        #[n(10)]
+        tags: Vec<TagRecord>,
+        #[n(12)]
+        materials: Vec<FirstMaterialRecord>,
+        #[n(1)]
+        region: String,
+        #[n(2)]
+        id: String,
+        #[n(3)]
+        spec: String,
+        #[n(4)]
+        usage: String,
+        #[n(5)]
+        origin: String,
+        #[n(6)]
+        state: String,
+        #[n(7)]
+        created_ms: i64,
+        #[n(8)]
+        description: String,
+        #[n(9)]
+        deletion_ms: Option<i64>,
+        #[n(11)]
+        policy: String,
+    }
+
+    #[derive(Encode)]
+    struct FirstMaterialRecord {
+        #[cbor(n(0), with = "minicbor::bytes")]
+        id: [u8; 32],
+        #[cbor(n(1), with = "minicbor::bytes")]
+        token: Vec<u8>,
+        #[n(2)]
+        created_ms: i64,
+    }
+
+    #[test]
+    fn a_key_of_the_first_version_is_read() {
+        let text = |text: &str| text.to_owned();
+        let key = FirstKeyRecord {
+            account: text("111122223333"),
+            tags: vec![TagRecord { key: text("k"), value: text("v") }],
+            materials: vec![FirstMaterialRecord { id: [7; 32], token: vec![1, 2], created_ms: 3 }],
+            region: text("us-east-1"),
+            id: text("id"),
+            spec: text("SYMMETRIC_DEFAULT"),
+            usage: text("ENCRYPT_DECRYPT"),
+            origin: text("AWS_KMS"),
+            state: text("Enabled"),
+            created_ms: 4,
+            description: text("d"),
+            deletion_ms: None,
+            policy: text("{}"),
+        };
+        let mut bytes = vec![1];
+        minicbor::encode(&key, &mut bytes).unwrap();
+        let read: KeyRecord = decode(&record(bytes)).unwrap();
+        assert_eq!((read.policy.as_str(), read.materials[0].created_ms), ("{}", 3));
+        assert_eq!((read.public, read.rotation, read.regions), (None, None, None));
+        assert!(read.materials[0].imported.is_none() && read.materials[0].rotated.is_none());
     }
 
     #[test]

@@ -28,6 +28,8 @@ pub trait Vault: Send + Sync {
 pub(crate) struct NewMaterial {
     pub(crate) id: MaterialId,
     pub(crate) token: Vec<u8>,
+    /// DER of a SubjectPublicKeyInfo, for an asymmetric key.
+    pub(crate) public: Option<Vec<u8>>,
 }
 
 /// A data key, encrypted, and in the clear when it was asked for.
@@ -58,7 +60,11 @@ macro_rules! ask {
 /// Makes key material for a key that does not exist yet.
 pub(crate) async fn create_key(vault: &dyn Vault, binding: Binding<'_>) -> Result<NewMaterial> {
     ask!(vault, Command::CreateKey { binding },
-        Reply::KeyWrapped { material, token, .. } => NewMaterial { id: material, token: token.to_vec() })
+    Reply::KeyWrapped { material, token, public } => NewMaterial {
+        id: material,
+        token: token.to_vec(),
+        public: public.map(<[u8]>::to_vec),
+    })
 }
 
 /// Encrypts under the key's current material.

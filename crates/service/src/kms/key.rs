@@ -13,7 +13,9 @@ use crate::error::{Error, Result};
 use crate::kms::key_policy::KeyPolicy;
 use crate::kms::shapes::{EncryptionAlgorithm, KeySpec, KeyState, KeyUsage, Origin};
 use crate::moment::Moment;
-use crate::record::{self, KeyRecord, MaterialRecord, TagRecord};
+use crate::record::{
+    self, ImportedRecord, KeyRecord, MaterialRecord, RegionsRecord, RotatedRecord, RotationRecord, TagRecord,
+};
 
 /// A key, decoded, with its policy compiled.
 #[derive(Debug, Clone)]
@@ -44,8 +46,20 @@ pub struct Key {
     pub tags: Vec<(String, String)>,
     /// Its policy.
     pub policy: Arc<KeyPolicy>,
-    /// Generations of its material, the current one last.
+    /// Generations of its material that encrypt or have encrypted, the current one last.
     pub materials: Vec<Material>,
+    /// Public key of an asymmetric key: DER of a SubjectPublicKeyInfo (RFC 5280).
+    pub public: Option<Vec<u8>>,
+    /// Imported material that waits for its rotation.
+    pub pending: Option<Material>,
+    /// Automatic rotation, while it is on.
+    pub rotation: Option<Rotation>,
+    /// Rotations on demand so far.
+    pub rotations_on_demand: u16,
+    /// The Regions of a multi-Region key.
+    pub regions: Option<Regions>,
+    /// Days that a primary key waits once its last replica is gone; while it waits for that.
+    pub pending_window_days: Option<u16>,
     /// The commit that wrote it last.
     pub(crate) revision: Revision,
 }
@@ -55,10 +69,88 @@ pub struct Key {
 pub struct Material {
     /// Names it.
     pub id: MaterialId,
-    /// The material, as the HSM wrapped it.
+    /// The material, as the HSM wrapped it. Empty when it is gone: imported, then deleted or expired.
     pub(crate) token: Vec<u8>,
-    /// When it was made.
+    /// When it was made, or first imported.
     pub created: Moment,
+    /// How it became current, if by a rotation.
+    pub rotated: Option<Rotated>,
+    /// What was said of it when it was imported.
+    pub imported: Option<Imported>,
+}
+
+/// Automatic rotation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rotation {
+    /// Days between rotations.
+    pub period_days: u16,
+    /// When the next is due.
+    pub next: Moment,
+}
+
+/// A rotation that has happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rotated {
+    /// When.
+    pub at: Moment,
+    /// Whether somebody asked for it.
+    pub on_demand: bool,
+}
+
+/// What was said of imported material.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Imported {
+    /// `KeyMaterialDescription`.
+    pub description: Option<String>,
+    /// When it expires; never when absent.
+    pub expires: Option<Moment>,
+}
+
+/// Where a multi-Region key is. Every member of the set holds the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Regions {
+    /// Region of the primary key.
+    pub primary: String,
+    /// Regions of the replicas, in the order they were made.
+    pub replicas: Vec<String>,
+}
+
+impl Material {
+    /// Material of a key that does not rotate or was just made.
+    pub(crate) fn new(id: MaterialId, token: Vec<u8>, created: Moment) -> Self {
+        Self { id, token, created, rotated: None, imported: None }
+    }
+
+    /// Whether the material itself is there.
+    pub fn is_present(&self) -> bool {
+        !self.token.is_empty()
+    }
+
+    fn decode(read: MaterialRecord) -> Self {
+        Self {
+            id: MaterialId(read.id),
+            token: read.token,
+            created: Moment(read.created_ms),
+            rotated: read.rotated.map(|r| Rotated { at: Moment(r.at_ms), on_demand: r.on_demand }),
+            imported: read.imported.map(|imported| Imported {
+                description: imported.description,
+                expires: imported.expires_ms.map(Moment),
+            }),
+        }
+    }
+
+    fn encode(&self) -> MaterialRecord {
+        MaterialRecord {
+            id: self.id.0,
+            token: self.token.clone(),
+            created_ms: self.created.0,
+            rotated: self.rotated.map(|r| RotatedRecord { at_ms: r.at.0, on_demand: r.on_demand }),
+            imported: self.imported.as_ref().map(|imported| ImportedRecord {
+                description: imported.description.clone(),
+                expires_ms: imported.expires.map(|moment| moment.0),
+            }),
+        }
+    }
 }
 
 impl std::fmt::Debug for Material {
@@ -91,11 +183,15 @@ impl Key {
             description: read.description,
             deletion: read.deletion_ms.map(Moment),
             tags: read.tags.into_iter().map(|tag| (tag.key, tag.value)).collect(),
-            materials: read
-                .materials
-                .into_iter()
-                .map(|m| Material { id: MaterialId(m.id), token: m.token, created: Moment(m.created_ms) })
-                .collect(),
+            materials: read.materials.into_iter().map(Material::decode).collect(),
+            public: read.public,
+            pending: read.pending.map(Material::decode),
+            rotation: read.rotation.map(|r| Rotation { period_days: r.period_days, next: Moment(r.next_ms) }),
+            rotations_on_demand: read.rotations_on_demand.unwrap_or_default(),
+            regions: read
+                .regions
+                .map(|regions| Regions { primary: regions.primary, replicas: regions.replicas }),
+            pending_window_days: read.pending_window_days,
             revision: record.revision,
         })
     }
@@ -119,11 +215,16 @@ impl Key {
                 .map(|(key, value)| TagRecord { key: key.clone(), value: value.clone() })
                 .collect(),
             policy: self.policy.text().to_owned(),
-            materials: self
-                .materials
-                .iter()
-                .map(|m| MaterialRecord { id: m.id.0, token: m.token.clone(), created_ms: m.created.0 })
-                .collect(),
+            materials: self.materials.iter().map(Material::encode).collect(),
+            public: self.public.clone(),
+            pending: self.pending.as_ref().map(Material::encode),
+            rotation: self.rotation.map(|r| RotationRecord { period_days: r.period_days, next_ms: r.next.0 }),
+            rotations_on_demand: Some(self.rotations_on_demand),
+            regions: self.regions.as_ref().map(|regions| RegionsRecord {
+                primary: regions.primary.clone(),
+                replicas: regions.replicas.clone(),
+            }),
+            pending_window_days: self.pending_window_days,
         })
     }
 

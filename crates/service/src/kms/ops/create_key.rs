@@ -190,7 +190,13 @@ async fn make(service: &Service, call: &Call<'_>, plan: Plan<'_>) -> Result<Key>
         deletion: None,
         tags: tags.map(|tag| (tag.key.to_string(), tag.value.to_string())).collect(),
         policy: Arc::new(plan.policy),
-        materials: vec![Material { id: made.id, token: made.token, created: call.now() }],
+        materials: vec![Material::new(made.id, made.token, call.now())],
+        public: made.public,
+        pending: None,
+        rotation: None,
+        rotations_on_demand: 0,
+        regions: None,
+        pending_window_days: None,
         revision: 0,
     })
 }
