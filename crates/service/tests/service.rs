@@ -4,6 +4,9 @@
 #[path = "service/aliases.rs"]
 mod aliases;
 #[cfg(test)]
+#[path = "service/attestation.rs"]
+mod attestation;
+#[cfg(test)]
 #[path = "service/audit.rs"]
 mod audit;
 #[cfg(test)]
@@ -21,6 +24,9 @@ mod deletion;
 #[cfg(test)]
 #[path = "service/durability.rs"]
 mod durability;
+#[cfg(test)]
+#[path = "service/enclave.rs"]
+mod enclave;
 #[cfg(test)]
 #[path = "service/front.rs"]
 mod front;

@@ -104,13 +104,13 @@ impl Roots {
             return Err(Refusal::NoRoot);
         }
         let leaf = CertificateDer::from(payload.certificate);
-        let leaf = EndEntityCert::try_from(&leaf).map_err(Refusal::Chain)?;
+        let leaf = EndEntityCert::try_from(&leaf).map_err(unverified)?;
         let bundle: Vec<_> = payload.cabundle.iter().map(|der| CertificateDer::from(*der)).collect();
         let at = UnixTime::since_unix_epoch(Duration::from_millis(made.0.unsigned_abs()));
         // AWS's certificates have no extended key usage; one that has is for client authentication or is refused.
         let path = leaf
             .verify_for_usage(ALGORITHMS, &anchors, &bundle, at, KeyUsage::client_auth(), None, None)
-            .map_err(Refusal::Chain)?;
+            .map_err(unverified)?;
         check_path(&path, now)?;
         let spki = leaf.subject_public_key_info();
         ParsedPublicKey::new(&ECDSA_P384_SHA384_FIXED, &spki).map_err(|_| Refusal::LeafKey)
@@ -185,6 +185,10 @@ fn is_for(certificate: &X509Certificate<'_>, purpose: Use) -> bool {
         Use::Certificates => usage.value.key_cert_sign(),
         Use::Documents => usage.value.digital_signature(),
     }
+}
+
+fn unverified(error: webpki::Error) -> Refusal {
+    Refusal::Chain(error.to_string())
 }
 
 /// What webpki leaves open: the key usage, and the time since the document was made.

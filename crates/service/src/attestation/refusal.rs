@@ -27,8 +27,8 @@ pub enum Refusal {
     },
     /// No trusted root that is valid at this time, and the document brings no pinned one.
     NoRoot,
-    /// The certificates do not lead to a trusted root.
-    Chain(webpki::Error),
+    /// The certificates do not lead to a trusted root, in the words of the verifier.
+    Chain(String),
     /// A certificate that leads to the root says that its key is for something else, or is no certificate.
     KeyUsage,
     /// A certificate that leads to the root has expired since the document was made.
@@ -81,7 +81,7 @@ impl fmt::Display for Refusal {
                 write!(f, "made at {}, presented at {}", timestamp.iso(), now.iso())
             }
             Self::NoRoot => f.write_str("no trusted root"),
-            Self::Chain(error) => write!(f, "certificates: {error:?}"),
+            Self::Chain(error) => write!(f, "certificates: {error}"),
             Self::KeyUsage => f.write_str("certificates: a key is meant for something else"),
             Self::Expired => f.write_str("certificates: one has expired"),
             Self::LeafKey => f.write_str("the signing key is not a P-384 key"),
