@@ -50,6 +50,9 @@ pub struct Dev {
     /// Write no line for each request.
     #[arg(long)]
     pub no_request_log: bool,
+    /// File with a root certificate (PEM) that is trusted for attestation documents, in place of AWS's. Can be repeated.
+    #[arg(long = "attestation-root", value_name = "FILE")]
+    pub attestation_roots: Vec<PathBuf>,
     /// The HSM program; the one beside this program when absent.
     #[arg(long, value_name = "PATH")]
     pub hsm_program: Option<PathBuf>,

@@ -3,11 +3,12 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use claviger_service::attestation::Roots;
 use claviger_wire::arn;
 use serde::Deserialize;
 
-use crate::ledger;
 use crate::tls::PostQuantum;
+use crate::{attestation, ledger};
 
 /// The whole file.
 ///
@@ -46,6 +47,9 @@ pub struct Config {
     /// The audit ledger.
     #[serde(default)]
     pub audit: AuditConfig,
+    /// Who may vouch for enclaves.
+    #[serde(default)]
+    pub attestation: AttestationConfig,
     /// Metrics and health.
     #[serde(default)]
     pub metrics: Option<MetricsConfig>,
@@ -117,6 +121,30 @@ impl Default for AuditConfig {
     }
 }
 
+/// Whose signature makes an attestation document true. Only what is listed is trusted: a section that lists nothing but
+/// `roots` does not trust AWS. Without any list, AWS's root for Nitro Enclaves and NitroTPM is trusted, and nobody else.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AttestationConfig {
+    /// Files with root certificates, PEM.
+    #[serde(default)]
+    pub roots: Option<Vec<PathBuf>>,
+    /// SHA-256 fingerprints of root certificates that come with each document, 64 hexadecimal digits.
+    #[serde(default)]
+    pub root_fingerprints: Option<Vec<String>>,
+}
+
+impl AttestationConfig {
+    /// Reads the files.
+    ///
+    /// # Errors
+    /// What to tell the operator.
+    pub fn read(&self) -> Result<Roots, String> {
+        attestation::roots(self.roots.as_deref(), self.root_fingerprints.as_deref())
+            .map_err(|error| format!("`attestation`: {error}"))
+    }
+}
+
 /// Metrics and health.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -142,7 +170,7 @@ impl Default for LogConfig {
 }
 
 impl Config {
-    /// Reads and checks a file.
+    /// Reads and checks a file, and the files of attestation roots that it names.
     ///
     /// # Errors
     /// What to tell the operator: the place and the reason.
@@ -151,6 +179,7 @@ impl Config {
         let text = std::fs::read_to_string(path).map_err(|error| format!("{shown}: {error}"))?;
         let config: Self = toml::from_str(&text).map_err(|error| format!("{shown}: {error}"))?;
         config.check().map_err(|error| format!("{shown}: {error}"))?;
+        config.attestation.read().map_err(|error| format!("{shown}: {error}"))?;
         Ok(config)
     }
 
@@ -241,5 +270,32 @@ mod tests {
         check_refused("127.0.0.1", "0.0.0.0", "needs `tls`");
         check_refused("[hsm]", "[audit]\nsegment_bytes = 10\n[hsm]", "segment_bytes");
         check_refused("account", "threads = 0\naccount", "threads");
+        check_refused("[hsm]", "[attestation]\nroot = \"root.pem\"\n[hsm]", "root");
+        check_refused("[hsm]", "[attestation]\nroots = \"root.pem\"\n[hsm]", "roots");
+    }
+
+    /// What a file says of attestation is read with it, so that `--check-config` finds what is wrong.
+    #[test]
+    fn attestation_roots_are_read_with_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("claviger.toml");
+        let check = |section: &str, expected: Option<&str>| {
+            std::fs::write(&file, format!("{GOOD}\n{section}")).unwrap();
+            match (Config::read(&file), expected) {
+                (Ok(_), None) => {}
+                (Err(error), Some(expected)) => assert!(error.contains(expected), "{error}"),
+                (outcome, _) => panic!("{section}: {outcome:?}"),
+            }
+        };
+        let g1 = "641A0321A3E244EFE456463195D606317ED7CDCC3C1756E09893F3C68F79BB5B";
+        check("", None);
+        check("[attestation]", None);
+        check("[attestation]\nroot_fingerprints = []", None);
+        check(&format!("[attestation]\nroot_fingerprints = [\"{g1}\"]"), None);
+        check(
+            &format!("[attestation]\nroot_fingerprints = [\"{}\"]", g1.replacen('6', "", 1)),
+            Some("fingerprint"),
+        );
+        check("[attestation]\nroots = [\"/nowhere/root.pem\"]", Some("/nowhere/root.pem"));
     }
 }

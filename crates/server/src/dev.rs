@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use claviger_service::attestation::Roots;
 use claviger_service::{Regions, credential};
 use claviger_wire::arn;
 use tokio::net::TcpListener;
@@ -18,7 +19,7 @@ use crate::program::{self, Doors, Plan, Program};
 use crate::secrets::{self, Given};
 use crate::shell::say;
 use crate::tls::{self, PostQuantum};
-use crate::{config, files, shell};
+use crate::{attestation, config, files, shell};
 
 /// The ledger of a development folder is kept to this many bytes.
 const KEEP_BYTES: u64 = 16 * DEFAULT_SEGMENT_LEN;
@@ -29,6 +30,7 @@ const KEEP_BYTES: u64 = 16 * DEFAULT_SEGMENT_LEN;
 /// What to tell the operator.
 pub async fn run(options: Dev) -> Result<(), String> {
     check(&options)?;
+    let attestation = attestation_roots(&options)?;
     let dir = &options.data_dir;
     files::create_private_dir(dir).map_err(|error| format!("{}: {error}", dir.display()))?;
     let dir = std::fs::canonicalize(dir).map_err(|error| format!("{}: {error}", dir.display()))?;
@@ -39,7 +41,7 @@ pub async fn run(options: Dev) -> Result<(), String> {
     // The HSM ends after everything else: requests in flight need it.
     let (end_hsm, ended) = watch::channel(false);
     let supervisor = tokio::spawn(hsm.clone().supervise(child, ended));
-    let outcome = serve(&options, &dir, &certificates, hsm.socket, doors).await;
+    let outcome = serve(&options, &dir, &certificates, hsm.socket, attestation, doors).await;
     end_hsm.send_replace(true);
     let _ = supervisor.await;
     outcome
@@ -50,12 +52,14 @@ async fn serve(
     dir: &Path,
     certificates: &Paths,
     hsm_socket: PathBuf,
+    attestation: Roots,
     doors: Doors,
 ) -> Result<(), String> {
     let program = Program::open(Plan {
         data_dir: dir.join("data"),
         hsm_socket,
         regions: Regions::Any,
+        attestation,
         threads: options.threads,
         segment_bytes: DEFAULT_SEGMENT_LEN,
         keep_bytes: KEEP_BYTES,
@@ -87,6 +91,12 @@ fn check(options: &Dev) -> Result<(), String> {
         return Err(format!("`--region`: `{}` is not a Region name", options.region));
     }
     Ok(())
+}
+
+/// The roots that the options name, or AWS's.
+fn attestation_roots(options: &Dev) -> Result<Roots, String> {
+    let files = options.attestation_roots.as_slice();
+    attestation::roots((!files.is_empty()).then_some(files), None)
 }
 
 /// A folder is new when it holds neither a seal nor a store. A store without its seal is never taken for a new one.

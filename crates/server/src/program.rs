@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use claviger_hsm_proto::{Command, HostKeyLabel, Reply, frame};
+use claviger_service::attestation::Roots;
 use claviger_service::{Installation, Regions, Service, Vault, deletion, outbox};
 use claviger_store::{Embedded, Sealer};
 use rustls::ServerConfig;
@@ -34,6 +35,8 @@ pub struct Plan {
     pub hsm_socket: PathBuf,
     /// Regions that are served.
     pub regions: Regions,
+    /// Who may vouch for enclaves.
+    pub attestation: Roots,
     /// Threads that carry out requests.
     pub threads: usize,
     /// Length of a ledger segment in bytes.
@@ -98,7 +101,8 @@ impl Program {
         let shared: Arc<dyn claviger_store::Store> = Arc::clone(&store) as _;
         let opened =
             Installation::open(shared, &link, greeting.domain, plan.regions.clone(), shell::now()).await;
-        let installation = Arc::new(opened.map_err(|error| error.to_string())?);
+        let installation = opened.map_err(|error| error.to_string())?;
+        let installation = Arc::new(installation.with_attestation(plan.attestation.clone()));
         let program = Self { plan, installation, store, ledger, link, entropy };
         program.recover().await?;
         Ok(program)

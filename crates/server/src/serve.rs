@@ -24,24 +24,25 @@ pub async fn run(config: Config) -> Result<(), String> {
         secrets::check_strength(&given.secret_access_key)?;
     }
     let doors = doors(&config).await?;
-    let program = Program::open(plan(&config)).await?;
+    let program = Program::open(plan(&config)?).await?;
     root(&program, &config, given).await?;
     let stop = program::stop_when_asked()?;
     announce(&config);
     program.serve(doors, stop).await
 }
 
-fn plan(config: &Config) -> Plan {
-    Plan {
+fn plan(config: &Config) -> Result<Plan, String> {
+    Ok(Plan {
         data_dir: config.data_dir.clone(),
         hsm_socket: config.hsm.socket.clone(),
         regions: Regions::Only(config.regions.clone()),
+        attestation: config.attestation.read()?,
         threads: config.threads.unwrap_or_else(cores),
         segment_bytes: config.audit.segment_bytes,
         keep_bytes: config.audit.keep_bytes,
         durability: Durability::Fsync,
         log_requests: config.log.requests,
-    }
+    })
 }
 
 /// How many threads can run at once.

@@ -7,6 +7,7 @@ use claviger_store::{Commit, Precondition, Read, Store, Write};
 use claviger_wire::arn;
 use quick_cache::sync::Cache as Bounded;
 
+use crate::attestation::Roots;
 use crate::authn::{Scoped, ScopedName};
 use crate::cache::{Cache, Capacity};
 use crate::error::{Error, Result};
@@ -75,6 +76,7 @@ pub struct Installation {
     pub(crate) scoped: Bounded<ScopedName, Arc<Scoped>>,
     pub(crate) outbox: crate::outbox::Delivered,
     pub(crate) deletions: tokio::sync::Notify,
+    attestation: Roots,
 }
 
 impl Installation {
@@ -99,7 +101,19 @@ impl Installation {
             scoped: Bounded::new(MAX_SIGNING_KEYS),
             outbox: crate::outbox::Delivered::default(),
             deletions: tokio::sync::Notify::new(),
+            attestation: Roots::default(),
         })
+    }
+
+    /// Trusts other roots than AWS's for attestation documents.
+    #[must_use]
+    pub fn with_attestation(self, roots: Roots) -> Self {
+        Self { attestation: roots, ..self }
+    }
+
+    /// Who may vouch for a recipient.
+    pub fn attestation(&self) -> &Roots {
+        &self.attestation
     }
 }
 
