@@ -8,8 +8,15 @@ use crate::steps::{cargo, command, debian, is_there, python, root, run};
 /// Version of the fuzzer's front end.
 const CARGO_FUZZ: &str = "0.13.2";
 /// The fuzz targets.
-const FUZZ_TARGETS: &[&str] =
-    &["request_json", "sigv4", "policy_document", "ciphertext_blob", "hsm_command", "hsm_reply"];
+const FUZZ_TARGETS: &[&str] = &[
+    "request_json",
+    "sigv4",
+    "policy_document",
+    "ciphertext_blob",
+    "hsm_command",
+    "hsm_reply",
+    "attestation",
+];
 
 fn build_release() -> Result<(), String> {
     debian("cc", "--version", &["build-essential"])?;
