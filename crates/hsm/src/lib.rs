@@ -10,6 +10,7 @@
 //! - Nothing here can hand out a backing key: no reply type carries one.
 //! - Time and randomness are arguments, so the engine runs in simulations as it runs in production.
 
+mod algorithms;
 mod arena;
 mod cache;
 mod cipher;

@@ -4,6 +4,7 @@ use std::sync::Mutex;
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use claviger_hsm_proto::{Refusal, blob::NONCE_LEN};
+use k256::elliptic_curve::rand_core::{TryCryptoRng, TryRng};
 use zeroize::Zeroize;
 
 use crate::primitives::IV_LEN;
@@ -103,6 +104,20 @@ impl Entropy {
         Ok((*nonce, *iv))
     }
 
+    /// Draws a sample and throws it away: for what a library makes with its own generator, so that a stuck or failing
+    /// source stops that too.
+    ///
+    /// # Errors
+    /// [`Refusal::Randomness`] when the source fails or is stuck.
+    pub(crate) fn check(&self) -> Result<(), Refusal> {
+        self.fill(&mut [])
+    }
+
+    /// The same source, as RustCrypto takes one.
+    pub(crate) fn generator(&self) -> Generator<'_> {
+        Generator(self)
+    }
+
     fn watch(&self, sample: &[u8; SAMPLE_LEN]) -> Result<(), Refusal> {
         let mut last = self.last.lock().map_err(|_| Refusal::Internal)?;
         if *last == *sample {
@@ -112,6 +127,31 @@ impl Entropy {
         Ok(())
     }
 }
+
+/// An [`Entropy`] for RustCrypto.
+pub(crate) struct Generator<'e>(&'e Entropy);
+
+impl TryRng for Generator<'_> {
+    type Error = RandomFailure;
+
+    fn try_next_u32(&mut self) -> Result<u32, RandomFailure> {
+        let mut drawn = [0; 4];
+        self.try_fill_bytes(&mut drawn)?;
+        Ok(u32::from_le_bytes(drawn))
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, RandomFailure> {
+        let mut drawn = [0; 8];
+        self.try_fill_bytes(&mut drawn)?;
+        Ok(u64::from_le_bytes(drawn))
+    }
+
+    fn try_fill_bytes(&mut self, out: &mut [u8]) -> Result<(), RandomFailure> {
+        self.0.fill(out).map_err(|_| RandomFailure)
+    }
+}
+
+impl TryCryptoRng for Generator<'_> {}
 
 impl std::fmt::Debug for Entropy {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
