@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mlock, mmap, mmap_anonymous, munmap};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::primitives::{KEY_LEN, Key};
 
@@ -85,6 +85,37 @@ impl SecretArena {
         // SAFETY: the slot was free, so no other `Secret` reaches it, and its 32 bytes lie inside the mapping.
         unsafe { ptr::copy_nonoverlapping(key.bytes().as_ptr(), secret.place(), KEY_LEN) };
         Some(secret)
+    }
+}
+
+/// How many slots a secret of `len` bytes takes.
+pub(crate) const fn slots_of(len: usize) -> usize {
+    len.div_ceil(KEY_LEN)
+}
+
+/// A secret of any length at rest in secret memory, in as many slots as it takes.
+pub(crate) struct SecretBytes {
+    slots: Vec<Secret>,
+    len: usize,
+}
+
+impl SecretBytes {
+    /// Copies a secret into free slots; `None` when there are too few.
+    pub(crate) fn keep(arena: &Arc<SecretArena>, secret: &[u8]) -> Option<Self> {
+        let slots = secret.chunks(KEY_LEN).map(|part| {
+            let mut key = Key::blank();
+            key.bytes_mut().iter_mut().zip(part).for_each(|(place, byte)| *place = *byte);
+            arena.keep(&key)
+        });
+        Some(Self { slots: slots.collect::<Option<_>>()?, len: secret.len() })
+    }
+
+    /// A copy for the time of one operation.
+    pub(crate) fn copy(&self) -> Zeroizing<Vec<u8>> {
+        let mut secret = Zeroizing::new(Vec::with_capacity(self.slots.len() * KEY_LEN));
+        self.slots.iter().for_each(|slot| secret.extend_from_slice(slot.copy().bytes()));
+        secret.truncate(self.len);
+        secret
     }
 }
 
@@ -247,6 +278,18 @@ mod tests {
             free: Mutex::new(vec![0]),
         });
         assert_eq!(arena.keep(&key(3)).unwrap().copy().bytes(), &[3; 32]);
+    }
+
+    #[test]
+    fn secrets_of_any_length_take_the_slots_they_need() {
+        let arena = SecretArena::new(4).unwrap();
+        for length in [0, 1, 28, 32, 33, 64, 100, 128] {
+            let secret: Vec<u8> = (1..=length).collect();
+            let kept = SecretBytes::keep(&arena, &secret).unwrap();
+            assert_eq!((&*kept.copy(), kept.slots.len()), (&secret, slots_of(secret.len())));
+        }
+        assert!(SecretBytes::keep(&arena, &[7; 129]).is_none());
+        assert!(SecretBytes::keep(&arena, &[7; 128]).is_some(), "what did not fit gave its slots back");
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! A bounded cache of unwrapped materials.
+//! A bounded cache of unwrapped materials, one for each form that they are kept in: symmetric keys and HMAC keys in
+//! secret memory, asymmetric keys parsed.
 //!
 //! A hit needs the exact associated data and the exact token that were unwrapped: what the cache answers is what
 //! unwrapping would have answered. Its hash is keyed by random numbers of this process, so a host cannot choose ids
@@ -11,31 +12,27 @@
 //! their age or for lack of room, raise the lowest ticket that is still accepted.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::RwLock;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use claviger_hsm_proto::{MaterialId, Refusal};
-
-use crate::arena::{Secret, SecretArena};
-use crate::primitives::Key;
 
 /// How long an evicted material is not cached again.
 pub(crate) const TOMBSTONE_TIME: Duration = Duration::from_secs(60);
 /// Most tombstones that are kept.
 const MAX_TOMBSTONES: usize = 8192;
 
-/// Unwrapped materials in secret memory.
-pub(crate) struct Cache {
-    arena: Arc<SecretArena>,
+/// Unwrapped materials, kept as `V`.
+pub(crate) struct Cache<V> {
     capacity: usize,
-    table: RwLock<Table>,
+    table: RwLock<Table<V>>,
 }
 
 /// What a look-up found.
-pub(crate) enum Found {
+pub(crate) enum Found<R> {
     /// The material.
-    Hit(Key),
+    Hit(R),
     /// Nothing; the ticket allows to put in what was unwrapped, unless it was evicted since.
     Miss(Ticket),
 }
@@ -44,10 +41,9 @@ pub(crate) enum Found {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ticket(u64);
 
-#[derive(Default)]
-struct Table {
+struct Table<V> {
     places: HashMap<MaterialId, usize>,
-    entries: Vec<Entry>,
+    entries: Vec<Entry<V>>,
     hand: usize,
     graves: HashMap<MaterialId, Grave>,
     /// Graves by age: material and the eviction that made it.
@@ -56,11 +52,11 @@ struct Table {
     lowest_ticket: u64,
 }
 
-struct Entry {
+struct Entry<V> {
     material: MaterialId,
     place: Box<[u8]>,
     token: Box<[u8]>,
-    secret: Secret,
+    kept: V,
     used: AtomicBool,
 }
 
@@ -69,14 +65,29 @@ struct Grave {
     until: Duration,
 }
 
-impl Cache {
+impl<V> Cache<V> {
     /// An empty cache of at most `capacity` materials.
-    pub(crate) fn new(capacity: usize, arena: Arc<SecretArena>) -> Self {
-        Self { arena, capacity, table: RwLock::default() }
+    pub(crate) fn new(capacity: usize) -> Self {
+        let table = Table {
+            places: HashMap::new(),
+            entries: Vec::new(),
+            hand: 0,
+            graves: HashMap::new(),
+            ages: VecDeque::new(),
+            evictions: 0,
+            lowest_ticket: 0,
+        };
+        Self { capacity, table: RwLock::new(table) }
     }
 
-    /// Looks a material up under the place and token it was unwrapped with.
-    pub(crate) fn find(&self, material: MaterialId, place: &[u8], token: &[u8]) -> Result<Found, Refusal> {
+    /// Looks a material up under the place and token it was unwrapped with; `copy` takes what is needed of it.
+    pub(crate) fn find<R>(
+        &self,
+        material: MaterialId,
+        place: &[u8],
+        token: &[u8],
+        copy: impl FnOnce(&V) -> R,
+    ) -> Result<Found<R>, Refusal> {
         let table = self.table.read().map_err(|_| Refusal::Internal)?;
         let entry = table.places.get(&material).and_then(|at| table.entries.get(*at));
         Ok(match entry {
@@ -84,13 +95,14 @@ impl Cache {
                 if !entry.used.load(Ordering::Relaxed) {
                     entry.used.store(true, Ordering::Relaxed);
                 }
-                Found::Hit(entry.secret.copy())
+                Found::Hit(copy(&entry.kept))
             }
             _ => Found::Miss(Ticket(table.evictions)),
         })
     }
 
-    /// Puts in what was unwrapped after a miss, unless the material was evicted since or lately.
+    /// Puts in what was unwrapped after a miss, unless the material was evicted since or lately. `keep` makes what is
+    /// kept once there is room for it; where it gives nothing, nothing is cached.
     pub(crate) fn put(
         &self,
         ticket: Ticket,
@@ -98,7 +110,7 @@ impl Cache {
         material: MaterialId,
         place: &[u8],
         token: &[u8],
-        key: &Key,
+        keep: impl FnOnce() -> Option<V>,
     ) -> Result<(), Refusal> {
         let mut table = self.table.write().map_err(|_| Refusal::Internal)?;
         if self.capacity == 0 || table.forbids(material, ticket, now) {
@@ -108,10 +120,10 @@ impl Cache {
         if table.entries.len() >= self.capacity {
             table.make_room();
         }
-        if let Some(secret) = self.arena.keep(key) {
+        if let Some(kept) = keep() {
             let (place, token) = (place.into(), token.into());
             let at = table.entries.len();
-            table.entries.push(Entry { material, place, token, secret, used: AtomicBool::new(true) });
+            table.entries.push(Entry { material, place, token, kept, used: AtomicBool::new(true) });
             table.places.insert(material, at);
         }
         Ok(())
@@ -135,7 +147,7 @@ impl Cache {
     }
 }
 
-impl Table {
+impl<V> Table<V> {
     fn forbids(&self, material: MaterialId, ticket: Ticket, now: Duration) -> bool {
         let buried = self.graves.get(&material);
         ticket.0 < self.lowest_ticket
@@ -184,7 +196,7 @@ impl Table {
     }
 }
 
-impl std::fmt::Debug for Cache {
+impl<V> std::fmt::Debug for Cache<V> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Cache(at most {})", self.capacity)
     }
@@ -193,11 +205,13 @@ impl std::fmt::Debug for Cache {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::arena::{Secret, SecretArena};
+    use crate::primitives::Key;
 
     const NOW: Duration = Duration::from_secs(1000);
 
-    fn cache(capacity: usize) -> Cache {
-        Cache::new(capacity, SecretArena::new(capacity).unwrap())
+    fn cache(capacity: usize) -> Cache<()> {
+        Cache::new(capacity)
     }
 
     fn id(number: u32) -> MaterialId {
@@ -206,22 +220,22 @@ mod tests {
         MaterialId(id)
     }
 
-    fn ticket(cache: &Cache, number: u32) -> Option<Ticket> {
-        match cache.find(id(number), b"place", b"token").unwrap() {
-            Found::Hit(_) => None,
+    fn ticket(cache: &Cache<()>, number: u32) -> Option<Ticket> {
+        match cache.find(id(number), b"place", b"token", |()| ()).unwrap() {
+            Found::Hit(()) => None,
             Found::Miss(ticket) => Some(ticket),
         }
     }
 
-    fn put(cache: &Cache, ticket: Ticket, now: Duration, number: u32) {
-        cache.put(ticket, now, id(number), b"place", b"token", &Key::blank()).unwrap();
+    fn put(cache: &Cache<()>, ticket: Ticket, now: Duration, number: u32) {
+        cache.put(ticket, now, id(number), b"place", b"token", || Some(())).unwrap();
     }
 
-    fn holds(cache: &Cache, number: u32) -> bool {
+    fn holds(cache: &Cache<()>, number: u32) -> bool {
         ticket(cache, number).is_none()
     }
 
-    fn fill(cache: &Cache, number: u32) {
+    fn fill(cache: &Cache<()>, number: u32) {
         if let Some(ticket) = ticket(cache, number) {
             put(cache, ticket, NOW, number);
         }
@@ -235,7 +249,7 @@ mod tests {
         for (place, token) in
             [(&b"Place"[..], &b"token"[..]), (b"place", b"tokeN"), (b"place", b""), (b"", b"")]
         {
-            assert!(matches!(cache.find(id(1), place, token).unwrap(), Found::Miss(_)));
+            assert!(matches!(cache.find(id(1), place, token, |()| ()).unwrap(), Found::Miss(_)));
         }
     }
 
@@ -248,6 +262,19 @@ mod tests {
         }
         assert_eq!((0..1000).filter(|number| holds(&cache, *number)).count(), 64);
         assert!(holds(&cache, 0));
+    }
+
+    /// Room is made before a slot of secret memory is asked for, so an arena as large as the cache is enough.
+    #[test]
+    fn it_needs_no_more_slots_than_it_has_room() {
+        let (cache, arena) = (Cache::<Secret>::new(4), SecretArena::new(4).unwrap());
+        for number in 0..20 {
+            let Ok(Found::Miss(ticket)) = cache.find(id(number), b"place", b"token", Secret::copy) else {
+                panic!("{number} is not new")
+            };
+            cache.put(ticket, NOW, id(number), b"place", b"token", || arena.keep(&Key::blank())).unwrap();
+            assert!(matches!(cache.find(id(number), b"place", b"token", Secret::copy), Ok(Found::Hit(_))));
+        }
     }
 
     #[test]

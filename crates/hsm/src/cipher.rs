@@ -41,7 +41,7 @@ pub(crate) fn seal(
     entropy: &Entropy,
     scratch: &mut Scratch,
 ) -> Result<(), Refusal> {
-    let Scratch { clear, sealed, associated } = scratch;
+    let Scratch { clear, sealed, associated, .. } = scratch;
     if !(1..=MAX_PLAINTEXT_LEN).contains(&clear.len()) {
         return Err(Refusal::Length);
     }

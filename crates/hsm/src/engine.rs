@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use claviger_hsm_proto::{Binding, Command, Disclosed, MaterialId, Refusal, Reply, VERSION, WrappedKey};
 
-use crate::arena::{ArenaError, Protection, SecretArena};
+use crate::algorithms::{self, PrivateKey};
+use crate::arena::{ArenaError, Protection, Secret, SecretArena, SecretBytes, slots_of};
 use crate::cache::{Cache, Found};
 use crate::cipher;
 use crate::credential;
@@ -18,14 +19,26 @@ use crate::selftest::{self, KNOWN_ANSWERS, KnownAnswers};
 use crate::session::{Scratch, Session};
 use crate::token::{self, Place};
 
+mod encryption;
+mod operations;
+
 /// Unwrapped materials that are cached unless told otherwise: half a mebibyte of secret memory.
 pub const DEFAULT_CACHE_LEN: usize = 16_384;
+/// Most parsed asymmetric keys that are cached. One takes 1 to 20 KiB of the heap.
+const MAX_PARSED: usize = 2048;
+/// Most HMAC keys that are cached: 128 bytes of secret memory each.
+const MAX_MACS: usize = 2048;
 
 /// The HSM. Shared by all connections; each of them has a [`Session`].
 #[derive(Debug)]
 pub struct Engine {
     domain: Domain,
-    cache: Cache,
+    /// Symmetric keys.
+    cache: Cache<Secret>,
+    /// HMAC keys.
+    macs: Cache<SecretBytes>,
+    /// Asymmetric keys.
+    parsed: Cache<Arc<PrivateKey>>,
     entropy: Entropy,
     arena: Arc<SecretArena>,
 }
@@ -82,7 +95,8 @@ pub fn create_domain(seal: &mut dyn Seal, random: Box<dyn Random>) -> Result<(),
 }
 
 impl Engine {
-    /// Tests itself, opens the seal and is ready to serve. `cache_len` bounds the cached materials.
+    /// Tests itself, opens the seal and is ready to serve. `cache_len` bounds the cached materials of each form; of
+    /// HMAC keys and of asymmetric keys there are at most 2,048 each.
     ///
     /// # Errors
     /// [`StartError`]; an engine that fails its self-test does not exist.
@@ -98,11 +112,20 @@ impl Engine {
     ) -> Result<Self, StartError> {
         selftest::run(known)?;
         let entropy = Entropy::new(random)?;
-        let slots = cache_len.saturating_add(MAX_GENERATIONS).saturating_add(1);
+        let (macs, parsed) = (cache_len.min(MAX_MACS), cache_len.min(MAX_PARSED));
+        let mac_slots = macs * slots_of(algorithms::MAX_MAC_KEY_LEN);
+        let slots = cache_len.saturating_add(mac_slots).saturating_add(MAX_GENERATIONS).saturating_add(1);
         let arena = SecretArena::new(slots).map_err(StartError::Memory)?;
         let secrets = seal.load().map_err(StartError::Seal)?;
         let domain = Domain::new(&secrets, seal, &arena)?;
-        let engine = Self { domain, cache: Cache::new(cache_len, Arc::clone(&arena)), entropy, arena };
+        let engine = Self {
+            domain,
+            cache: Cache::new(cache_len),
+            macs: Cache::new(macs),
+            parsed: Cache::new(parsed),
+            entropy,
+            arena,
+        };
         engine.try_round_trip()?;
         Ok(engine)
     }
@@ -131,16 +154,14 @@ impl Engine {
             Command::Hello { .. } => Err(Refusal::Version),
             Command::CreateKey { binding } => self.create_key(binding, scratch),
             Command::Encrypt { key, context, plaintext, algorithm } => {
-                limits::encrypts(key, algorithm)?;
-                let material = self.material(key, now, scratch)?;
+                let cipher = self.cipher(key, algorithm, context, now, scratch)?;
                 scratch.show(plaintext);
-                cipher::seal(&material, key.material, context, &self.entropy, scratch)?;
+                self.seal(&cipher, scratch)?;
                 Ok(Reply::Ciphertext { blob: &scratch.sealed })
             }
             Command::Decrypt { key, context, blob, algorithm, recipient: None } => {
-                limits::encrypts(key, algorithm)?;
-                let material = self.material(key, now, scratch)?;
-                cipher::open(&material, key.material, context, blob, scratch)?;
+                let cipher = self.cipher(key, algorithm, context, now, scratch)?;
+                self.open(&cipher, blob, scratch)?;
                 Ok(Reply::Plaintext { plaintext: Disclosed(&scratch.clear) })
             }
             Command::ReEncrypt {
@@ -152,12 +173,11 @@ impl Engine {
                 source_algorithm,
                 destination_algorithm,
             } => {
-                limits::encrypts(source, source_algorithm)?;
-                limits::encrypts(destination, destination_algorithm)?;
-                let (from, to) =
-                    (self.material(source, now, scratch)?, self.material(destination, now, scratch)?);
-                cipher::open(&from, source.material, source_context, blob, scratch)?;
-                cipher::seal(&to, destination.material, destination_context, &self.entropy, scratch)?;
+                let from = self.cipher(source, source_algorithm, source_context, now, scratch)?;
+                let to =
+                    self.cipher(destination, destination_algorithm, destination_context, now, scratch)?;
+                self.open(&from, blob, scratch)?;
+                self.seal(&to, scratch)?;
                 Ok(Reply::Ciphertext { blob: &scratch.sealed })
             }
             Command::GenerateDataKey { key, context, length, disclose, recipient: None } => {
@@ -173,7 +193,7 @@ impl Engine {
                 self.draw(limits::random_len(*length)?, scratch)?;
                 Ok(Reply::Random { bytes: Disclosed(&scratch.clear) })
             }
-            Command::Evict { materials } => self.cache.evict(materials, now).map(|()| Reply::Evicted),
+            Command::Evict { materials } => self.evict(materials, now).map(|()| Reply::Evicted),
             Command::HostKey { label } => {
                 scratch.show(self.domain.host_key(*label)?.bytes());
                 Ok(Reply::HostKey { key: Disclosed(&scratch.clear) })
@@ -194,46 +214,57 @@ impl Engine {
                 credential::signing_key(&self.domain, credential, [date, region, service], scratch)?;
                 Ok(Reply::SigningKey { key: Disclosed(&scratch.clear) })
             }
-            _ => Err(Refusal::Usage),
+            _ => self.operate(scratch, now, command),
         }
     }
 
     fn create_key<'s>(&self, binding: &Binding<'_>, scratch: &'s mut Scratch) -> Result<Reply<'s>, Refusal> {
-        limits::symmetric(binding)?;
-        let mut key = Key::blank();
-        self.entropy.fill(key.bytes_mut())?;
-        self.wrapped(binding, token::material_id(&key, binding.key_id), &key, scratch)
+        let spec = limits::kind(binding)?.spec;
+        let made = algorithms::generate(spec, &self.entropy)?;
+        scratch.public.extend_from_slice(made.public.as_deref().unwrap_or_default());
+        let material = token::stored_id(spec, &made.private, binding.key_id)?;
+        self.wrap(binding, material, &made.private, scratch)?;
+        let public = made.public.is_some().then_some(scratch.public.as_slice());
+        Ok(Reply::KeyWrapped { material, token: &scratch.sealed, public })
     }
 
     fn rewrap<'s>(&self, key: &WrappedKey<'_>, scratch: &'s mut Scratch) -> Result<Reply<'s>, Refusal> {
-        limits::binding(&key.binding)?;
-        let material =
-            token::unwrap_material(&self.domain, &key.binding, key.material, key.token, &mut scratch.clear)?;
-        self.wrapped(&key.binding, key.material, &material, scratch)
+        let spec = limits::kind(&key.binding)?.spec;
+        let stored = token::unwrap_stored(&self.domain, spec, key, &mut scratch.clear)?;
+        self.wrap(&key.binding, key.material, &stored, scratch)?;
+        Ok(Reply::KeyWrapped { material: key.material, token: &scratch.sealed, public: None })
     }
 
-    fn wrapped<'s>(
+    fn wrap(
         &self,
         binding: &Binding<'_>,
         material: MaterialId,
-        key: &Key,
-        scratch: &'s mut Scratch,
-    ) -> Result<Reply<'s>, Refusal> {
+        stored: &[u8],
+        scratch: &mut Scratch,
+    ) -> Result<(), Refusal> {
         let place = Place::key(&self.domain, binding, material)?;
-        token::wrap(&self.domain, &self.entropy, place, key.bytes(), &mut scratch.sealed)?;
-        Ok(Reply::KeyWrapped { material, token: &scratch.sealed, public: None })
+        token::wrap(&self.domain, &self.entropy, place, stored, &mut scratch.sealed)
+    }
+
+    /// Forgets materials, in whatever form.
+    fn evict(&self, materials: &[MaterialId], now: Duration) -> Result<(), Refusal> {
+        self.parsed.evict(materials, now)?;
+        self.macs.evict(materials, now)?;
+        self.cache.evict(materials, now)
     }
 
     /// The material of a wrapped key: from the cache, or unwrapped and cached.
     fn material(&self, key: &WrappedKey<'_>, now: Duration, scratch: &mut Scratch) -> Result<Key, Refusal> {
         let place = Place::key(&self.domain, &key.binding, key.material)?;
-        match self.cache.find(key.material, place.as_slice(), key.token)? {
+        match self.cache.find(key.material, place.as_slice(), key.token, Secret::copy)? {
             Found::Hit(material) => Ok(material),
             Found::Miss(ticket) => {
                 let clear = &mut scratch.clear;
                 let material =
                     token::unwrap_material(&self.domain, &key.binding, key.material, key.token, clear)?;
-                self.cache.put(ticket, now, key.material, place.as_slice(), key.token, &material)?;
+                self.cache.put(ticket, now, key.material, place.as_slice(), key.token, || {
+                    self.arena.keep(&material)
+                })?;
                 Ok(material)
             }
         }

@@ -1,9 +1,11 @@
 //! Bounds on what a command may carry, and which keys may do what. Checked before any secret is touched.
 
-use claviger_hsm_proto::{Binding, CredentialBinding, Refusal, SYMMETRIC_DEFAULT, WrappedKey};
+use claviger_hsm_proto::{Binding, CredentialBinding, MessageKind, Refusal, WrappedKey, blob};
 
-/// `KeyUsage` of keys that encrypt.
-const ENCRYPT_DECRYPT: &str = "ENCRYPT_DECRYPT";
+use crate::algorithms::{
+    self, EncryptionAlgorithm, Kind, MacAlgorithm, Message, SigningAlgorithm, Spec, Usage,
+};
+
 /// Longest region, service and key spec in bytes.
 const MAX_NAME_LEN: usize = 64;
 /// Longest key id and access key id in bytes (`AccessKeyIdType` of the IAM API).
@@ -14,23 +16,78 @@ const MAX_RANDOM_LEN: u16 = 1024;
 /// A key that encrypts and decrypts, with this algorithm.
 ///
 /// # Errors
-/// [`Refusal::Usage`] for another spec, usage or algorithm; what [`binding()`] refuses.
-pub(crate) fn encrypts(key: &WrappedKey<'_>, algorithm: &str) -> Result<(), Refusal> {
-    symmetric(&key.binding)?;
-    if algorithm == SYMMETRIC_DEFAULT { Ok(()) } else { Err(Refusal::Usage) }
+/// [`Refusal::Usage`] for another usage or algorithm; what [`kind()`] refuses.
+pub(crate) fn encrypts(
+    key: &WrappedKey<'_>,
+    algorithm: &str,
+) -> Result<(Kind, EncryptionAlgorithm), Refusal> {
+    let (kind, algorithm) = (kind(&key.binding)?, EncryptionAlgorithm::parse(algorithm)?);
+    kind.encrypts(algorithm)?;
+    Ok((kind, algorithm))
 }
 
-/// A binding of a key that encrypts and decrypts, the only kind that can be made.
+/// A key that signs and verifies, with this algorithm, and a message that the algorithm has.
 ///
 /// # Errors
-/// [`Refusal::Usage`] for another spec or usage; what [`binding()`] refuses.
+/// [`Refusal::Usage`] for another usage, algorithm or kind of message; [`Refusal::Length`] for a message that is too
+/// long, too short or not as long as a digest; what [`kind()`] refuses.
+pub(crate) fn signs<'m>(
+    key: &WrappedKey<'_>,
+    algorithm: &str,
+    message_kind: MessageKind,
+    message: &'m [u8],
+) -> Result<(Kind, SigningAlgorithm, Message<'m>), Refusal> {
+    let (kind, algorithm) = (kind(&key.binding)?, SigningAlgorithm::parse(algorithm)?);
+    kind.signs(algorithm)?;
+    Ok((kind, algorithm, algorithm.message(message_kind, message)?))
+}
+
+/// A key that authenticates messages, with this algorithm, and a message of 1 to 4,096 bytes.
+///
+/// # Errors
+/// [`Refusal::Usage`] for another usage or algorithm; [`Refusal::Length`]; what [`kind()`] refuses.
+pub(crate) fn authenticates(
+    key: &WrappedKey<'_>,
+    algorithm: &str,
+    message: &[u8],
+) -> Result<(Kind, MacAlgorithm), Refusal> {
+    let (kind, algorithm) = (kind(&key.binding)?, MacAlgorithm::parse(algorithm)?);
+    kind.authenticates(algorithm)?;
+    algorithms::within_bounds(message)?;
+    Ok((kind, algorithm))
+}
+
+/// A signature or a message authentication code to look at: 1 to 6,144 bytes (`CiphertextType` of the KMS API).
+///
+/// # Errors
+/// [`Refusal::Length`].
+pub(crate) fn signature(signature: &[u8]) -> Result<(), Refusal> {
+    if (1..=blob::MAX_BLOB_LEN).contains(&signature.len()) { Ok(()) } else { Err(Refusal::Length) }
+}
+
+/// A key of this usage.
+///
+/// # Errors
+/// [`Refusal::Usage`] for another usage; what [`kind()`] refuses.
+pub(crate) fn usage(key: &WrappedKey<'_>, usage: Usage) -> Result<Kind, Refusal> {
+    kind(&key.binding)?.requires(usage)
+}
+
+/// A binding of a symmetric key.
+///
+/// # Errors
+/// [`Refusal::Usage`] for another spec; what [`kind()`] refuses.
 pub(crate) fn symmetric(place: &Binding<'_>) -> Result<(), Refusal> {
+    if kind(place)?.spec == Spec::SymmetricDefault { Ok(()) } else { Err(Refusal::Usage) }
+}
+
+/// What a key is, by its binding.
+///
+/// # Errors
+/// [`Refusal::Usage`] for a spec and usage that do not go together; what [`binding()`] refuses.
+pub(crate) fn kind(place: &Binding<'_>) -> Result<Kind, Refusal> {
     binding(place)?;
-    if place.spec == SYMMETRIC_DEFAULT && place.usage == ENCRYPT_DECRYPT {
-        Ok(())
-    } else {
-        Err(Refusal::Usage)
-    }
+    Kind::parse(place.spec, place.usage)
 }
 
 /// Every part of a binding has a sensible length.
@@ -85,7 +142,11 @@ fn bounded(text: &str, max: usize) -> Result<(), Refusal> {
 
 #[cfg(test)]
 mod tests {
+    use claviger_hsm_proto::SYMMETRIC_DEFAULT;
+
     use super::*;
+
+    const ENCRYPT_DECRYPT: &str = "ENCRYPT_DECRYPT";
 
     fn check(account: &str, region: &str, key_id: &str, spec: &str, usage: &str) -> Result<(), Refusal> {
         symmetric(&Binding { account, region, key_id, spec, usage })

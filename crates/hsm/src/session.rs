@@ -15,6 +15,8 @@ pub(crate) struct Scratch {
     pub(crate) clear: Vec<u8>,
     /// What is sealed: a blob, a token.
     pub(crate) sealed: Vec<u8>,
+    /// A public key: DER of a SubjectPublicKeyInfo.
+    pub(crate) public: Vec<u8>,
     /// Associated data. Not secret.
     pub(crate) associated: Vec<u8>,
 }
@@ -23,7 +25,7 @@ impl Scratch {
     /// Empty buffers with room for the largest command.
     pub(crate) fn new() -> Self {
         let room = || Vec::with_capacity(blob::MAX_BLOB_LEN);
-        Self { clear: room(), sealed: room(), associated: Vec::new() }
+        Self { clear: room(), sealed: room(), public: Vec::new(), associated: Vec::new() }
     }
 
     /// Replaces what is in the clear. More than fits is cut off one byte past the limit, where it is refused.
@@ -43,6 +45,7 @@ impl Scratch {
     pub(crate) fn reset(&mut self) {
         self.wipe();
         self.sealed.clear();
+        self.public.clear();
         self.associated.clear();
     }
 }

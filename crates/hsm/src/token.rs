@@ -12,9 +12,10 @@
 //! number of wraps nears the limits of GCM. The associated data is the [`Place`] followed by the generation. A token
 //! therefore opens only for the purpose, domain, place and material it was made for.
 
-use claviger_hsm_proto::{Binding, CredentialBinding, MaterialId, Refusal, blob::NONCE_LEN};
-use zeroize::Zeroize;
+use claviger_hsm_proto::{Binding, CredentialBinding, MaterialId, Refusal, WrappedKey, blob::NONCE_LEN};
+use zeroize::{Zeroize, Zeroizing};
 
+use crate::algorithms::{MAX_MATERIAL_LEN, Spec};
 use crate::domain::Domain;
 use crate::fields::Fields;
 use crate::primitives::{self, IV_LEN, KEY_LEN, Key, TAG_LEN};
@@ -28,6 +29,7 @@ pub(crate) const OVERHEAD_LEN: usize = 1 + 4 + NONCE_LEN + IV_LEN + TAG_LEN;
 const MAX_PLACE_LEN: usize = 512;
 const WRAP_LABEL: &str = "claviger wrap v1";
 const MATERIAL_LABEL: &[u8] = b"claviger material id v1\0";
+const HASHED_MATERIAL_LABEL: &[u8] = b"claviger hashed material id v1\0";
 
 /// Where a wrapped secret stands, as associated data: purpose, version, domain, then each field with its length.
 ///
@@ -149,13 +151,56 @@ pub(crate) fn unwrap_material(
     if whole && material_id(&key, binding.key_id) == material { Ok(key) } else { Err(Refusal::Token) }
 }
 
+/// Opens the token of a key of any spec and checks that the material is the one that the place names.
+///
+/// # Errors
+/// [`Refusal::Token`].
+pub(crate) fn unwrap_stored(
+    domain: &Domain,
+    spec: Spec,
+    key: &WrappedKey<'_>,
+    scratch: &mut Vec<u8>,
+) -> Result<Zeroizing<Vec<u8>>, Refusal> {
+    if !(OVERHEAD_LEN + 1..=OVERHEAD_LEN + MAX_MATERIAL_LEN).contains(&key.token.len()) {
+        return Err(Refusal::Token);
+    }
+    let start = scratch.len();
+    unwrap(domain, Place::key(domain, &key.binding, key.material)?, key.token, scratch)?;
+    let clear = scratch.get_mut(start..).unwrap_or_default();
+    let stored = Zeroizing::new(clear.to_vec());
+    clear.zeroize();
+    scratch.truncate(start);
+    let named = stored_id(spec, &stored, key.binding.key_id);
+    if named == Ok(key.material) { Ok(stored) } else { Err(Refusal::Token) }
+}
+
+/// Names stored material of any spec: symmetric keys by [`material_id()`], all others in the same way under SHA-256
+/// of the material and with a label of their own.
+///
+/// Either commits to the material: HMAC pads keys of up to 64 bytes with zeros, so with the material itself as the
+/// key two materials of different lengths could share an id; hashed they all have 32 bytes.
+///
+/// # Errors
+/// [`Refusal::Token`] for symmetric material of another length.
+pub(crate) fn stored_id(spec: Spec, stored: &[u8], key_id: &str) -> Result<MaterialId, Refusal> {
+    if spec == Spec::SymmetricDefault {
+        let material = <&[u8; KEY_LEN]>::try_from(stored).map_err(|_| Refusal::Token)?;
+        return Ok(named(material, MATERIAL_LABEL, key_id));
+    }
+    Ok(named(&Zeroizing::new(primitives::sha256(stored)), HASHED_MATERIAL_LABEL, key_id))
+}
+
 /// Names key material: HMAC-SHA-256 under the material of a label and the key's id.
 ///
 /// The id commits to the material: keys are 32 bytes, so two materials with one id would be a collision of SHA-256.
 /// The label keeps these inputs apart from those of the key derivation, which start with the counter 0x00000001.
 pub(crate) fn material_id(material: &Key, key_id: &str) -> MaterialId {
+    named(material.bytes(), MATERIAL_LABEL, key_id)
+}
+
+fn named(secret: &[u8; KEY_LEN], label: &[u8], key_id: &str) -> MaterialId {
     let length = u32::try_from(key_id.len()).unwrap_or(u32::MAX).to_be_bytes();
-    MaterialId(*primitives::hmac_sha256(material.bytes(), &[MATERIAL_LABEL, &length, key_id.as_bytes()]))
+    MaterialId(*primitives::hmac_sha256(secret, &[label, &length, key_id.as_bytes()]))
 }
 
 struct Parts<'a> {
@@ -174,4 +219,45 @@ fn split(token: &[u8]) -> Option<Parts<'_>> {
     let (ciphertext, tag) = rest.split_last_chunk::<TAG_LEN>()?;
     let generation = u32::from_be_bytes(*generation);
     (version == VERSION).then_some(Parts { generation, nonce, iv, ciphertext, tag })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Ids stand in every blob: a symmetric key's must never change. Computed with Python's `hmac`.
+    #[test]
+    fn ids_are_what_they_were() {
+        let key_id = "1234abcd-12ab-34cd-56ef-1234567890ab";
+        let check = |spec, stored: &[u8], id| {
+            assert_eq!(stored_id(spec, stored, key_id).unwrap().to_hex(), id);
+        };
+        check(
+            Spec::SymmetricDefault,
+            &[7; 32],
+            "88883705b62545beed7401414b620b505d6513bd90e71a764f8ae53f685e6b97",
+        );
+        assert_eq!(
+            material_id(&Key::of([7; 32]), key_id).to_hex(),
+            "88883705b62545beed7401414b620b505d6513bd90e71a764f8ae53f685e6b97"
+        );
+        check(Spec::Hmac256, &[7; 32], "66762d257911b9d3720fe08793f5fde9f54741ef6f1e24578e0d620b3353fb55");
+        check(
+            Spec::EccNistP256,
+            &[7; 121],
+            "31215be061d6ca45e06d0f3fa2de9894e03b70cdc9220785beb6c1ce23296418",
+        );
+        assert_eq!(stored_id(Spec::SymmetricDefault, &[7; 31], key_id), Err(Refusal::Token));
+    }
+
+    /// HMAC itself takes these keys for the same one.
+    #[test]
+    fn materials_that_differ_in_zeros_at_the_end_have_different_ids() {
+        let id = |stored: &[u8]| stored_id(Spec::Hmac224, stored, "k").unwrap();
+        assert_ne!(id(&[7; 28]), id(&[&[7; 28][..], &[0]].concat()));
+        assert_eq!(
+            primitives::hmac_sha256(&[7; 28], &[]),
+            primitives::hmac_sha256(&[&[7; 28][..], &[0]].concat(), &[])
+        );
+    }
 }

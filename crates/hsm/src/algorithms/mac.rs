@@ -9,7 +9,7 @@ use super::spec::{MacAlgorithm, Spec};
 use crate::random::Entropy;
 
 /// Longest key in bytes ("Requirements for imported key material" of the AWS KMS Developer Guide: 1,024 bits).
-pub(super) const MAX_KEY_LEN: usize = 128;
+pub(crate) const MAX_KEY_LEN: usize = 128;
 
 /// A new key, as long as the hash ("HMAC key specs" of the AWS KMS Developer Guide).
 pub(super) fn generate(spec: Spec, entropy: &Entropy) -> Result<Material, Refusal> {
