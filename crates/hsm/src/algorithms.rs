@@ -248,4 +248,4 @@ fn internal<E>(_: E) -> Refusal {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

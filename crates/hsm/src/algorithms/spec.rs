@@ -247,11 +247,8 @@ impl Spec {
 
 impl SigningAlgorithm {
     fn is_rsa(self) -> bool {
-        match self {
-            Self::PssSha256 | Self::PssSha384 | Self::PssSha512 => true,
-            Self::Pkcs1Sha256 | Self::Pkcs1Sha384 | Self::Pkcs1Sha512 => true,
-            _ => false,
-        }
+        matches!(self, Self::PssSha256 | Self::PssSha384 | Self::PssSha512)
+            || matches!(self, Self::Pkcs1Sha256 | Self::Pkcs1Sha384 | Self::Pkcs1Sha512)
     }
 
     /// Checks that the algorithm has this kind of message and that the message has a length of that kind.

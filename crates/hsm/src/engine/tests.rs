@@ -12,7 +12,7 @@ use crate::random::tests::Breaking;
 use crate::seal::memory::MemorySeal;
 
 mod operations;
-mod wycheproof;
+mod vectors;
 
 const NOW: Duration = Duration::from_secs(1);
 const A: Binding<'static> = Binding {
