@@ -34,6 +34,8 @@ use zeroize::Zeroizing;
 pub(crate) use mac::{MAX_KEY_LEN as MAX_MAC_KEY_LEN, generate_mac, verify_mac};
 pub(crate) use mlkem::EncapsulationPair;
 pub(crate) use nist::AgreementKey;
+#[cfg(test)]
+pub(crate) use spec::Named;
 pub(crate) use spec::{
     EncryptionAlgorithm, Kind, MacAlgorithm, Message, SigningAlgorithm, Spec, Usage, within_bounds,
 };
@@ -98,7 +100,6 @@ pub(crate) fn generate_pair(spec: Spec, entropy: &Entropy) -> Result<Material, R
 /// # Errors
 /// [`Refusal::Usage`] for a spec and usage that do not go together, [`Refusal::Material`] for everything that is not
 /// sound material of exactly this spec.
-#[cfg_attr(not(test), expect(dead_code, reason = "for the command ImportKey, which is not served yet"))]
 pub(crate) fn import(spec: &str, usage: &str, material: &[u8]) -> Result<Material, Refusal> {
     let spec = Kind::parse(spec, usage)?.spec;
     let taken = match spec {

@@ -11,7 +11,9 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::{Command as Process, Stdio};
 
-use claviger_hsm_proto::{Command, HostKeyLabel, Refusal, SYMMETRIC_DEFAULT, VERSION, WrappedKey, frame};
+use claviger_hsm_proto::{
+    Binding, Command, HostKeyLabel, MessageKind, Refusal, SYMMETRIC_DEFAULT, VERSION, WrappedKey, frame,
+};
 use harness::{A, Answer, B, Connection, Home, Running, program, signal};
 
 /// Attack J5: a thousand commands without waiting; each answer belongs to its command.
@@ -238,7 +240,7 @@ fn altered_moved_and_misused_things_are_refused() {
     unborn[4] = 9;
     let unborn = WrappedKey { token: &unborn, ..key };
     assert_eq!(decrypt(&mut host, unborn, b"c"), Answer::Refused(Refusal::Token));
-    let misused = WrappedKey { binding: claviger_hsm_proto::Binding { usage: "SIGN_VERIFY", ..A }, ..key };
+    let misused = WrappedKey { binding: Binding { usage: "SIGN_VERIFY", ..A }, ..key };
     assert_eq!(decrypt(&mut host, misused, b"c"), Answer::Refused(Refusal::Usage));
     assert_eq!(decrypt(&mut host, key, b"c"), Answer::Bytes(vec![0x41; 32]));
 }
@@ -296,6 +298,50 @@ fn an_evicted_material_still_works_and_stays_out_of_the_cache() {
         assert_eq!(answer == Answer::Evicted, id == 50, "{id}: {answer:?}");
         assert!(!matches!(answer, Answer::Refused(_)));
     }
+}
+
+/// Nothing that a library does for a key of any family is a system call that the confinement takes away.
+#[test]
+fn the_confined_process_makes_and_uses_keys_of_every_family() {
+    let hsm = Home::new().start();
+    let mut host = hsm.connect();
+    for (spec, algorithm) in [
+        ("RSA_2048", "RSASSA_PSS_SHA_256"),
+        ("ECC_NIST_P256", "ECDSA_SHA_256"),
+        ("ECC_NIST_P521", "ECDSA_SHA_512"),
+        ("ECC_SECG_P256K1", "ECDSA_SHA_256"),
+        ("ECC_NIST_EDWARDS25519", "ED25519_SHA_512"),
+        ("ML_DSA_65", "ML_DSA_SHAKE_256"),
+        ("SM2", "SM2DSA"),
+    ] {
+        let binding = Binding { spec, usage: "SIGN_VERIFY", ..A };
+        let (material, token) = host.create(binding);
+        let key = WrappedKey { binding, material, token: &token };
+        let (kind, message) = (MessageKind::Raw, &b"message"[..]);
+        let signature = host.ask(&Command::Sign { key, algorithm, kind, message }).bytes();
+        let verify = |message| Command::Verify { key, algorithm, kind, message, signature: &signature };
+        assert_eq!(host.ask(&verify(message)), Answer::Verified(true), "{spec}");
+        assert_eq!(host.ask(&verify(b"another")), Answer::Verified(false), "{spec}");
+    }
+    for (spec, algorithm) in [("RSA_2048", "RSAES_OAEP_SHA_256"), ("SM2", "SM2PKE")] {
+        let binding = Binding { spec, ..A };
+        let (material, token) = host.create(binding);
+        let key = WrappedKey { binding, material, token: &token };
+        let blob =
+            host.ask(&Command::Encrypt { key, context: &[], plaintext: b"plaintext", algorithm }).bytes();
+        let decrypt = Command::Decrypt { key, context: &[], blob: &blob, algorithm, recipient: None };
+        assert_eq!(host.ask(&decrypt), Answer::Bytes(b"plaintext".to_vec()), "{spec}");
+    }
+    let binding = Binding { spec: "ML_KEM_768", usage: "ENCAPSULATE_DECAPSULATE", ..A };
+    let (material, token) = host.create(binding);
+    let key = WrappedKey { binding, material, token: &token };
+    assert!(matches!(host.ask(&Command::Encapsulate { key }), Answer::Other));
+    assert_eq!(host.ask(&Command::Decapsulate { key, ciphertext: &[7; 1088] }).bytes().len(), 32);
+    let binding = Binding { spec: "HMAC_256", usage: "GENERATE_VERIFY_MAC", ..A };
+    let (material, token) = host.create(binding);
+    let key = WrappedKey { binding, material, token: &token };
+    let mac = host.ask(&Command::GenerateMac { key, algorithm: "HMAC_SHA_256", message: b"m" }).bytes();
+    assert_eq!(mac.len(), 32);
 }
 
 /// Attack J11: every trial is refused in the confined process, and the trials are real: unconfined they get through.

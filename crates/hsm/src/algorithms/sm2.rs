@@ -13,7 +13,7 @@ use sm2::dsa::signature::{RandomizedSigner, Verifier as _};
 use sm2::dsa::{Signature, SigningKey as Signer, VerifyingKey as Verifier};
 use sm2::elliptic_curve::Generate;
 use sm2::pke::{DecryptingKey, EncryptingKey};
-use sm2::{PublicKey, SecretKey};
+use sm2::{PublicKey, Scalar, SecretKey};
 use zeroize::Zeroizing;
 
 use super::spec::{EncryptionAlgorithm, Message, SigningAlgorithm};
@@ -33,9 +33,9 @@ pub(super) fn generate(entropy: &Entropy) -> Result<Material, Refusal> {
 /// Reads a PKCS #8 key on this named curve, whose scalar is in range and whose point, if there is one, belongs to it.
 pub(super) fn import(der: &[u8]) -> Option<Material> {
     let key = secret_key(der)?;
-    // With the scalar n - 1 no signature can be made (GB/T 32918.2 section 6.1 allows 1 to n - 2).
-    Signer::new(DISTINGUISHING_ID, &key).ok()?;
-    export(&key).ok()
+    // GB/T 32918.1 allows 1 to n - 2: with n - 1 no signature can be made.
+    let successor = *key.to_nonzero_scalar() + Scalar::ONE;
+    if bool::from(successor.is_zero()) { None } else { export(&key).ok() }
 }
 
 fn secret_key(der: &[u8]) -> Option<SecretKey> {

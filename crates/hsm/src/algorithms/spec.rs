@@ -10,6 +10,13 @@ const MAX_MESSAGE_LEN: usize = 4096;
 /// Length of the representative of FIPS 204, in bytes.
 const MU_LEN: usize = 64;
 
+/// What has a name in the API.
+#[cfg(test)]
+pub(crate) trait Named {
+    /// The name.
+    fn name(self) -> &'static str;
+}
+
 /// Declares an enum of names and how each is read.
 macro_rules! names {
     ($(#[$about:meta])* $name:ident { $($(#[$note:meta])* $variant:ident = $text:literal,)* }) => {
@@ -35,9 +42,11 @@ macro_rules! names {
                 }
             }
 
-            /// The API's name.
-            #[cfg(test)]
-            pub(crate) const fn name(self) -> &'static str {
+        }
+
+        #[cfg(test)]
+        impl Named for $name {
+            fn name(self) -> &'static str {
                 match self {
                     $(Self::$variant => $text,)*
                 }

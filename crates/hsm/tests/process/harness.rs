@@ -144,6 +144,7 @@ pub(crate) enum Answer {
     Key(MaterialId, Vec<u8>),
     Bytes(Vec<u8>),
     Generation(u32),
+    Verified(bool),
     Evicted,
     Other,
 }
@@ -165,7 +166,11 @@ impl From<Reply<'_>> for Answer {
             Reply::Ciphertext { blob: bytes }
             | Reply::Plaintext { plaintext: Disclosed(bytes) }
             | Reply::Random { bytes: Disclosed(bytes) }
-            | Reply::HostKey { key: Disclosed(bytes) } => Self::Bytes(bytes.to_vec()),
+            | Reply::HostKey { key: Disclosed(bytes) }
+            | Reply::SharedSecret { secret: Disclosed(bytes) }
+            | Reply::Signature { signature: bytes }
+            | Reply::Mac { mac: bytes } => Self::Bytes(bytes.to_vec()),
+            Reply::Verified { valid } => Self::Verified(valid),
             Reply::DomainKeyRotated { generation } => Self::Generation(generation),
             Reply::Evicted => Self::Evicted,
             _ => Self::Other,
