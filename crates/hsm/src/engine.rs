@@ -22,7 +22,8 @@ use crate::token::{self, Place};
 mod encryption;
 mod operations;
 
-/// Unwrapped materials that are cached unless told otherwise: half a mebibyte of secret memory.
+/// Unwrapped materials that are cached unless told otherwise: half a mebibyte of secret memory for symmetric keys, and
+/// half as much for HMAC keys.
 pub const DEFAULT_CACHE_LEN: usize = 16_384;
 /// Most parsed asymmetric keys that are cached. One takes 1 to 20 KiB of the heap.
 const MAX_PARSED: usize = 2048;

@@ -6,7 +6,8 @@
 //! What may be known from outside:
 //!
 //! - Keys live in the store, wrapped under a domain key; the HSM keeps no table of them, only a bounded
-//!   cache of unwrapped materials in secret memory.
+//!   cache of unwrapped materials: symmetric and HMAC keys in secret memory, parsed asymmetric keys on the heap of the
+//!   libraries that use them.
 //! - Nothing here can hand out a backing key: no reply type carries one.
 //! - Time and randomness are arguments, so the engine runs in simulations as it runs in production.
 
