@@ -165,22 +165,6 @@ impl Engine {
                 self.open(&cipher, blob, scratch)?;
                 Ok(Reply::Plaintext { plaintext: Disclosed(&scratch.clear) })
             }
-            Command::ReEncrypt {
-                source,
-                source_context,
-                blob,
-                destination,
-                destination_context,
-                source_algorithm,
-                destination_algorithm,
-            } => {
-                let from = self.cipher(source, source_algorithm, source_context, now, scratch)?;
-                let to =
-                    self.cipher(destination, destination_algorithm, destination_context, now, scratch)?;
-                self.open(&from, blob, scratch)?;
-                self.seal(&to, scratch)?;
-                Ok(Reply::Ciphertext { blob: &scratch.sealed })
-            }
             Command::GenerateDataKey { key, context, length, disclose, recipient: None } => {
                 limits::symmetric(&key.binding)?;
                 let length = limits::random_len(*length)?;

@@ -1,4 +1,4 @@
-//! What is done with keys that are not symmetric, and with pairs of keys.
+//! What is done with two keys at once and with keys that are not symmetric.
 
 use super::*;
 use crate::algorithms::{Kind, MacAlgorithm, Message, Signing, SigningAlgorithm, Spec, Usage};
@@ -13,6 +13,22 @@ impl Engine {
         command: &Command<'_>,
     ) -> Result<Reply<'s>, Refusal> {
         match command {
+            Command::ReEncrypt {
+                source,
+                source_context,
+                blob,
+                destination,
+                destination_context,
+                source_algorithm,
+                destination_algorithm,
+            } => {
+                let from = self.cipher(source, source_algorithm, source_context, now, scratch)?;
+                let to =
+                    self.cipher(destination, destination_algorithm, destination_context, now, scratch)?;
+                self.open(&from, blob, scratch)?;
+                self.seal(&to, scratch)?;
+                Ok(Reply::Ciphertext { blob: &scratch.sealed })
+            }
             Command::Sign { key, algorithm, kind, message } => {
                 let (kind, algorithm, message) = limits::signs(key, algorithm, *kind, message)?;
                 let key = self.private_key(kind, key, now, scratch)?;
