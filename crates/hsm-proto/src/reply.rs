@@ -172,7 +172,8 @@ pub enum Reply<'a> {
         #[cbor(b(0), with = "minicbor::bytes")]
         package: &'a [u8],
     },
-    /// What was asked for, enveloped to a recipient: DER of a CMS ContentInfo with EnvelopedData (RFC 5652).
+    /// What was asked for, enveloped to a recipient: a CMS ContentInfo with EnvelopedData (RFC 5652), in BER as
+    /// recipients of AWS KMS expect it.
     #[n(20)]
     Enveloped {
         /// The ContentInfo.

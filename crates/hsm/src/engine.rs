@@ -11,6 +11,7 @@ use crate::cache::{Cache, Found};
 use crate::cipher;
 use crate::credential;
 use crate::domain::{self, Domain};
+use crate::envelope::Recipient;
 use crate::limits;
 use crate::primitives::Key;
 use crate::random::{Entropy, Random};
@@ -160,23 +161,27 @@ impl Engine {
                 self.seal(&cipher, scratch)?;
                 Ok(Reply::Ciphertext { blob: &scratch.sealed })
             }
-            Command::Decrypt { key, context, blob, algorithm, recipient: None } => {
+            Command::Decrypt { key, context, blob, algorithm, recipient } => {
+                let recipient = recipient.as_ref().map(Recipient::of).transpose()?;
                 let cipher = self.cipher(key, algorithm, context, now, scratch)?;
                 self.open(&cipher, blob, scratch)?;
-                Ok(Reply::Plaintext { plaintext: Disclosed(&scratch.clear) })
+                self.hand_over(recipient, scratch, |plaintext| Reply::Plaintext { plaintext })
             }
-            Command::GenerateDataKey { key, context, length, disclose, recipient: None } => {
+            Command::GenerateDataKey { key, context, length, disclose, recipient } => {
                 limits::symmetric(&key.binding)?;
                 let length = limits::random_len(*length)?;
+                let recipient = recipient.as_ref().map(Recipient::of).transpose()?;
                 let material = self.material(key, now, scratch)?;
                 self.draw(length, scratch)?;
                 cipher::seal(&material, key.material, context, &self.entropy, scratch)?;
-                let plaintext = disclose.then_some(Disclosed(&scratch.clear));
-                Ok(Reply::DataKey { blob: &scratch.sealed, plaintext, enveloped: None })
+                self.enclose(*disclose, recipient.as_ref(), scratch)?;
+                let (plaintext, enveloped) = scratch.disclosed(*disclose, recipient.is_some());
+                Ok(Reply::DataKey { blob: &scratch.sealed, plaintext, enveloped })
             }
-            Command::GenerateRandom { length, recipient: None } => {
+            Command::GenerateRandom { length, recipient } => {
+                let recipient = recipient.as_ref().map(Recipient::of).transpose()?;
                 self.draw(limits::random_len(*length)?, scratch)?;
-                Ok(Reply::Random { bytes: Disclosed(&scratch.clear) })
+                self.hand_over(recipient, scratch, |bytes| Reply::Random { bytes })
             }
             Command::Evict { materials } => self.evict(materials, now).map(|()| Reply::Evicted),
             Command::HostKey { label } => {
@@ -252,6 +257,35 @@ impl Engine {
                 })?;
                 Ok(material)
             }
+        }
+    }
+
+    /// Answers with what is in the clear: as it is, or enveloped to a recipient.
+    fn hand_over<'s>(
+        &self,
+        recipient: Option<Recipient>,
+        scratch: &'s mut Scratch,
+        clear: impl FnOnce(Disclosed<'s>) -> Reply<'s>,
+    ) -> Result<Reply<'s>, Refusal> {
+        match recipient {
+            None => Ok(clear(Disclosed(&scratch.clear))),
+            Some(recipient) => {
+                recipient.envelop(&self.entropy, scratch)?;
+                Ok(Reply::Enveloped { content: &scratch.enveloped })
+            }
+        }
+    }
+
+    /// Envelopes what is in the clear where it is to be disclosed and there is a recipient.
+    fn enclose(
+        &self,
+        disclose: bool,
+        recipient: Option<&Recipient>,
+        scratch: &mut Scratch,
+    ) -> Result<(), Refusal> {
+        match recipient.filter(|_| disclose) {
+            Some(recipient) => recipient.envelop(&self.entropy, scratch),
+            None => Ok(()),
         }
     }
 

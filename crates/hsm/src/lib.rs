@@ -18,6 +18,7 @@ mod cipher;
 mod credential;
 mod domain;
 mod engine;
+mod envelope;
 mod fields;
 mod limits;
 mod primitives;

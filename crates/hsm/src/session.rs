@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use claviger_hsm_proto::frame::{self, FrameError};
-use claviger_hsm_proto::{Command, Refusal, Reply, blob};
+use claviger_hsm_proto::{Command, Disclosed, Refusal, Reply, blob};
 use zeroize::Zeroize;
 
 use crate::engine::Engine;
@@ -15,6 +15,8 @@ pub(crate) struct Scratch {
     pub(crate) clear: Vec<u8>,
     /// What is sealed: a blob, a token.
     pub(crate) sealed: Vec<u8>,
+    /// What is enveloped to a recipient.
+    pub(crate) enveloped: Vec<u8>,
     /// A public key: DER of a SubjectPublicKeyInfo.
     pub(crate) public: Vec<u8>,
     /// Associated data. Not secret.
@@ -25,7 +27,13 @@ impl Scratch {
     /// Empty buffers with room for the largest command.
     pub(crate) fn new() -> Self {
         let room = || Vec::with_capacity(blob::MAX_BLOB_LEN);
-        Self { clear: room(), sealed: room(), public: Vec::new(), associated: Vec::new() }
+        Self {
+            clear: room(),
+            sealed: room(),
+            enveloped: Vec::new(),
+            public: Vec::new(),
+            associated: Vec::new(),
+        }
     }
 
     /// Replaces what is in the clear. More than fits is cut off one byte past the limit, where it is refused.
@@ -33,6 +41,19 @@ impl Scratch {
         self.wipe();
         let room = self.clear.capacity();
         self.clear.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
+    }
+
+    /// What a reply discloses: in the clear, enveloped, or nothing.
+    pub(crate) fn disclosed(
+        &self,
+        disclose: bool,
+        is_enveloped: bool,
+    ) -> (Option<Disclosed<'_>>, Option<&[u8]>) {
+        match (disclose, is_enveloped) {
+            (false, _) => (None, None),
+            (true, false) => (Some(Disclosed(&self.clear)), None),
+            (true, true) => (None, Some(&self.enveloped)),
+        }
     }
 
     /// Clears what is in the clear.
@@ -45,6 +66,7 @@ impl Scratch {
     pub(crate) fn reset(&mut self) {
         self.wipe();
         self.sealed.clear();
+        self.enveloped.clear();
         self.public.clear();
         self.associated.clear();
     }

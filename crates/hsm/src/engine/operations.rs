@@ -52,19 +52,19 @@ impl Engine {
                 let key = self.mac_key(kind, key, now, scratch)?;
                 Ok(Reply::Verified { valid: algorithms::verify_mac(algorithm, &key, message, mac) })
             }
-            Command::DeriveSharedSecret { key, peer, recipient: None } => {
-                self.derive_shared_secret(key, peer, now, scratch)
+            Command::DeriveSharedSecret { key, peer, recipient } => {
+                let recipient = recipient.as_ref().map(Recipient::of).transpose()?;
+                self.derive_shared_secret(key, peer, now, scratch)?;
+                self.hand_over(recipient, scratch, |secret| Reply::SharedSecret { secret })
             }
             Command::Encapsulate { key } => self.encapsulate(key, now, scratch),
             Command::Decapsulate { key, ciphertext } => self.decapsulate(key, ciphertext, now, scratch),
-            Command::GenerateDataKeyPair { key, context, pair, disclose, recipient: None } => {
+            Command::GenerateDataKeyPair { key, context, pair, disclose, recipient } => {
+                let recipient = recipient.as_ref().map(Recipient::of).transpose()?;
                 self.generate_pair((key, context), pair, now, scratch)?;
-                Ok(Reply::DataKeyPair {
-                    blob: &scratch.sealed,
-                    public: &scratch.public,
-                    private: disclose.then_some(Disclosed(&scratch.clear)),
-                    enveloped: None,
-                })
+                self.enclose(*disclose, recipient.as_ref(), scratch)?;
+                let (private, enveloped) = scratch.disclosed(*disclose, recipient.is_some());
+                Ok(Reply::DataKeyPair { blob: &scratch.sealed, public: &scratch.public, private, enveloped })
             }
             _ => Err(Refusal::Usage),
         }
@@ -82,18 +82,18 @@ impl Engine {
         Ok(Reply::Signature { signature: &scratch.sealed })
     }
 
-    fn derive_shared_secret<'s>(
+    /// Leaves the secret in `scratch.clear`.
+    fn derive_shared_secret(
         &self,
         key: &WrappedKey<'_>,
         peer: &[u8],
         now: Duration,
-        scratch: &'s mut Scratch,
-    ) -> Result<Reply<'s>, Refusal> {
+        scratch: &mut Scratch,
+    ) -> Result<(), Refusal> {
         let kind = limits::usage(key, Usage::KeyAgreement)?;
         let key = self.private_key(kind, key, now, scratch)?;
         let PrivateKey::Agreement(key) = &*key else { return Err(Refusal::Internal) };
-        key.agree(peer, &mut scratch.clear)?;
-        Ok(Reply::SharedSecret { secret: Disclosed(&scratch.clear) })
+        key.agree(peer, &mut scratch.clear)
     }
 
     fn encapsulate<'s>(

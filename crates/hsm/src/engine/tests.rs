@@ -41,6 +41,7 @@ enum Got {
     Key(MaterialId, Vec<u8>),
     Bytes(Vec<u8>),
     Pair(Vec<u8>, Option<Vec<u8>>),
+    Enveloped(Vec<u8>),
     Generation(u32),
     Evicted,
 }
@@ -56,6 +57,7 @@ fn ask_at(engine: &Engine, now: Duration, command: &Command<'_>) -> Got {
         Reply::Hello { domain, .. } => Got::Bytes(domain.to_vec()),
         Reply::KeyWrapped { material, token, .. } => Got::Key(material, token.to_vec()),
         Reply::Ciphertext { blob } => Got::Bytes(blob.to_vec()),
+        Reply::Enveloped { content } => Got::Enveloped(content.to_vec()),
         Reply::Plaintext { plaintext: Disclosed(bytes) }
         | Reply::Random { bytes: Disclosed(bytes) }
         | Reply::SigningKey { key: Disclosed(bytes) }
@@ -408,6 +410,8 @@ fn a_session_starts_with_hello_of_this_version() {
         Reply::Random { .. }
     ));
 }
+
+mod recipient;
 
 proptest! {
     #[test]
