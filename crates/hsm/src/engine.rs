@@ -12,6 +12,7 @@ use crate::cipher;
 use crate::credential;
 use crate::domain::{self, Domain};
 use crate::envelope::Recipient;
+use crate::import;
 use crate::limits;
 use crate::primitives::Key;
 use crate::random::{Entropy, Random};
@@ -22,6 +23,7 @@ use crate::token::{self, Place};
 
 mod encryption;
 mod operations;
+mod transport;
 
 /// Unwrapped materials that are cached unless told otherwise: half a mebibyte of secret memory for symmetric keys, and
 /// half as much for HMAC keys.

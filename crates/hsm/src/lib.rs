@@ -20,6 +20,7 @@ mod domain;
 mod engine;
 mod envelope;
 mod fields;
+mod import;
 mod limits;
 mod primitives;
 mod random;

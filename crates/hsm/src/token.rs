@@ -12,7 +12,9 @@
 //! number of wraps nears the limits of GCM. The associated data is the [`Place`] followed by the generation. A token
 //! therefore opens only for the purpose, domain, place and material it was made for.
 
-use claviger_hsm_proto::{Binding, CredentialBinding, MaterialId, Refusal, WrappedKey, blob::NONCE_LEN};
+use claviger_hsm_proto::{
+    Binding, CredentialBinding, ImportTerms, MaterialId, Refusal, WrappedKey, blob::NONCE_LEN,
+};
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::algorithms::{MAX_MATERIAL_LEN, Spec};
@@ -40,11 +42,21 @@ pub(crate) struct Place(Fields<MAX_PLACE_LEN>);
 impl Place {
     /// The place of a KMS key's material.
     pub(crate) fn key(domain: &Domain, binding: &Binding<'_>, material: MaterialId) -> Result<Self, Refusal> {
-        let mut place = Self::new(b"key", domain)?;
-        for field in [binding.account, binding.region, binding.key_id, binding.spec, binding.usage] {
-            place.0.variable(field.as_bytes())?;
-        }
+        let mut place = Self::bound(b"key", domain, binding)?;
         place.0.fixed(&material.0)?;
+        Ok(place)
+    }
+
+    /// The place of a private key that material for a KMS key is wrapped to.
+    pub(crate) fn import(
+        domain: &Domain,
+        binding: &Binding<'_>,
+        terms: &ImportTerms<'_>,
+    ) -> Result<Self, Refusal> {
+        let mut place = Self::bound(b"import", domain, binding)?;
+        place.0.variable(terms.wrapping_key.as_bytes())?;
+        place.0.variable(terms.algorithm.as_bytes())?;
+        place.0.fixed(&terms.valid_to_ms.to_be_bytes())?;
         Ok(place)
     }
 
@@ -53,6 +65,14 @@ impl Place {
         let mut place = Self::new(b"credential", domain)?;
         place.0.variable(binding.account.as_bytes())?;
         place.0.variable(binding.access_key_id.as_bytes())?;
+        Ok(place)
+    }
+
+    fn bound(purpose: &[u8], domain: &Domain, binding: &Binding<'_>) -> Result<Self, Refusal> {
+        let mut place = Self::new(purpose, domain)?;
+        for field in [binding.account, binding.region, binding.key_id, binding.spec, binding.usage] {
+            place.0.variable(field.as_bytes())?;
+        }
         Ok(place)
     }
 

@@ -11,8 +11,10 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::{Command as Process, Stdio};
 
+use aws_lc_rs::rsa::{OAEP_SHA256_MGF1SHA256, OaepPublicEncryptingKey, PublicEncryptingKey};
 use claviger_hsm_proto::{
-    Binding, Command, HostKeyLabel, MessageKind, Refusal, SYMMETRIC_DEFAULT, VERSION, WrappedKey, frame,
+    Binding, Command, HostKeyLabel, ImportTerms, MessageKind, RecipientKey, Refusal, SYMMETRIC_DEFAULT,
+    VERSION, WrappedKey, frame,
 };
 use harness::{A, Answer, B, Connection, Home, Running, program, signal};
 
@@ -371,6 +373,36 @@ fn the_confined_process_can_do_little() {
     ] {
         assert!(table.contains(&format!("{name} ALLOWED\n")), "{table}");
     }
+}
+
+/// Making RSA keys and using them asks the system for nothing that the confinement forbids.
+#[test]
+fn the_confined_process_imports_and_envelops() {
+    let hsm = Home::new().start();
+    let mut host = hsm.connect();
+    let terms = ImportTerms {
+        wrapping_key: "RSA_4096",
+        algorithm: "RSAES_OAEP_SHA_256",
+        valid_to_ms: 1_790_000_000_000,
+    };
+    let Answer::Parameters { public, token } = host.ask(&Command::ImportParameters { binding: A, terms })
+    else {
+        panic!("no parameters")
+    };
+    let wrapping = OaepPublicEncryptingKey::new(PublicEncryptingKey::from_der(&public).unwrap()).unwrap();
+    let mut wrapped = vec![0; wrapping.ciphertext_size()];
+    wrapping.encrypt(&OAEP_SHA256_MGF1SHA256, &[7; 32], &mut wrapped, None).unwrap();
+    let import = Command::ImportKey { binding: A, terms, token: &token, material: &wrapped };
+    let Answer::Key(material, token) = host.ask(&import) else { panic!("not imported") };
+    let key = WrappedKey { binding: A, material, token: &token };
+    let encrypt =
+        Command::Encrypt { key, context: &[], plaintext: b"plaintext", algorithm: SYMMETRIC_DEFAULT };
+    let blob = host.ask(&encrypt).bytes();
+    let recipient = Some(RecipientKey(&public));
+    let decrypt =
+        Command::Decrypt { key, context: &[], blob: &blob, algorithm: SYMMETRIC_DEFAULT, recipient };
+    let envelope = host.ask(&decrypt).bytes();
+    assert!(!envelope.windows(9).any(|window| window == b"plaintext"));
 }
 
 /// Attacks J7 and J10: not dumpable, so the kernel gives its `/proc` files to root; no new privileges; filtered.

@@ -66,7 +66,7 @@ impl Engine {
                 let (private, enveloped) = scratch.disclosed(*disclose, recipient.is_some());
                 Ok(Reply::DataKeyPair { blob: &scratch.sealed, public: &scratch.public, private, enveloped })
             }
-            _ => Err(Refusal::Usage),
+            _ => self.transport(scratch, command),
         }
     }
 

@@ -58,6 +58,7 @@ fn ask_at(engine: &Engine, now: Duration, command: &Command<'_>) -> Got {
         Reply::KeyWrapped { material, token, .. } => Got::Key(material, token.to_vec()),
         Reply::Ciphertext { blob } => Got::Bytes(blob.to_vec()),
         Reply::Enveloped { content } => Got::Enveloped(content.to_vec()),
+        Reply::ImportParameters { public, token } => Got::Pair(token.to_vec(), Some(public.to_vec())),
         Reply::Plaintext { plaintext: Disclosed(bytes) }
         | Reply::Random { bytes: Disclosed(bytes) }
         | Reply::SigningKey { key: Disclosed(bytes) }
@@ -411,6 +412,7 @@ fn a_session_starts_with_hello_of_this_version() {
     ));
 }
 
+mod import;
 mod recipient;
 
 proptest! {

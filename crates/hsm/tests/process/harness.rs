@@ -143,6 +143,7 @@ pub(crate) enum Answer {
     Refused(Refusal),
     Key(MaterialId, Vec<u8>),
     Bytes(Vec<u8>),
+    Parameters { public: Vec<u8>, token: Vec<u8> },
     Generation(u32),
     Verified(bool),
     Evicted,
@@ -163,7 +164,11 @@ impl From<Reply<'_>> for Answer {
         match reply {
             Reply::Refused(refusal) => Self::Refused(refusal),
             Reply::KeyWrapped { material, token, .. } => Self::Key(material, token.to_vec()),
+            Reply::ImportParameters { public, token } => {
+                Self::Parameters { public: public.to_vec(), token: token.to_vec() }
+            }
             Reply::Ciphertext { blob: bytes }
+            | Reply::Enveloped { content: bytes }
             | Reply::Plaintext { plaintext: Disclosed(bytes) }
             | Reply::Random { bytes: Disclosed(bytes) }
             | Reply::HostKey { key: Disclosed(bytes) }
