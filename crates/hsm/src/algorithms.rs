@@ -106,15 +106,37 @@ pub(crate) fn import(spec: &str, usage: &str, material: &[u8]) -> Result<Materia
         Spec::SymmetricDefault => (material.len() == KEY_LEN)
             .then(|| Material { private: Zeroizing::new(material.to_vec()), public: None }),
         Spec::Hmac224 | Spec::Hmac256 | Spec::Hmac384 | Spec::Hmac512 => mac::import(spec, material),
-        Spec::Rsa2048 | Spec::Rsa3072 | Spec::Rsa4096 => rsa::import(spec, material),
-        Spec::EccNistP256 | Spec::EccNistP384 | Spec::EccNistP521 => nist::import(spec, material),
-        Spec::EccSecgP256k1 => secp256k1::import(material),
-        Spec::EccNistEdwards25519 => ed25519::import(material),
-        Spec::MlDsa44 | Spec::MlDsa65 | Spec::MlDsa87 => mldsa::import(spec, material),
-        Spec::MlKem512 | Spec::MlKem768 | Spec::MlKem1024 => mlkem::import(spec, material),
-        Spec::Sm2 => sm2::import(material),
+        _ => pkcs8(spec, material),
     };
     taken.filter(|taken| taken.private.len() <= MAX_MATERIAL_LEN).ok_or(Refusal::Material)
+}
+
+/// Takes in an asymmetric key.
+fn pkcs8(spec: Spec, der: &[u8]) -> Option<Material> {
+    match spec {
+        Spec::Rsa2048 | Spec::Rsa3072 | Spec::Rsa4096 => rsa::import(spec, der),
+        Spec::EccNistP256 | Spec::EccNistP384 | Spec::EccNistP521 => nist::import(spec, der),
+        Spec::EccSecgP256k1 => secp256k1::import(der),
+        Spec::EccNistEdwards25519 => ed25519::import(der),
+        Spec::MlDsa44 | Spec::MlDsa65 | Spec::MlDsa87 => mldsa::import(spec, der),
+        Spec::MlKem512 | Spec::MlKem768 | Spec::MlKem1024 => mlkem::import(spec, der),
+        Spec::Sm2 => sm2::import(der),
+        Spec::SymmetricDefault | Spec::Hmac224 | Spec::Hmac256 | Spec::Hmac384 | Spec::Hmac512 => None,
+    }
+}
+
+/// Reads what is stored of a key back into what [`generate()`] and [`import()`] gave.
+///
+/// # Errors
+/// [`Refusal::Internal`] for what is not material of this spec: what was stored was checked.
+pub(crate) fn restore(kind: Kind, stored: Zeroizing<Vec<u8>>) -> Result<Material, Refusal> {
+    let public = match kind.spec {
+        Spec::SymmetricDefault | Spec::Hmac224 | Spec::Hmac256 | Spec::Hmac384 | Spec::Hmac512 => None,
+        Spec::MlDsa44 | Spec::MlDsa65 | Spec::MlDsa87 => mldsa::export(kind.spec, stored.clone())?.public,
+        Spec::MlKem512 | Spec::MlKem768 | Spec::MlKem1024 => mlkem::export(kind.spec, stored.clone())?.public,
+        spec => pkcs8(spec, &stored).ok_or(Refusal::Internal)?.public,
+    };
+    Ok(Material { private: stored, public })
 }
 
 /// A parsed private key, by what it may be used for.

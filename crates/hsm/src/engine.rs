@@ -20,6 +20,7 @@ use crate::seal::{MAX_GENERATIONS, Seal, SealError};
 use crate::selftest::{self, KNOWN_ANSWERS, KnownAnswers};
 use crate::session::{Scratch, Session};
 use crate::token::{self, Place};
+use crate::transfer;
 
 mod encryption;
 mod operations;

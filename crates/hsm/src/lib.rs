@@ -28,6 +28,7 @@ pub mod seal;
 mod selftest;
 mod session;
 mod token;
+mod transfer;
 
 pub use arena::{ArenaError, Protection};
 pub use engine::{DEFAULT_CACHE_LEN, Engine, StartError, create_domain};

@@ -102,6 +102,14 @@ pub(crate) fn binding(place: &Binding<'_>) -> Result<(), Refusal> {
     bounded(place.usage, MAX_NAME_LEN)
 }
 
+/// A Region other than the one of a binding has a sensible length.
+///
+/// # Errors
+/// [`Refusal::Length`].
+pub(crate) fn region(name: &str) -> Result<(), Refusal> {
+    bounded(name, MAX_NAME_LEN)
+}
+
 /// Every part of a credential's binding has a sensible length.
 ///
 /// # Errors

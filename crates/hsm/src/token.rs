@@ -60,6 +60,21 @@ impl Place {
         Ok(place)
     }
 
+    /// The place of a KMS key's material on its way: `from` is where it stands, `domain` is who sends it.
+    pub(crate) fn transfer(
+        domain: &Domain,
+        from: &Binding<'_>,
+        material: MaterialId,
+        to_domain: &[u8; 16],
+        to_region: &str,
+    ) -> Result<Self, Refusal> {
+        let mut place = Self::bound(b"transfer", domain, from)?;
+        place.0.fixed(&material.0)?;
+        place.0.fixed(to_domain)?;
+        place.0.variable(to_region.as_bytes())?;
+        Ok(place)
+    }
+
     /// The place of a secret access key.
     pub(crate) fn credential(domain: &Domain, binding: &CredentialBinding<'_>) -> Result<Self, Refusal> {
         let mut place = Self::new(b"credential", domain)?;

@@ -65,7 +65,8 @@ pub(super) fn import(spec: Spec, der: &[u8]) -> Option<Material> {
     export(spec, encoding::seed::<SEED_LEN>(der, Parameters::of(spec)?.name)?).ok()
 }
 
-fn export(spec: Spec, seed: Zeroizing<Vec<u8>>) -> Result<Material, Refusal> {
+/// The key of a seed.
+pub(super) fn export(spec: Spec, seed: Zeroizing<Vec<u8>>) -> Result<Material, Refusal> {
     let parameters = Parameters::of(spec).ok_or(Refusal::Usage)?;
     let pair = PqdsaKeyPair::from_seed(parameters.signing, &seed).map_err(internal)?;
     let public: PublicKeyX509Der<'_> = pair.public_key().as_der().map_err(internal)?;

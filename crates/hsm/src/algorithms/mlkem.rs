@@ -66,7 +66,8 @@ pub(super) fn private_key_info(spec: Spec, seed: &[u8]) -> Result<Zeroizing<Vec<
     encoding::write_seed(Parameters::of(spec).ok_or(Refusal::Usage)?.name, seed)
 }
 
-fn export(spec: Spec, seed: Zeroizing<Vec<u8>>) -> Result<Material, Refusal> {
+/// The key of a seed.
+pub(super) fn export(spec: Spec, seed: Zeroizing<Vec<u8>>) -> Result<Material, Refusal> {
     let parameters = Parameters::of(spec).ok_or(Refusal::Usage)?;
     let (_, public) = expand(parameters, &seed)?;
     Ok(Material { private: seed, public: Some(encoding::write_public(parameters.name, &public)?) })

@@ -57,6 +57,7 @@ fn ask_at(engine: &Engine, now: Duration, command: &Command<'_>) -> Got {
         Reply::Hello { domain, .. } => Got::Bytes(domain.to_vec()),
         Reply::KeyWrapped { material, token, .. } => Got::Key(material, token.to_vec()),
         Reply::Ciphertext { blob } => Got::Bytes(blob.to_vec()),
+        Reply::Transfer { package } => Got::Bytes(package.to_vec()),
         Reply::Enveloped { content } => Got::Enveloped(content.to_vec()),
         Reply::ImportParameters { public, token } => Got::Pair(token.to_vec(), Some(public.to_vec())),
         Reply::Plaintext { plaintext: Disclosed(bytes) }
@@ -414,6 +415,7 @@ fn a_session_starts_with_hello_of_this_version() {
 
 mod import;
 mod recipient;
+mod transfer;
 
 proptest! {
     #[test]

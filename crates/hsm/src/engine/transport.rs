@@ -1,4 +1,4 @@
-//! Key material that comes from outside.
+//! Key material that comes from outside or goes to another Region.
 
 use super::*;
 use crate::algorithms::Material;
@@ -20,6 +20,14 @@ impl Engine {
                 let taken = algorithms::import(binding.spec, binding.usage, &scratch.clear);
                 scratch.wipe();
                 self.take_in(binding, &taken?, scratch)
+            }
+            Command::TransferOut { key, domain, region } => {
+                transfer::leave(&self.domain, &self.entropy, key, domain, region, scratch)?;
+                Ok(Reply::Transfer { package: &scratch.sealed })
+            }
+            Command::TransferIn { binding, from, material, package } => {
+                let arrived = transfer::arrive(&self.domain, binding, from, *material, package, scratch)?;
+                self.take_in(binding, &arrived, scratch)
             }
             _ => Err(Refusal::Malformed),
         }
