@@ -8,7 +8,8 @@
 //!
 //! Evicted materials leave a *tombstone* for [`TOMBSTONE_TIME`], in which they are not cached again. A command that
 //! began before the eviction can never put its copy in, whatever the time: every miss carries a ticket with the
-//! number of evictions so far, and an older ticket than the tombstone is refused. Tombstones that are dropped, for
+//! number of evictions so far, and an older ticket than the tombstone is refused. A command that waits for a worker
+//! first has begun when it was read: it brings its ticket from there. Tombstones that are dropped, for
 //! their age or for lack of room, raise the lowest ticket that is still accepted.
 
 use std::collections::{HashMap, VecDeque};
@@ -78,6 +79,12 @@ impl<V> Cache<V> {
             lowest_ticket: 0,
         };
         Self { capacity, table: RwLock::new(table) }
+    }
+
+    /// The ticket of a command that is read now and carried out later: it stands for the look-up's.
+    pub(crate) fn ticket(&self) -> Ticket {
+        // Where a thread died with the lock nothing is found or put in, with whatever ticket.
+        Ticket(self.table.read().map_or(0, |table| table.evictions))
     }
 
     /// Looks a material up under the place and token it was unwrapped with; `copy` takes what is needed of it.

@@ -7,7 +7,7 @@ use claviger_hsm_proto::{Binding, Command, Disclosed, MaterialId, Refusal, Reply
 
 use crate::algorithms::{self, PrivateKey};
 use crate::arena::{ArenaError, Protection, Secret, SecretArena, SecretBytes, slots_of};
-use crate::cache::{Cache, Found};
+use crate::cache::{Cache, Found, Ticket};
 use crate::cipher;
 use crate::credential;
 use crate::domain::{self, Domain};
@@ -140,6 +140,16 @@ impl Engine {
         Session::new(self)
     }
 
+    /// A worker's state: it carries out what the sessions of connections defer.
+    pub fn worker(&self) -> Session<'_> {
+        Session::of_worker(self)
+    }
+
+    /// How many evictions there were so far, by the cache that counts them last.
+    pub(crate) fn evictions(&self) -> Ticket {
+        self.cache.ticket()
+    }
+
     /// How secrets at rest in this process are kept from being read.
     pub fn protection(&self) -> Protection {
         self.arena.protection()
@@ -252,6 +262,7 @@ impl Engine {
         match self.cache.find(key.material, place.as_slice(), key.token, Secret::copy)? {
             Found::Hit(material) => Ok(material),
             Found::Miss(ticket) => {
+                let ticket = scratch.since.unwrap_or(ticket);
                 let clear = &mut scratch.clear;
                 let material =
                     token::unwrap_material(&self.domain, &key.binding, key.material, key.token, clear)?;

@@ -15,6 +15,7 @@ mod algorithms;
 mod arena;
 mod cache;
 mod cipher;
+mod cost;
 mod credential;
 mod domain;
 mod engine;
@@ -31,6 +32,7 @@ mod token;
 mod transfer;
 
 pub use arena::{ArenaError, Protection};
+pub use cost::{Class, Cost, cost};
 pub use engine::{DEFAULT_CACHE_LEN, Engine, StartError, create_domain};
 pub use random::{Random, RandomFailure, SystemEntropy};
-pub use session::{Closed, Session};
+pub use session::{Closed, Deferred, Session, Step};

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use claviger_hsm_proto::frame::{self, FrameError};
+use claviger_hsm_proto::frame::{self, Frame, FrameError};
 use claviger_hsm_proto::{Command, Disclosed, Refusal, Reply, blob};
 use zeroize::Zeroize;
 
+use crate::cache::Ticket;
+use crate::cost::{Class, Cost, cost};
 use crate::engine::Engine;
 
 /// Buffers of one connection that commands work in. Made large enough at once, so that they never move and leave a
@@ -21,6 +23,8 @@ pub(crate) struct Scratch {
     pub(crate) public: Vec<u8>,
     /// Associated data. Not secret.
     pub(crate) associated: Vec<u8>,
+    /// When the command was read, if it is carried out later: it may not cache what was evicted since.
+    pub(crate) since: Option<Ticket>,
 }
 
 impl Scratch {
@@ -33,6 +37,7 @@ impl Scratch {
             enveloped: Vec::new(),
             public: Vec::new(),
             associated: Vec::new(),
+            since: None,
         }
     }
 
@@ -103,6 +108,39 @@ impl std::fmt::Display for Closed {
 
 impl std::error::Error for Closed {}
 
+/// What became of the first frame of a connection's input.
+#[derive(Debug)]
+pub enum Step {
+    /// More bytes are needed.
+    Partial,
+    /// The reply was appended.
+    Answered {
+        /// Bytes of the input that are done with.
+        len: usize,
+    },
+    /// It is too dear for the thread of a connection: [`Session::carry_out`] of a worker's session answers it.
+    Deferred {
+        /// Bytes of the input that the frame takes.
+        len: usize,
+        /// What the worker needs besides the frame.
+        deferred: Deferred,
+    },
+}
+
+/// A command that was read and not yet carried out.
+#[derive(Debug, Clone, Copy)]
+pub struct Deferred {
+    cost: Cost,
+    read: Ticket,
+}
+
+impl Deferred {
+    /// What it is expected to cost.
+    pub fn cost(&self) -> Cost {
+        self.cost
+    }
+}
+
 /// The state of one connection: whether it said hello, and the buffers it works in.
 pub struct Session<'e> {
     engine: &'e Engine,
@@ -115,32 +153,74 @@ impl<'e> Session<'e> {
         Self { engine, greeted: false, scratch: Scratch::new() }
     }
 
+    /// The session of a worker, which takes what open sessions deferred.
+    pub(crate) fn of_worker(engine: &'e Engine) -> Self {
+        Self { greeted: true, ..Self::new(engine) }
+    }
+
     /// Whether the connection was opened with a `Hello` of this version.
     pub fn is_open(&self) -> bool {
         self.greeted
     }
 
-    /// Handles the first whole frame of `input` and appends the reply's frame to `out`, which it grows by at most
-    /// [`frame::MAX_BODY_LEN`] and the length's four bytes. Gives how many bytes of `input` are done with: 0 where
-    /// more are needed. `now` is the time since any fixed moment.
+    /// Handles the first whole frame of `input`, whatever it costs, and appends the reply's frame to `out`, which it
+    /// grows by at most [`frame::MAX_BODY_LEN`] and the length's four bytes. Gives how many bytes of `input` are done
+    /// with: 0 where more are needed. `now` is the time since any fixed moment.
     ///
     /// # Errors
     /// [`Closed`]: the connection must be closed once `out` is sent.
     pub fn handle(&mut self, now: Duration, input: &[u8], out: &mut Vec<u8>) -> Result<usize, Closed> {
         let Some(frame) = frame::next(input).map_err(Closed::Frame)? else { return Ok(0) };
-        match frame::read::<Command<'_>>(frame.body) {
-            Ok(command) => {
-                let reply = self.answer(now, &command);
-                frame::write(out, frame.id, &reply).map_err(|_| Closed::Reply)?;
-                self.scratch.reset();
-                if self.greeted { Ok(frame.len) } else { Err(Closed::Hello) }
-            }
-            Err(error) => {
-                let refused = Reply::Refused(Refusal::Malformed);
-                frame::write(out, frame.id, &refused).map_err(|_| Closed::Reply)?;
-                Err(Closed::Frame(error))
-            }
+        let command = read(&frame, out)?;
+        self.reply(now, frame.id, &command, out)?;
+        Ok(frame.len)
+    }
+
+    /// Handles the first whole frame of `input` as [`Session::handle`] does if that is cheap ([`Class::Inline`]), and
+    /// leaves it to a worker otherwise.
+    ///
+    /// # Errors
+    /// [`Closed`]: the connection must be closed once `out` is sent.
+    pub fn step(&mut self, now: Duration, input: &[u8], out: &mut Vec<u8>) -> Result<Step, Closed> {
+        let Some(frame) = frame::next(input).map_err(Closed::Frame)? else { return Ok(Step::Partial) };
+        let command = read(&frame, out)?;
+        let cost = cost(&command);
+        if cost.class() != Class::Inline && self.greeted {
+            let deferred = Deferred { cost, read: self.engine.evictions() };
+            return Ok(Step::Deferred { len: frame.len, deferred });
         }
+        self.reply(now, frame.id, &command, out)?;
+        Ok(Step::Answered { len: frame.len })
+    }
+
+    /// Answers a command that another session deferred, given its frame.
+    ///
+    /// # Errors
+    /// [`Closed`]: the other session's connection must be closed.
+    pub fn carry_out(
+        &mut self,
+        now: Duration,
+        deferred: &Deferred,
+        frame: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<(), Closed> {
+        self.scratch.since = Some(deferred.read);
+        let handled = self.handle(now, frame, out);
+        self.scratch.since = None;
+        handled.map(drop)
+    }
+
+    fn reply(
+        &mut self,
+        now: Duration,
+        id: u64,
+        command: &Command<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Closed> {
+        let reply = self.answer(now, command);
+        frame::write(out, id, &reply).map_err(|_| Closed::Reply)?;
+        self.scratch.reset();
+        if self.greeted { Ok(()) } else { Err(Closed::Hello) }
     }
 
     /// Answers one command. For hosts in the same process: tests and simulations.
@@ -155,6 +235,15 @@ impl<'e> Session<'e> {
         }
         answer.unwrap_or_else(Reply::Refused)
     }
+}
+
+/// The command of a frame. What is none is refused, and ends the connection.
+fn read<'a>(frame: &Frame<'a>, out: &mut Vec<u8>) -> Result<Command<'a>, Closed> {
+    frame::read(frame.body).or_else(|error| {
+        let refused = Reply::Refused(Refusal::Malformed);
+        frame::write(out, frame.id, &refused).map_err(|_| Closed::Reply)?;
+        Err(Closed::Frame(error))
+    })
 }
 
 impl std::fmt::Debug for Session<'_> {

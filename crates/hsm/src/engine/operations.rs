@@ -153,6 +153,7 @@ impl Engine {
         match self.parsed.find(key.material, place.as_slice(), key.token, Arc::clone)? {
             Found::Hit(parsed) => Ok(parsed),
             Found::Miss(ticket) => {
+                let ticket = scratch.since.unwrap_or(ticket);
                 let stored = token::unwrap_stored(&self.domain, kind.spec, key, &mut scratch.clear)?;
                 let parsed = Arc::new(PrivateKey::parse(kind, &stored)?);
                 let keep = || Some(Arc::clone(&parsed));
@@ -174,6 +175,7 @@ impl Engine {
         match self.macs.find(key.material, place.as_slice(), key.token, SecretBytes::copy)? {
             Found::Hit(stored) => Ok(stored),
             Found::Miss(ticket) => {
+                let ticket = scratch.since.unwrap_or(ticket);
                 let stored = token::unwrap_stored(&self.domain, kind.spec, key, &mut scratch.clear)?;
                 let keep = || SecretBytes::keep(&self.arena, &stored);
                 self.macs.put(ticket, now, key.material, place.as_slice(), key.token, keep)?;
