@@ -1,8 +1,9 @@
 //! Confinement: what this process can no longer do once it serves.
 //!
 //! Two layers of the kernel: a seccomp list of the system calls that are left, and a Landlock domain in which the
-//! only folder is the seal's. Both are data with a reason for each line ([`rules`]). They are applied before the
-//! first thread is started, so every thread has them, and cannot be undone.
+//! only folder is the seal's. Both are data with a reason for each line ([`rules`]). They cannot be undone, and every
+//! thread has them: the domain is entered before the first thread is started, so all inherit it; the list is applied
+//! to all threads at once, when the workers have set their priorities, for which no call is left after that.
 //!
 //! A forbidden call answers `EPERM`; it does not kill. Killing would turn a new version of the C library, which may
 //! probe for a call, into an outage of every key, while an attacker gains nothing from asking twice. A call of
@@ -43,23 +44,14 @@ pub(crate) fn harden() -> Result<(), Failure> {
     Ok(())
 }
 
-/// Takes everything away that serving does not need. `seal_dir` is the only folder that stays in reach.
+/// Takes all files away but those in `seal_dir`, the only folder that stays in reach.
 ///
 /// # Errors
-/// Where the kernel offers no Landlock (Linux 5.13) or no seccomp, or more than one thread runs: the HSM does not
-/// serve unconfined.
-pub(crate) fn apply(seal_dir: &Path) -> Result<(), Failure> {
+/// Where the kernel offers no Landlock (Linux 5.13), or more than one thread runs: the HSM does not serve unconfined.
+pub(crate) fn restrict_files(seal_dir: &Path) -> Result<(), Failure> {
     if std::fs::read_dir("/proc/self/task")?.count() != 1 {
         return Err("threads were started before the confinement".into());
     }
-    restrict_files(seal_dir)?;
-    for filter in filters()? {
-        seccompiler::apply_filter_all_threads(&filter)?;
-    }
-    Ok(())
-}
-
-fn restrict_files(seal_dir: &Path) -> Result<(), Failure> {
     // Files must be restricted; what newer kernels add (truncation, TCP, signals) is taken where it is.
     let status = Ruleset::default()
         .set_compatibility(CompatLevel::HardRequirement)
@@ -73,6 +65,17 @@ fn restrict_files(seal_dir: &Path) -> Result<(), Failure> {
         .restrict_self()?;
     if status.ruleset == RulesetStatus::NotEnforced {
         return Err("the kernel does not enforce Landlock, without which the HSM does not serve".into());
+    }
+    Ok(())
+}
+
+/// Takes the system calls away that serving does not need, from all threads.
+///
+/// # Errors
+/// Where the kernel offers no seccomp.
+pub(crate) fn filter_calls() -> Result<(), Failure> {
+    for filter in filters()? {
+        seccompiler::apply_filter_all_threads(&filter)?;
     }
     Ok(())
 }

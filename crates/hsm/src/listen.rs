@@ -2,20 +2,19 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::Shutdown;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use claviger_hsm::Engine;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::net::sockopt::socket_peercred;
 
 use crate::Failure;
+use crate::line::Line;
 use crate::log::{Level, log};
-use crate::serve::{self, Clock};
+use crate::serve::Server;
 
 /// Most connections at a time. A host needs one for each of its cores.
 const MAX_CONNECTIONS: usize = 256;
@@ -61,17 +60,17 @@ impl Listener {
     }
 
     /// Serves until a signal arrives or the parent ends; answers which. Connections finish the commands they have
-    /// read.
+    /// read, as far as that takes no longer than a peer's patience.
     ///
     /// # Errors
     /// Where waiting fails.
     pub(crate) fn run(
         &self,
-        engine: &Engine,
+        server: &Server,
         stop: &OwnedFd,
         parent: Option<&OwnedFd>,
     ) -> io::Result<&'static str> {
-        let (clock, live) = (Clock::start(), Live::default());
+        let live = Live::default();
         std::thread::scope(|scope| {
             let mut number = 0_u64;
             let ended = loop {
@@ -82,14 +81,12 @@ impl Listener {
                 }
                 let Some(stream) = self.accept(&live) else { continue };
                 number += 1;
-                if live.add(number, &stream).is_err() {
-                    log(Level::Warn, "connection refused", &[("reason", &"no descriptor left")]);
-                    continue;
-                }
-                let (live, clock) = (&live, &clock);
+                let line = server.line(stream);
+                live.add(number, &line);
+                let live = &live;
                 let thread = std::thread::Builder::new().name("connection".into());
                 let spawned = thread.spawn_scoped(scope, move || {
-                    serve::serve(engine, &stream, clock, number);
+                    server.serve(&line, number);
                     live.remove(number);
                 });
                 if let Err(error) = spawned {
@@ -154,10 +151,10 @@ impl Listener {
 
 /// The connections being served, so that they can be ended.
 #[derive(Default)]
-struct Live(Mutex<HashMap<u64, UnixStream>>);
+struct Live(Mutex<HashMap<u64, Arc<Line>>>);
 
 impl Live {
-    fn lock(&self) -> MutexGuard<'_, HashMap<u64, UnixStream>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Arc<Line>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -165,10 +162,8 @@ impl Live {
         self.lock().len()
     }
 
-    fn add(&self, number: u64, stream: &UnixStream) -> io::Result<()> {
-        let handle = stream.try_clone()?;
-        self.lock().insert(number, handle);
-        Ok(())
+    fn add(&self, number: u64, line: &Arc<Line>) {
+        self.lock().insert(number, Arc::clone(line));
     }
 
     fn remove(&self, number: u64) {
@@ -177,8 +172,8 @@ impl Live {
 
     /// Ends the reading side of all: their threads answer what they have read and finish.
     fn end(&self) {
-        for stream in self.lock().values() {
-            let _ = stream.shutdown(Shutdown::Read);
+        for line in self.lock().values() {
+            line.end_reading();
         }
     }
 }

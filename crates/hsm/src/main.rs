@@ -1,15 +1,19 @@
 //! `claviger-hsm`: the HSM engine behind a Unix socket, in a process that can do little else.
 //!
-//! Order of the start: harden the process, catch signals, open the seal, test the engine, bind the socket, confine.
-//! Only then is `ready` printed and the first connection accepted.
+//! Order of the start: harden the process, catch signals, open the seal, test the engine, bind the socket, confine it
+//! to the seal's folder, start the workers, take all other system calls away. Only then is `ready` printed and the
+//! first connection accepted.
 
 mod confine;
+mod line;
 mod listen;
 mod log;
+mod pool;
 mod serve;
 mod sys;
 
 use std::io::Write;
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -19,6 +23,10 @@ use claviger_hsm::{DEFAULT_CACHE_LEN, Engine, SystemEntropy, create_domain};
 
 use crate::listen::{Listener, Peers};
 use crate::log::{Level, log};
+use crate::serve::Server;
+
+/// Most workers of a lane: as many as there may be connections.
+const MAX_WORKERS: u16 = 256;
 
 /// The Claviger HSM: the only program that sees key material.
 #[derive(Debug, Parser)]
@@ -49,6 +57,9 @@ struct Serve {
     /// Also accept connections of this user. The socket is then open to all and the peer's user decides.
     #[arg(long, value_name = "UID")]
     allow_uid: Vec<u32>,
+    /// Workers for private-key operations, and about as many for making RSA keys [default: the number of cores].
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..=i64::from(MAX_WORKERS)))]
+    workers: Option<u16>,
     /// Stop when the process that started this one ends.
     #[arg(long)]
     exit_with_parent: bool,
@@ -95,15 +106,31 @@ fn serve(options: &Serve) -> Result<(), Failure> {
     let stop = sys::stop_signals()?;
     let engine = start_engine(options)?;
     let listener = Listener::bind(&options.socket, Peers::new(&options.allow_uid))?;
-    confine::apply(&options.seal_dir)?;
-    log(Level::Info, "ready", &[("secrets", &format_args!("{:?}", engine.protection()))]);
-    let mut stdout = std::io::stdout().lock();
-    stdout.write_all(b"ready\n")?;
-    stdout.flush()?;
-    drop(stdout);
-    let reason = listener.run(&engine, &stop, parent.as_ref())?;
+    let cores = match options.workers {
+        Some(count) => count.into(),
+        // Asked before the confinement: a limit of the control group stands in a file.
+        None => std::thread::available_parallelism().map_or(1, NonZero::get).min(MAX_WORKERS.into()),
+    };
+    confine::restrict_files(&options.seal_dir)?;
+    let server = Server::new(engine);
+    let reason = std::thread::scope(|scope| -> Result<_, Failure> {
+        let workers = server.start_workers(scope, cores)?;
+        confine::filter_calls()?;
+        announce(&server)?;
+        let reason = listener.run(&server, &stop, parent.as_ref())?;
+        // No connection is left, so neither is work.
+        drop(workers);
+        Ok(reason)
+    })?;
     log(Level::Info, "stopped", &[("reason", &reason)]);
     Ok(())
+}
+
+fn announce(server: &Server) -> Result<(), Failure> {
+    log(Level::Info, "ready", &[("secrets", &format_args!("{:?}", server.engine().protection()))]);
+    let mut stdout = std::io::stdout().lock();
+    stdout.write_all(b"ready\n")?;
+    Ok(stdout.flush()?)
 }
 
 fn start_engine(options: &Serve) -> Result<Engine, Failure> {

@@ -1,28 +1,35 @@
-//! One connection: reads what has arrived, handles all of it, writes all replies at once.
+//! One connection: reads what has arrived, handles all that is cheap of it, gives the rest to the pool, and writes all
+//! replies at once. The pool's replies follow when they are ready; their ids tell what they answer.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::thread::Scope;
 use std::time::{Duration, Instant};
 
-use claviger_hsm::{Closed, Engine};
+use claviger_hsm::{Closed, Deferred, Engine, Session, Step};
 use claviger_hsm_proto::frame::{MAX_BODY_LEN, PREFIX_LEN};
 use zeroize::{Zeroize, Zeroizing};
 
+use crate::line::Line;
 use crate::log::{Level, log};
+use crate::pool::quota::{ALL, CONNECTION, Charge, Full, Quota, Total};
+use crate::pool::{Pool, Workers};
 
 /// How much is read at once: room for two of the largest frames.
 const INPUT_LEN: usize = 2 * (MAX_BODY_LEN + PREFIX_LEN);
 /// Replies are sent when they are longer than this, in bytes.
 const BATCH_LEN: usize = 256 * 1024;
-/// How long a connection may take for its hello, and a peer to take its replies.
+/// How long a connection may take for its hello, a peer to take its replies, and what is in the pool to end when
+/// nothing more is read.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The time since the program started.
-pub(crate) struct Clock(Instant);
+struct Clock(Instant);
 
 impl Clock {
     #[expect(clippy::disallowed_methods, reason = "this is the shell: the engine gets the time from here")]
-    pub(crate) fn start() -> Self {
+    fn start() -> Self {
         Self(Instant::now())
     }
 
@@ -31,18 +38,21 @@ impl Clock {
     }
 }
 
-/// Serves one connection to its end. Buffers hold plaintexts and are cleared after each batch; they are made large
-/// enough at once, so they never move.
-pub(crate) fn serve(engine: &Engine, stream: &UnixStream, clock: &Clock, number: u64) {
-    match exchange(engine, stream, clock) {
-        Ok(()) => {}
-        Err(End::Closed(reason)) => {
-            log(Level::Warn, "connection closed", &[("connection", &number), ("reason", &reason)]);
-        }
-        Err(End::Io(error)) => {
-            log(Level::Info, "connection lost", &[("connection", &number), ("error", &error)]);
-        }
-    }
+/// What all connections share.
+pub(crate) struct Server {
+    engine: Engine,
+    clock: Clock,
+    pool: Pool<Job>,
+    load: Arc<Total>,
+}
+
+/// A command for a worker.
+pub(crate) struct Job {
+    line: Arc<Line>,
+    connection: u64,
+    deferred: Deferred,
+    frame: Zeroizing<Vec<u8>>,
+    charge: Charge,
 }
 
 enum End {
@@ -56,49 +66,177 @@ impl From<io::Error> for End {
     }
 }
 
-fn exchange(engine: &Engine, mut stream: &UnixStream, clock: &Clock) -> Result<(), End> {
-    let mut session = engine.session();
-    let mut input = Zeroizing::new(vec![0; INPUT_LEN]);
-    let mut out = Zeroizing::new(Vec::with_capacity(BATCH_LEN + MAX_BODY_LEN + PREFIX_LEN));
-    let mut filled = 0;
-    stream.set_write_timeout(Some(PATIENCE))?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    loop {
-        // Never empty: a frame that does not fit half the buffer was refused for its length.
-        let room = input.get_mut(filled..).unwrap_or_default();
-        match stream.read(room) {
-            Ok(0) => return Ok(()),
-            Ok(read) => filled += read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(error.into()),
+impl Server {
+    /// Serves this engine. The clock starts.
+    pub(crate) fn new(engine: Engine) -> Self {
+        Self { engine, clock: Clock::start(), pool: Pool::new(), load: Arc::new(Total::new(ALL)) }
+    }
+
+    /// The engine.
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Starts the pool's workers for this many cores.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub(crate) fn start_workers<'scope, 'env>(
+        &'env self,
+        scope: &'scope Scope<'scope, 'env>,
+        cores: usize,
+    ) -> io::Result<Workers<'env, Job>> {
+        self.pool.start(scope, cores, move || self.executor())
+    }
+
+    /// What carries out the jobs of one worker. Its buffer holds plaintexts and is cleared after each of them.
+    fn executor(&self) -> impl FnMut(Job) + use<'_> {
+        let mut session = self.engine.worker();
+        let mut reply = Zeroizing::new(Vec::with_capacity(MAX_BODY_LEN + PREFIX_LEN));
+        move |job| {
+            if job.line.failure().is_some() {
+                return;
+            }
+            match session.carry_out(self.clock.now(), &job.deferred, &job.frame, &mut reply) {
+                Ok(()) => job.line.give(&reply, job.charge),
+                Err(reason) => {
+                    log_closed(job.connection, reason);
+                    job.line.end();
+                }
+            }
+            reply.as_mut_slice().zeroize();
+            reply.clear();
         }
-        let was_open = session.is_open();
-        let now = clock.now();
-        let mut done = 0;
-        let ended = loop {
-            match session.handle(now, input.get(done..filled).unwrap_or_default(), &mut out) {
-                Ok(0) => break Ok(()),
-                Ok(handled) => done += handled,
-                Err(closed) => break Err(closed),
+    }
+
+    /// The line of a new connection.
+    pub(crate) fn line(&self, stream: UnixStream) -> Arc<Line> {
+        Line::new(stream, Quota::new(CONNECTION, &self.load))
+    }
+
+    /// Serves one connection to its end, and to the end of all that it has in the pool.
+    pub(crate) fn serve(&self, line: &Arc<Line>, number: u64) {
+        match self.exchange(line, number) {
+            Ok(()) => self.finish(line, number),
+            Err(End::Closed(reason)) => {
+                log_closed(number, reason);
+                self.finish(line, number);
+            }
+            Err(End::Io(error)) => {
+                log(Level::Info, "connection lost", &[("connection", &number), ("error", &error)]);
+                self.abandon(line, number);
+            }
+        }
+    }
+
+    /// Lets the pool end what it has of a connection that is no longer read, where there is still a peer to answer.
+    fn finish(&self, line: &Line, number: u64) {
+        if line.is_hung_up() || !line.quota().wait_until_empty(PATIENCE) {
+            self.abandon(line, number);
+        }
+    }
+
+    /// Drops what a connection has in the pool, but for what has begun, and waits for that.
+    fn abandon(&self, line: &Line, number: u64) {
+        line.end();
+        self.pool.forget(number);
+        line.quota().wait_until_empty(Duration::MAX);
+    }
+
+    /// Reads and handles commands until the peer has no more. Buffers hold plaintexts and are cleared after each
+    /// batch; they are made large enough at once, so they never move.
+    fn exchange(&self, line: &Arc<Line>, number: u64) -> Result<(), End> {
+        let mut stream = line.stream();
+        let mut session = self.engine.session();
+        let mut input = Zeroizing::new(vec![0; INPUT_LEN]);
+        let mut out = Zeroizing::new(Vec::with_capacity(BATCH_LEN + MAX_BODY_LEN + PREFIX_LEN));
+        let mut filled = 0;
+        stream.set_write_timeout(Some(PATIENCE))?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        loop {
+            // Never empty: a frame that does not fit half the buffer was refused for its length.
+            let room = input.get_mut(filled..).unwrap_or_default();
+            match stream.read(room) {
+                Ok(0) => return line.failure().map_or(Ok(()), |kind| Err(End::Io(kind.into()))),
+                Ok(read) => filled += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error.into()),
+            }
+            let was_open = session.is_open();
+            let batch = input.get(..filled).unwrap_or_default();
+            let (done, ended) = self.handle(line, number, &mut session, batch, &mut out)?;
+            send(line, &mut out)?;
+            ended.map_err(End::Closed)?;
+            if session.is_open() && !was_open {
+                stream.set_read_timeout(None)?;
+            }
+            input.copy_within(done..filled, 0);
+            let left = filled - done;
+            input.get_mut(left..filled).unwrap_or_default().zeroize();
+            filled = left;
+        }
+    }
+
+    /// Handles the whole frames of a batch. Gives how many bytes they take, and why the connection must be closed if
+    /// it must.
+    fn handle(
+        &self,
+        line: &Arc<Line>,
+        number: u64,
+        session: &mut Session<'_>,
+        batch: &[u8],
+        out: &mut Vec<u8>,
+    ) -> io::Result<(usize, Result<(), Closed>)> {
+        let (mut done, now) = (0, self.clock.now());
+        loop {
+            let input = batch.get(done..).unwrap_or_default();
+            match session.step(now, input, out) {
+                Ok(Step::Partial) => return Ok((done, Ok(()))),
+                Ok(Step::Answered { len }) => done += len,
+                Ok(Step::Deferred { len, deferred }) => {
+                    self.submit(line, number, deferred, input.get(..len).unwrap_or_default(), out)?;
+                    done += len;
+                }
+                Err(closed) => return Ok((done, Err(closed))),
             }
             if out.len() > BATCH_LEN {
-                send(stream, &mut out)?;
+                send(line, out)?;
+            }
+        }
+    }
+
+    /// Gives a command to the pool. Where the connection has no room there, this waits for some, and with it all that
+    /// comes after.
+    fn submit(
+        &self,
+        line: &Arc<Line>,
+        connection: u64,
+        deferred: Deferred,
+        frame: &[u8],
+        out: &mut Vec<u8>,
+    ) -> io::Result<()> {
+        let charge = match line.quota().try_charge(frame.len()) {
+            Ok(charge) => charge,
+            Err(Full) => {
+                send(line, out)?;
+                let Ok(charge) = line.quota().charge(frame.len()) else {
+                    return Err(line.failure().unwrap_or(io::ErrorKind::Interrupted).into());
+                };
+                charge
             }
         };
-        send(stream, &mut out)?;
-        ended.map_err(End::Closed)?;
-        if session.is_open() && !was_open {
-            stream.set_read_timeout(None)?;
-        }
-        input.copy_within(done..filled, 0);
-        let left = filled - done;
-        input.get_mut(left..filled).unwrap_or_default().zeroize();
-        filled = left;
+        let (cost, line, frame) = (deferred.cost(), Arc::clone(line), Zeroizing::new(frame.to_vec()));
+        self.pool.submit(connection, cost, Job { line, connection, deferred, frame, charge });
+        Ok(())
     }
 }
 
-fn send(mut stream: &UnixStream, out: &mut Vec<u8>) -> io::Result<()> {
-    let sent = stream.write_all(out);
+fn log_closed(connection: u64, reason: Closed) {
+    log(Level::Warn, "connection closed", &[("connection", &connection), ("reason", &reason)]);
+}
+
+fn send(line: &Line, out: &mut Vec<u8>) -> io::Result<()> {
+    let sent = line.send(out);
     out.as_mut_slice().zeroize();
     out.clear();
     sent

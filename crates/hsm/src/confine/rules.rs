@@ -32,9 +32,8 @@ const fn limited(number: i64, limit: Limit, why: &'static str) -> SystemCall {
 const THREAD: u64 = 0x0001_0900;
 /// `PROT_EXEC`.
 const EXECUTABLE: u64 = 4;
-/// `F_GETFD` and `F_DUPFD_CLOEXEC` of fcntl.
+/// `F_GETFD` of fcntl.
 const GET_FLAGS: u64 = 1;
-const DUPLICATE: u64 = 1030;
 /// `PR_SET_NAME`.
 const SET_NAME: u64 = 15;
 
@@ -57,14 +56,9 @@ pub(crate) const SYSTEM_CALLS: &[SystemCall] = &[
     call(libc::SYS_shutdown, "ends connections when the program stops"),
     call(libc::SYS_close, "closes connections and files"),
     #[cfg(target_arch = "x86_64")]
-    call(libc::SYS_poll, "waits for a connection or a signal"),
-    call(libc::SYS_ppoll, "waits for a connection or a signal"),
+    call(libc::SYS_poll, "waits for a connection or a signal; asks whether a peer has hung up"),
+    call(libc::SYS_ppoll, "the same"),
     limited(libc::SYS_fcntl, Limit::Is(1, GET_FLAGS), "debug builds check a descriptor before closing it"),
-    limited(
-        libc::SYS_fcntl,
-        Limit::Is(1, DUPLICATE),
-        "a second handle of a connection, to end it from outside",
-    ),
     // The seal, when a domain key is added. Landlock keeps these to the seal's folder.
     call(libc::SYS_openat, "opens a copy of the seal"),
     call(libc::SYS_fstat, "checks kind, owner and mode of a copy"),
@@ -79,14 +73,14 @@ pub(crate) const SYSTEM_CALLS: &[SystemCall] = &[
     call(libc::SYS_mremap, "the allocator grows large blocks"),
     call(libc::SYS_madvise, "the allocator and ended threads give memory back"),
     call(libc::SYS_brk, "the allocator"),
-    // Threads, one for each connection.
+    // Threads: one for each connection, and one for a peer that is slow to take what workers have for it.
     limited(libc::SYS_clone, Limit::Has(0, THREAD), "starts a thread"),
     call(libc::SYS_clone3, "answered ENOSYS by the other filter; the C library then uses clone"),
     call(libc::SYS_set_robust_list, "a new thread registers its locks"),
     call(libc::SYS_rseq, "a new thread registers its restartable sequences"),
     call(libc::SYS_sigaltstack, "a thread's stack for reporting that its stack overflowed"),
     call(libc::SYS_sched_getaffinity, "the C library asks for it when a thread looks up its own stack"),
-    call(libc::SYS_futex, "locks, and waiting for threads"),
+    call(libc::SYS_futex, "locks, and waiting for threads, for work and for room in the pool"),
     limited(libc::SYS_prctl, Limit::Is(0, SET_NAME), "names a thread"),
     call(libc::SYS_gettid, "the C library, in starting and aborting"),
     call(libc::SYS_getpid, "the C library, in aborting"),
