@@ -303,6 +303,16 @@ impl Engine {
         }
     }
 
+    /// Whether the material of a key is cached, in whatever form.
+    #[cfg(test)]
+    pub(crate) fn caches(&self, key: &WrappedKey<'_>) -> bool {
+        let place = Place::key(&self.domain, &key.binding, key.material).unwrap();
+        let (material, place, token) = (key.material, place.as_slice(), key.token);
+        matches!(self.cache.find(material, place, token, |_| ()), Ok(Found::Hit(())))
+            || matches!(self.macs.find(material, place, token, |_| ()), Ok(Found::Hit(())))
+            || matches!(self.parsed.find(material, place, token, |_| ()), Ok(Found::Hit(())))
+    }
+
     fn draw(&self, length: usize, scratch: &mut Scratch) -> Result<(), Refusal> {
         scratch.wipe();
         scratch.clear.resize(length, 0);

@@ -223,3 +223,6 @@ impl Line {
         self.quota.close();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -159,3 +159,6 @@ impl<J> Lane<J> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

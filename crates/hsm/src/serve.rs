@@ -44,6 +44,8 @@ pub(crate) struct Server {
     clock: Clock,
     pool: Pool<Job>,
     load: Arc<Total>,
+    /// How long a connection's work may take when nothing more is read from it.
+    patience: Duration,
 }
 
 /// A command for a worker.
@@ -58,6 +60,8 @@ pub(crate) struct Job {
 enum End {
     Closed(Closed),
     Io(io::Error),
+    /// The program stops, and there is no room in the pool for what was read.
+    Stopped,
 }
 
 impl From<io::Error> for End {
@@ -69,7 +73,8 @@ impl From<io::Error> for End {
 impl Server {
     /// Serves this engine. The clock starts.
     pub(crate) fn new(engine: Engine) -> Self {
-        Self { engine, clock: Clock::start(), pool: Pool::new(), load: Arc::new(Total::new(ALL)) }
+        let load = Arc::new(Total::new(ALL));
+        Self { engine, clock: Clock::start(), pool: Pool::new(), load, patience: PATIENCE }
     }
 
     /// The engine.
@@ -117,7 +122,7 @@ impl Server {
     /// Serves one connection to its end, and to the end of all that it has in the pool.
     pub(crate) fn serve(&self, line: &Arc<Line>, number: u64) {
         match self.exchange(line, number) {
-            Ok(()) => self.finish(line, number),
+            Ok(()) | Err(End::Stopped) => self.finish(line, number),
             Err(End::Closed(reason)) => {
                 log_closed(number, reason);
                 self.finish(line, number);
@@ -131,12 +136,13 @@ impl Server {
 
     /// Lets the pool end what it has of a connection that is no longer read, where there is still a peer to answer.
     fn finish(&self, line: &Line, number: u64) {
-        if line.is_hung_up() || !line.quota().wait_until_empty(PATIENCE) {
-            self.abandon(line, number);
+        if !line.is_hung_up() {
+            line.quota().wait_until_empty(self.patience);
         }
+        self.abandon(line, number);
     }
 
-    /// Drops what a connection has in the pool, but for what has begun, and waits for that.
+    /// Ends a connection. What it has in the pool is dropped, but for what has begun, and that is waited for.
     fn abandon(&self, line: &Line, number: u64) {
         line.end();
         self.pool.forget(number);
@@ -186,7 +192,7 @@ impl Server {
         session: &mut Session<'_>,
         batch: &[u8],
         out: &mut Vec<u8>,
-    ) -> io::Result<(usize, Result<(), Closed>)> {
+    ) -> Result<(usize, Result<(), Closed>), End> {
         let (mut done, now) = (0, self.clock.now());
         loop {
             let input = batch.get(done..).unwrap_or_default();
@@ -214,13 +220,13 @@ impl Server {
         deferred: Deferred,
         frame: &[u8],
         out: &mut Vec<u8>,
-    ) -> io::Result<()> {
+    ) -> Result<(), End> {
         let charge = match line.quota().try_charge(frame.len()) {
             Ok(charge) => charge,
             Err(Full) => {
                 send(line, out)?;
                 let Ok(charge) = line.quota().charge(frame.len()) else {
-                    return Err(line.failure().unwrap_or(io::ErrorKind::Interrupted).into());
+                    return Err(line.failure().map_or(End::Stopped, |kind| End::Io(kind.into())));
                 };
                 charge
             }
@@ -241,3 +247,6 @@ fn send(line: &Line, out: &mut Vec<u8>) -> io::Result<()> {
     out.clear();
     sent
 }
+
+#[cfg(test)]
+mod tests;

@@ -251,3 +251,6 @@ impl std::fmt::Debug for Session<'_> {
         write!(f, "Session(open: {})", self.greeted)
     }
 }
+
+#[cfg(test)]
+mod tests;

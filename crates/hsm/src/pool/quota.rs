@@ -15,9 +15,9 @@ pub(crate) struct Limits {
 }
 
 /// What one connection may have in the pool.
-pub(crate) const CONNECTION: Limits = Limits { commands: 1024, bytes: 8 << 20 };
+pub(crate) const CONNECTION: Limits = Limits { commands: 1024, bytes: 16 << 20 };
 /// What all connections may have in the pool, besides one command each.
-pub(crate) const ALL: Limits = Limits { commands: 8192, bytes: 64 << 20 };
+pub(crate) const ALL: Limits = Limits { commands: 8192, bytes: 128 << 20 };
 /// Room for the reply of a command. The largest that a worker makes, an RSA-4096 key pair, takes less.
 const REPLY_LEN: usize = 8 << 10;
 

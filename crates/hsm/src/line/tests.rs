@@ -1,0 +1,117 @@
+//! Attack J6, the writing side: peers that do not read, read late, or are gone.
+
+use std::io::Read;
+use std::time::Duration;
+
+use claviger_hsm_proto::{Disclosed, Reply, frame};
+
+use super::*;
+use crate::pool::quota::{Limits, Total};
+
+fn quota() -> Arc<Quota> {
+    let limits = Limits { commands: usize::MAX, bytes: usize::MAX };
+    Quota::new(limits, &Arc::new(Total::new(limits)))
+}
+
+fn lines() -> (Arc<Line>, UnixStream) {
+    let (own, peer) = UnixStream::pair().unwrap();
+    (Line::new(own, quota()), peer)
+}
+
+fn reply(id: u64, len: usize) -> Vec<u8> {
+    let (mut out, bytes) = (Vec::new(), vec![7; len]);
+    frame::write(&mut out, id, &Reply::Random { bytes: Disclosed(&bytes) }).unwrap();
+    out
+}
+
+fn give(line: &Arc<Line>, id: u64, len: usize) {
+    line.give(&reply(id, len), line.quota().charge(0).unwrap());
+}
+
+/// The ids of all frames up to the end of the stream, which must be whole.
+fn ids(mut peer: UnixStream) -> Vec<u64> {
+    let (mut input, mut ids, mut at) = (Vec::new(), Vec::new(), 0);
+    peer.read_to_end(&mut input).unwrap();
+    while let Some(found) = frame::next(&input[at..]).unwrap() {
+        assert!(matches!(frame::read(found.body), Ok(Reply::Random { .. })));
+        ids.push(found.id);
+        at += found.len;
+    }
+    assert_eq!(at, input.len());
+    ids
+}
+
+#[test]
+fn frames_of_many_threads_stay_whole() {
+    const EACH: u64 = 400;
+    let (line, peer) = lines();
+    let read = std::thread::spawn(|| ids(peer));
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let line = &line;
+            scope.spawn(move || (0..EACH).for_each(|number| give(line, thread << 32 | number, 3000)));
+        }
+        // The thread of the connection, with batches of two.
+        for number in (0..EACH).step_by(2) {
+            let batch = [reply(9 << 32 | number, 100), reply(9 << 32 | (number + 1), 50_000)].concat();
+            line.send(&batch).unwrap();
+        }
+    });
+    assert!(line.quota().wait_until_empty(Duration::MAX));
+    line.end();
+    let ids = read.join().unwrap();
+    for thread in [0, 1, 2, 3, 9] {
+        let own = ids.iter().filter(|id| *id >> 32 == thread).map(|id| id & 0xffff_ffff);
+        assert!(own.eq(0..EACH), "in order");
+    }
+}
+
+/// More than a socket holds: whoever gives replies does not wait, and nothing is lost.
+#[test]
+fn workers_do_not_wait_for_a_peer_that_reads_late() {
+    let (line, peer) = lines();
+    (0..1000).for_each(|id| give(&line, id, 8000));
+    assert!(!line.quota().wait_until_empty(Duration::ZERO));
+    let read = std::thread::spawn(|| ids(peer));
+    line.send(&reply(1000, 10)).unwrap();
+    assert!(line.quota().wait_until_empty(Duration::MAX));
+    line.end();
+    assert!(read.join().unwrap().into_iter().eq(0..=1000));
+}
+
+/// What a line that cannot be written to is like: all is given back, nobody waits, and the peer sees the end.
+fn check_ended(line: &Arc<Line>, kinds: &[io::ErrorKind]) {
+    assert!(line.quota().wait_until_empty(Duration::MAX));
+    let kind = line.send(&reply(1, 1)).unwrap_err().kind();
+    assert!(kinds.contains(&kind) && line.failure() == Some(kind), "{kind:?}");
+    give(line, 1, 1);
+    assert!(line.quota().wait_until_empty(Duration::ZERO));
+    assert_eq!(line.stream().read(&mut [0]).unwrap_or(0), 0);
+}
+
+#[test]
+fn a_peer_that_does_not_read_loses_its_connection() {
+    let (line, _peer) = lines();
+    line.stream().set_write_timeout(Some(Duration::from_millis(1))).unwrap();
+    (0..1000).for_each(|id| line.give(&reply(id, 8000), line.quota().try_charge(0).unwrap()));
+    check_ended(&line, &[io::ErrorKind::WouldBlock, io::ErrorKind::TimedOut]);
+}
+
+#[test]
+fn a_peer_that_is_gone_is_noticed() {
+    let (line, peer) = lines();
+    assert!(!line.is_hung_up());
+    peer.shutdown(Shutdown::Write).unwrap();
+    assert!(!line.is_hung_up(), "it may still read");
+    drop(peer);
+    assert!(line.is_hung_up());
+    give(&line, 1, 1);
+    check_ended(&line, &[io::ErrorKind::BrokenPipe, io::ErrorKind::ConnectionReset]);
+    let (line, peer) = lines();
+    line.end_reading();
+    assert!(!line.is_hung_up(), "what was read can still be answered");
+    line.send(&reply(3, 1)).unwrap();
+    line.end();
+    assert_eq!(ids(peer), [3]);
+    check_ended(&line, &[io::ErrorKind::ConnectionAborted]);
+}

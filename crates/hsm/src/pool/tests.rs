@@ -1,0 +1,186 @@
+//! Real threads and a made-up executor. Nothing here waits for a time: jobs hold on until they are let go.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+use claviger_hsm_proto::{Binding, Command};
+
+use super::*;
+
+fn key(spec: &str) -> Cost {
+    claviger_hsm::cost(&Command::CreateKey {
+        binding: Binding { account: "", region: "", key_id: "", spec, usage: "" },
+    })
+}
+
+fn long() -> Cost {
+    key("RSA_4096")
+}
+
+fn short() -> Cost {
+    key("ECC_NIST_P521")
+}
+
+/// A job that says that it began and goes on when it is let go.
+struct Held {
+    name: usize,
+    began: SyncSender<usize>,
+    gate: Receiver<()>,
+}
+
+impl Held {
+    fn carry_out(self) {
+        self.began.send(self.name).unwrap();
+        // Let go, or the test is over.
+        let _ = self.gate.recv();
+    }
+}
+
+/// Makes jobs; keeps what lets them go and hears of those that began.
+struct Holder {
+    sender: SyncSender<usize>,
+    began: Receiver<usize>,
+    gates: BTreeMap<usize, SyncSender<()>>,
+}
+
+impl Holder {
+    fn new() -> Self {
+        let (sender, began) = sync_channel(1000);
+        Self { sender, began, gates: BTreeMap::new() }
+    }
+
+    fn job(&mut self) -> Held {
+        let (name, (open, gate)) = (self.gates.len(), sync_channel(1));
+        self.gates.insert(name, open);
+        Held { name, began: self.sender.clone(), gate }
+    }
+
+    fn jobs(&mut self, pool: &Pool<Held>, flow: u64, cost: Cost, count: usize) {
+        (0..count).for_each(|_| pool.submit(flow, cost, self.job()));
+    }
+
+    fn begun(&self, count: usize) -> Vec<usize> {
+        (0..count).map(|_| self.began.recv().unwrap()).collect()
+    }
+
+    fn let_go(&self, name: usize) {
+        self.gates[&name].send(()).unwrap();
+    }
+}
+
+/// Submits with some workers, and ends them when all that was submitted was carried out.
+fn with_workers(cores: usize, submit: impl FnOnce(&Pool<Held>, &mut Holder)) {
+    let (pool, mut holder) = (Pool::new(), Holder::new());
+    std::thread::scope(|scope| {
+        let workers = pool.start(scope, cores, || Held::carry_out).unwrap();
+        submit(&pool, &mut holder);
+        holder.gates.values().for_each(|gate| _ = gate.try_send(()));
+        drop(workers);
+    });
+    assert!(pool.short.lock().queue.pop().is_none() && pool.long.lock().queue.pop().is_none());
+}
+
+/// With so many cores, so much long work runs at a time, and short work begins whatever of it waits.
+fn check_long_work(cores: usize, at_a_time: usize) {
+    with_workers(cores, |pool, holder| {
+        holder.jobs(pool, 1, long(), 64);
+        let running = holder.begun(at_a_time);
+        holder.jobs(pool, 1, short(), cores);
+        let mut began = holder.begun(cores);
+        began.sort_unstable();
+        assert!(began.into_iter().eq(64..64 + cores), "all {cores} are short");
+        assert!(holder.began.try_recv().is_err(), "no other long one has begun");
+        holder.let_go(running[0]);
+        assert_eq!(holder.begun(1), [at_a_time]);
+    });
+}
+
+#[test]
+fn long_work_leaves_room_for_short_work() {
+    for (cores, at_a_time) in [(1, 1), (2, 1), (3, 2), (8, 7)] {
+        check_long_work(cores, at_a_time);
+    }
+}
+
+#[test]
+fn a_burst_of_one_connection_lets_others_in() {
+    for cost in [short(), long()] {
+        with_workers(1, |pool, holder| {
+            holder.jobs(pool, 1, cost, 64);
+            assert_eq!(holder.begun(1), [0]);
+            holder.jobs(pool, 2, cost, 2);
+            let mut order = Vec::new();
+            for name in [0, 64, 1, 65, 2] {
+                holder.let_go(name);
+                order.extend(holder.begun(1));
+            }
+            assert_eq!(order[..4], [64, 1, 65, 2]);
+        });
+    }
+}
+
+#[test]
+fn a_connection_that_is_forgotten_has_only_what_began() {
+    with_workers(1, |pool, holder| {
+        holder.jobs(pool, 1, long(), 10);
+        holder.jobs(pool, 1, short(), 10);
+        let mut running = holder.begun(2);
+        running.sort_unstable();
+        assert_eq!(running, [0, 10]);
+        holder.jobs(pool, 2, short(), 1);
+        pool.forget(1);
+        // Dropped at once: nobody is left to be let go.
+        let dropped = (0..20).filter(|name| holder.gates[name].send(()).is_err()).count();
+        assert_eq!(dropped, 18);
+        assert_eq!(holder.begun(1), [20]);
+        pool.forget(1);
+    });
+}
+
+#[test]
+fn long_workers_step_back_and_all_have_names() {
+    let (pool, seen) = (Pool::<()>::new(), Mutex::new(BTreeMap::new()));
+    let look = || {
+        let priority = rustix::process::getpriority_process(None).unwrap();
+        let name = std::thread::current().name().unwrap().to_owned();
+        seen.lock().unwrap().insert(name, priority);
+        |()| {}
+    };
+    std::thread::scope(|scope| drop(pool.start(scope, 3, look).unwrap()));
+    let own = rustix::process::getpriority_process(None).unwrap();
+    let back = (own + STEP_BACK).min(19);
+    let expected = [("long 0", back), ("long 1", back), ("short 0", own), ("short 1", own), ("short 2", own)];
+    assert!(seen.into_inner().unwrap().iter().map(|(name, priority)| (&**name, *priority)).eq(expected));
+}
+
+#[test]
+fn jobs_of_many_threads_are_carried_out_once_each() {
+    const THREADS: usize = 8;
+    const EACH: usize = 500;
+    let (pool, done) = (Pool::new(), (0..THREADS * EACH).map(|_| AtomicUsize::new(0)).collect::<Vec<_>>());
+    let carry_out = |job: usize| {
+        done[job].fetch_add(1, Ordering::Relaxed);
+    };
+    std::thread::scope(|scope| {
+        let workers = pool
+            .start(scope, 4, {
+                let carry_out = &carry_out;
+                move || carry_out
+            })
+            .unwrap();
+        std::thread::scope(|submitters| {
+            for thread in 0..THREADS {
+                let pool = &pool;
+                submitters.spawn(move || {
+                    for number in 0..EACH {
+                        let cost = if number % 3 == 0 { long() } else { short() };
+                        pool.submit(u64::try_from(thread).unwrap(), cost, thread * EACH + number);
+                    }
+                });
+            }
+        });
+        drop(workers);
+    });
+    assert!(done.iter().all(|count| count.load(Ordering::Relaxed) == 1));
+}
