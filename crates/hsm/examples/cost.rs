@@ -1,12 +1,13 @@
 //! What a command costs without sockets: nanoseconds of one core for each command, the frame's reading and writing
-//! included. Run with `cargo run --release -p claviger-hsm --example cost`.
+//! included, the way of dear commands to a worker's thread not. Run with `cargo run --release -p claviger-hsm
+//! --example cost`.
 
 #![expect(clippy::print_stdout, reason = "a measuring program prints what it measures")]
 
 use std::time::{Duration, Instant};
 
 use claviger_hsm::seal::memory::MemorySeal;
-use claviger_hsm::{DEFAULT_CACHE_LEN, Engine, SystemEntropy, create_domain};
+use claviger_hsm::{DEFAULT_CACHE_LEN, Engine, Step, SystemEntropy, create_domain};
 use claviger_hsm_proto::{
     Binding, Command, MessageKind, Reply, SYMMETRIC_DEFAULT, VERSION, WrappedKey, encode_context, frame,
 };
@@ -109,12 +110,15 @@ fn measure(
 ) -> Result<(), Box<dyn std::error::Error>> {
     let mut session = engine.session();
     session.answer(Duration::ZERO, &Command::Hello { version: VERSION });
+    let mut worker = engine.worker();
     let (mut input, mut out) = (Vec::new(), Vec::with_capacity(frame::MAX_BODY_LEN));
     frame::write(&mut input, 1, command)?;
     let start = Instant::now();
     for _ in 0..rounds {
         out.clear();
-        session.handle(Duration::ZERO, &input, &mut out)?;
+        if let Step::Deferred { deferred, .. } = session.step(Duration::ZERO, &input, &mut out)? {
+            worker.carry_out(Duration::ZERO, &deferred, &input, &mut out)?;
+        }
     }
     println!("{name:28}{:8} ns", (start.elapsed() / rounds).as_nanos());
     Ok(())

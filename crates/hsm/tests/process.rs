@@ -5,6 +5,9 @@
 #[cfg(test)]
 #[path = "process/harness.rs"]
 mod harness;
+#[cfg(test)]
+#[path = "process/pool.rs"]
+mod pool;
 
 use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};

@@ -132,7 +132,8 @@ fn a_connection_with_too_much_in_the_pool_is_not_read_from() {
 /// The host is gone: nobody works for it, and its thread ends though there is no worker.
 #[test]
 fn what_waits_of_a_connection_that_is_gone_is_dropped() {
-    let server = server();
+    let mut server = server();
+    server.patience = Duration::MAX;
     std::thread::scope(|scope| {
         let (mut host, line) = Host::connect(&server, scope, 1);
         host.sign(0..100);

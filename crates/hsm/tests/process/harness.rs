@@ -199,7 +199,7 @@ impl Connection {
     }
 
     /// Reads the next reply; `None` where the connection has ended.
-    fn read(&mut self) -> Option<(u64, Answer)> {
+    pub(crate) fn read(&mut self) -> Option<(u64, Answer)> {
         loop {
             if let Some(found) = frame::next(&self.input).unwrap() {
                 let answer = (found.id, Answer::from(frame::read::<Reply<'_>>(found.body).unwrap()));
