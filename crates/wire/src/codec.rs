@@ -265,6 +265,17 @@ pub fn integer(value: &Value<'_>) -> Result<i64, WrongType> {
     }
 }
 
+/// A moment: whole seconds since 1970-01-01T00:00:00Z; a fraction was floored when the body was parsed.
+///
+/// # Errors
+/// [`WrongType`].
+pub fn timestamp(value: &Value<'_>) -> Result<i64, WrongType> {
+    match value {
+        Value::Number(seconds) => Ok(*seconds),
+        _ => Err(not_a_scalar(value, "milliseconds since epoch")),
+    }
+}
+
 /// A blob in standard base64 with padding: one spelling for each value.
 ///
 /// # Errors

@@ -9,16 +9,22 @@ pub enum Code {
     AccessDenied,
     /// The alias exists.
     AlreadyExists,
+    /// Something of the same kind is in progress or about to begin.
+    Conflict,
     /// The key is disabled.
     Disabled,
     /// The call would have succeeded.
     DryRunOperation,
+    /// The import token is too old.
+    ExpiredImportToken,
     /// Temporary credentials have expired.
     ExpiredToken,
     /// Authentication is incomplete.
     IncompleteSignature,
     /// The ciphertext was made by another key than the one named.
     IncorrectKey,
+    /// The key material is not that of the key, or not of its spec.
+    IncorrectKeyMaterial,
     /// The alias name is not valid.
     InvalidAliasName,
     /// The ARN is not valid, or an alias stands where only a key may.
@@ -27,6 +33,8 @@ pub enum Code {
     InvalidCiphertext,
     /// The grant token is not one of this installation.
     InvalidGrantToken,
+    /// The import token is not one that was made for this key.
+    InvalidImportToken,
     /// The key's usage or spec does not fit the call.
     InvalidKeyUsage,
     /// The pagination marker is not one that was given for this list and caller.
@@ -71,15 +79,19 @@ impl Code {
         match self {
             Self::AccessDenied => "AccessDeniedException",
             Self::AlreadyExists => "AlreadyExistsException",
+            Self::Conflict => "ConflictException",
             Self::Disabled => "DisabledException",
             Self::DryRunOperation => "DryRunOperationException",
+            Self::ExpiredImportToken => "ExpiredImportTokenException",
             Self::ExpiredToken => "ExpiredTokenException",
             Self::IncompleteSignature => "IncompleteSignatureException",
             Self::IncorrectKey => "IncorrectKeyException",
+            Self::IncorrectKeyMaterial => "IncorrectKeyMaterialException",
             Self::InvalidAliasName => "InvalidAliasNameException",
             Self::InvalidArn => "InvalidArnException",
             Self::InvalidCiphertext => "InvalidCiphertextException",
             Self::InvalidGrantToken => "InvalidGrantTokenException",
+            Self::InvalidImportToken => "InvalidImportTokenException",
             Self::InvalidKeyUsage => "InvalidKeyUsageException",
             Self::InvalidMarker => "InvalidMarkerException",
             Self::InvalidSignature => "InvalidSignatureException",
