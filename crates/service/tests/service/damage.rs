@@ -36,6 +36,34 @@ struct KeyRecord {
     policy: String,
     #[n(12)]
     materials: Vec<MaterialRecord>,
+    #[cbor(n(13), with = "minicbor::bytes")]
+    public: Option<Vec<u8>>,
+    #[n(14)]
+    pending: Option<MaterialRecord>,
+    #[n(15)]
+    rotation: Option<RotationRecord>,
+    #[n(16)]
+    rotations_on_demand: Option<u16>,
+    #[n(17)]
+    regions: Option<RegionsRecord>,
+    #[n(18)]
+    pending_window_days: Option<u16>,
+}
+
+#[derive(Debug, Clone, Encode, Decode)]
+struct RotationRecord {
+    #[n(0)]
+    period_days: u16,
+    #[n(1)]
+    next_ms: i64,
+}
+
+#[derive(Debug, Clone, Encode, Decode)]
+struct RegionsRecord {
+    #[n(0)]
+    primary: String,
+    #[n(1)]
+    replicas: Vec<String>,
 }
 
 #[derive(Debug, Clone, Encode, Decode)]
@@ -54,7 +82,30 @@ struct MaterialRecord {
     token: Vec<u8>,
     #[n(2)]
     created_ms: i64,
+    #[n(3)]
+    rotated: Option<RotatedRecord>,
+    #[n(4)]
+    imported: Option<ImportedRecord>,
 }
+
+#[derive(Debug, Clone, Encode, Decode)]
+struct RotatedRecord {
+    #[n(0)]
+    at_ms: i64,
+    #[n(1)]
+    on_demand: bool,
+}
+
+#[derive(Debug, Clone, Encode, Decode)]
+struct ImportedRecord {
+    #[n(0)]
+    description: Option<String>,
+    #[n(1)]
+    expires_ms: Option<i64>,
+}
+
+/// Version of the records.
+const VERSION: u8 = 2;
 
 fn raw(world: &World, key: &Key) -> Record {
     let ends = format!("/{}", key.id);
@@ -64,7 +115,7 @@ fn raw(world: &World, key: &Key) -> Record {
 
 fn read(world: &World, key: &Key) -> KeyRecord {
     let value = raw(world, key).value;
-    assert_eq!(value[0], 1, "the version");
+    assert_eq!(value[0], VERSION, "the version");
     minicbor::decode(&value[1..]).unwrap()
 }
 
@@ -74,7 +125,7 @@ fn write(world: &World, name: Vec<u8>, value: Vec<u8>) {
 }
 
 fn replace(world: &World, key: &Key, record: &KeyRecord) {
-    let value = [vec![1], minicbor::to_vec(record).unwrap()].concat();
+    let value = [vec![VERSION], minicbor::to_vec(record).unwrap()].concat();
     write(world, raw(world, key).name, value);
 }
 
@@ -106,7 +157,7 @@ fn the_format_is_the_one_written_down_here() {
     let key = world.key_with(ALICE, json!({"Description": "d", "Tags": [{"TagKey": "a", "TagValue": "b"}]}));
     world.succeed(ALICE, "ScheduleKeyDeletion", json!({"KeyId": key.id}));
     let value = raw(&world, &key).value;
-    assert_eq!([vec![1], minicbor::to_vec(read(&world, &key)).unwrap()].concat(), value);
+    assert_eq!([vec![VERSION], minicbor::to_vec(read(&world, &key)).unwrap()].concat(), value);
 }
 
 /// Attack D5: the wrapped material of one key in the place of another's.
@@ -220,7 +271,7 @@ fn damaged_records_are_refused() {
         check_refused(&describe());
     }
     let mut newer = record.value.clone();
-    newer[0] = 2;
+    newer[0] = VERSION + 1;
     write(&world, record.name.clone(), newer);
     check_refused(&describe());
     write(&world, record.name.clone(), record.value);
