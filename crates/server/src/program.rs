@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use claviger_hsm_proto::{Command, HostKeyLabel, Reply, frame};
 use claviger_service::attestation::Roots;
-use claviger_service::{Installation, Regions, Service, Vault, deletion, outbox};
+use claviger_service::{Installation, Regions, Service, Vault, outbox, schedule};
 use claviger_store::{Embedded, Sealer};
 use rustls::ServerConfig;
 use tokio::net::TcpListener;
@@ -168,11 +168,11 @@ impl Program {
         }
         let (service, delivery) = self.service(self.link.clone());
         tokio::spawn(delivery);
-        let deletions = tokio::spawn(async move { deletion::run(&service, Arc::new(SystemClock)).await });
+        let scheduler = tokio::spawn(async move { schedule::run(&service, Arc::new(SystemClock)).await });
         let retention = tokio::spawn(retain(Arc::clone(&self.ledger)));
         let outcome = self.watch(stop.subscribe()).await;
         stop.send_replace(true);
-        deletions.abort();
+        scheduler.abort();
         retention.abort();
         drop(shares);
         for thread in threads {

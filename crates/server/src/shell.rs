@@ -46,9 +46,15 @@ impl Clock for SystemClock {
 
     fn at(&self, moment: Moment) -> BoxFuture<'_, ()> {
         Box::pin(async move {
+            let mut last = now();
             loop {
-                let left = moment.0.saturating_sub(now().0);
+                let now = now();
+                let left = moment.0.saturating_sub(now.0);
                 let Ok(left @ 1..) = u64::try_from(left) else { return };
+                if now < last {
+                    return;
+                }
+                last = now;
                 tokio::time::sleep(Duration::from_millis(left).min(MAX_WAIT)).await;
             }
         })

@@ -163,15 +163,22 @@ pub(crate) fn identity(
     json(line)
 }
 
-/// The record of something the service did by itself (CloudTrail's service events).
+/// Something the service did by itself.
+pub(crate) struct Happened<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) account: &'a str,
+    pub(crate) region: &'a str,
+    pub(crate) now: Moment,
+}
+
+/// The record of it (CloudTrail's service events). `details` is JSON.
 pub(crate) fn service_event(
-    name: &str,
-    account: &str,
-    region: &str,
+    happened: &Happened<'_>,
     event_id: &str,
     touched: &[Resource],
-    now: Moment,
+    details: Option<&str>,
 ) -> Vec<u8> {
+    let Happened { name, account, region, now } = *happened;
     const INTERNAL: &str = "AWS Internal";
     let mut who = Line::with_capacity(128);
     who.text("accountId", account).text("invokedBy", INTERNAL);
@@ -194,6 +201,9 @@ pub(crate) fn service_event(
         .flag("managementEvent", true)
         .text("recipientAccountId", account)
         .text("eventCategory", "Management");
+    if let Some(details) = details {
+        line.json("serviceEventDetails", details);
+    }
     line.finish()
 }
 

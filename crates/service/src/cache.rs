@@ -118,7 +118,7 @@ impl Cache {
             Kind::Alias => drop(self.aliases.remove(name)),
             Kind::Material => drop(self.materials.remove(name)),
             Kind::Credential => drop(self.credentials.remove(name)),
-            Kind::Other => {}
+            Kind::Due | Kind::Other => {}
         }
     }
 

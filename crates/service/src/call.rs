@@ -16,9 +16,12 @@ use crate::dispatch::Service;
 use crate::error::{Error, Result};
 use crate::kms::context::EncryptionContext;
 use crate::kms::key::Key;
-use crate::kms::shapes::{EncryptionAlgorithm, KeySpec, KeyUsage, Origin, Tag, TagKey};
+use crate::kms::shapes::{
+    EncryptionAlgorithm, ExpirationModel, KeySpec, KeyUsage, Origin, Tag, TagKey, WrappingAlgorithm,
+    WrappingKeySpec,
+};
 use crate::moment::Moment;
-use crate::outbox;
+use crate::{outbox, record};
 
 /// Proof that the caller may do what it asked with `T`. Only [`Call::authorize`] and its siblings make it.
 #[derive(Debug)]
@@ -47,6 +50,11 @@ pub(crate) struct Asks<'a> {
     pub(crate) tag_keys: Option<&'a [TagKey]>,
     /// Spec, usage and origin of a key that is to be made.
     pub(crate) new_key: Option<(KeySpec, KeyUsage, Origin)>,
+    pub(crate) rotation_period_days: Option<u16>,
+    pub(crate) wrapping: Option<(WrappingAlgorithm, WrappingKeySpec)>,
+    pub(crate) expiration_model: Option<ExpirationModel>,
+    /// When imported material is to expire.
+    pub(crate) valid_to: Option<Moment>,
 }
 
 /// A call that is being carried out.
@@ -257,10 +265,19 @@ impl<'a> Call<'a> {
         let event = audit::event(&self.subject, &self.draft, None);
         writes.push(outbox::put(service, self.subject.event_id, &event)?);
         writes.extend(service.installation.outbox.take());
+        let wakes = writes.iter().any(is_schedule);
         service.installation.store.commit(Commit { preconditions, writes }).await?;
         self.committed = Some(event);
+        if wakes {
+            service.installation.schedule.notify_one();
+        }
         Ok(())
     }
+}
+
+/// Whether something is due that was not before: the scheduler may have to wake earlier than it meant to.
+fn is_schedule(write: &Write) -> bool {
+    matches!(write, Write::Put { name, .. } if record::kind(name) == record::Kind::Due)
 }
 
 fn raw(value: &impl Serialize) -> Result<Box<serde_json::value::RawValue>> {
@@ -317,6 +334,11 @@ impl Circumstances<'_, '_> {
             "schedulekeydeletionpendingwindowindays" => {
                 asks.pending_window_days.and_then(|days| one(days.to_string()))
             }
+            "rotationperiodindays" => asks.rotation_period_days.and_then(|days| one(days.to_string())),
+            "wrappingalgorithm" => asks.wrapping.and_then(|(algorithm, _)| one(algorithm.as_str())),
+            "wrappingkeyspec" => asks.wrapping.and_then(|(_, spec)| one(spec.as_str())),
+            "expirationmodel" => asks.expiration_model.and_then(|model| one(model.as_str())),
+            "validto" => asks.valid_to.and_then(|moment| one(moment.seconds().to_string())),
             "reencryptonsamekey" => asks.reencrypt_on_same_key.and_then(flag),
             _ => None,
         }

@@ -1,6 +1,7 @@
 //! What all hosts of an installation share: the store, and what is derived from it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use claviger_hsm_proto::HostKeyLabel;
 use claviger_store::{Commit, Precondition, Read, Store, Write};
@@ -75,7 +76,10 @@ pub struct Installation {
     pub(crate) markers: Markers,
     pub(crate) scoped: Bounded<ScopedName, Arc<Scoped>>,
     pub(crate) outbox: crate::outbox::Delivered,
-    pub(crate) deletions: tokio::sync::Notify,
+    /// Wakes the scheduler.
+    pub(crate) schedule: tokio::sync::Notify,
+    /// The latest moment at which something that expires was looked at, milliseconds since the epoch.
+    latest_ms: AtomicI64,
     attestation: Roots,
 }
 
@@ -100,9 +104,15 @@ impl Installation {
             markers,
             scoped: Bounded::new(MAX_SIGNING_KEYS),
             outbox: crate::outbox::Delivered::default(),
-            deletions: tokio::sync::Notify::new(),
+            schedule: tokio::sync::Notify::new(),
+            latest_ms: AtomicI64::new(now.0),
             attestation: Roots::default(),
         })
+    }
+
+    /// What time it is for what expires: a clock that is set back does not bring back what had expired before.
+    pub(crate) fn latest(&self, now: Moment) -> Moment {
+        Moment(self.latest_ms.fetch_max(now.0, Ordering::AcqRel).max(now.0))
     }
 
     /// Trusts other roots than AWS's for attestation documents.

@@ -1,17 +1,24 @@
 //! The Key Management Service.
 
 pub mod alias;
+pub(crate) mod change;
 pub mod context;
 mod data_key;
 mod dry_run;
 pub mod identifier;
+mod import;
+mod import_token;
 pub mod key;
 pub mod key_policy;
-mod load;
+mod life;
+pub(crate) mod load;
 pub mod marker;
+mod members;
 pub mod metadata;
 pub mod ops;
+pub(crate) mod rotation;
 pub mod shapes;
+mod state;
 pub mod tags;
 
 /// Operations of the KMS API that this version does not serve. They answer an error that says so.
@@ -23,28 +30,20 @@ pub const NOT_SERVED: &[&str] = &[
     "CreateGrant",
     "Decapsulate",
     "DeleteCustomKeyStore",
-    "DeleteImportedKeyMaterial",
     "DeriveSharedSecret",
     "DescribeCustomKeyStores",
-    "DisableKeyRotation",
     "DisconnectCustomKeyStore",
-    "EnableKeyRotation",
     "Encapsulate",
     "GenerateDataKeyPair",
     "GenerateDataKeyPairWithoutPlaintext",
     "GenerateMac",
     "GetKeyLastUsage",
-    "GetKeyRotationStatus",
-    "GetParametersForImport",
     "GetPublicKey",
-    "ImportKeyMaterial",
     "ListGrants",
-    "ListKeyRotations",
     "ListRetirableGrants",
     "ReplicateKey",
     "RetireGrant",
     "RevokeGrant",
-    "RotateKeyOnDemand",
     "Sign",
     "UpdateCustomKeyStore",
     "UpdatePrimaryRegion",

@@ -9,13 +9,13 @@
 //! Nothing here opens a socket or a file, reads a clock or makes randomness: the shell passes them in as
 //! [`Moment`], [`Entropy`], [`store::Store`](claviger_store::Store), [`Vault`] and [`Ledger`].
 
+mod announcement;
 pub mod attestation;
 pub mod audit;
 mod authn;
 mod cache;
 mod call;
 pub mod credential;
-pub mod deletion;
 mod dispatch;
 mod error;
 mod installation;
@@ -24,6 +24,7 @@ mod moment;
 mod operation;
 pub mod outbox;
 mod record;
+pub mod schedule;
 pub mod sts;
 mod vault;
 

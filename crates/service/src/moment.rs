@@ -50,7 +50,8 @@ pub trait Clock: Send + Sync {
     /// What time it is.
     fn now(&self) -> Moment;
 
-    /// Resolves when [`Clock::now`] is at or past the moment, also when the clock is set forward meanwhile.
+    /// Resolves when [`Clock::now`] is at or past the moment, also when the clock is set forward meanwhile. May resolve
+    /// when the clock is set back, so that whoever waits can look again.
     fn at(&self, moment: Moment) -> BoxFuture<'_, ()>;
 }
 

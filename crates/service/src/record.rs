@@ -45,6 +45,7 @@ pub(crate) enum Kind {
     Alias,
     Material,
     Credential,
+    Due,
     Other,
 }
 
@@ -55,6 +56,7 @@ pub(crate) fn kind(name: &[u8]) -> Kind {
         Some(b"alias") => Kind::Alias,
         Some(b"material") => Kind::Material,
         Some(b"credential") => Kind::Credential,
+        Some(b"due") => Kind::Due,
         _ => Kind::Other,
     }
 }
@@ -117,12 +119,46 @@ pub(crate) fn credential(access_key_id: &str) -> Vec<u8> {
     join(&["credential", access_key_id])
 }
 
-/// That a key is to be deleted at a moment; an empty record. Sorted by the moment.
-pub(crate) fn due(moment_ms: i64, account: &str, region: &str, id: &str) -> Vec<u8> {
-    join(&["due", &format!("{:016x}", moment_ms.max(0)), account, region, id])
+/// What the service does by itself when its time has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Task {
+    /// Deletes a key. The first version knew only this one, so its entries name no task.
+    Deletion,
+    /// Drops imported key material.
+    Expiry,
+    /// Makes a new generation of key material.
+    Rotation,
+    /// Removes what one commit could not of a key that is deleted; the record lists it ([`SweepRecord`]).
+    Sweep,
 }
 
-/// All keys that are to be deleted.
+impl Task {
+    const ALL: [Self; 4] = [Self::Deletion, Self::Expiry, Self::Rotation, Self::Sweep];
+
+    /// The last part of the name of its entries.
+    const fn part(self) -> Option<&'static str> {
+        match self {
+            Self::Deletion => None,
+            Self::Expiry => Some("expiry"),
+            Self::Rotation => Some("rotation"),
+            Self::Sweep => Some("sweep"),
+        }
+    }
+
+    /// The task of this last part.
+    pub(crate) fn named(part: Option<&str>) -> Option<Self> {
+        Self::ALL.into_iter().find(|task| task.part() == part)
+    }
+}
+
+/// That something is to be done with a key at a moment. Sorted by the moment.
+pub(crate) fn due(moment_ms: i64, account: &str, region: &str, id: &str, task: Task) -> Vec<u8> {
+    let moment = format!("{:016x}", moment_ms.max(0));
+    let parts = ["due", &moment, account, region, id].into_iter().chain(task.part());
+    join(&parts.collect::<Vec<_>>())
+}
+
+/// Everything that is to be done.
 pub(crate) fn all_due() -> Vec<u8> {
     join(&["due", ""])
 }
@@ -294,6 +330,14 @@ pub(crate) struct MaterialOwner {
     pub(crate) key_id: String,
 }
 
+/// What is left to remove of a key that is deleted.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct SweepRecord {
+    /// Names of records.
+    #[n(0)]
+    pub(crate) names: Vec<minicbor::bytes::ByteVec>,
+}
+
 /// A long-term credential.
 #[derive(Debug, Clone, Encode, Decode)]
 pub(crate) struct CredentialRecord {
@@ -416,7 +460,11 @@ mod tests {
 
     #[test]
     fn names_sort_by_moment_and_keep_apart() {
-        assert!(due(999, "a", "r", "k") < due(1_000, "a", "r", "k"));
+        let at = |moment, task| due(moment, "a", "r", "k", task);
+        assert!(at(999, Task::Sweep) < at(1_000, Task::Deletion));
+        let mut names: Vec<_> = Task::ALL.map(|task| at(1, task)).to_vec();
+        names.dedup();
+        assert_eq!(names.len(), Task::ALL.len());
         assert_ne!(alias("a", "r", "x/y"), alias("a", "r", "x"));
         assert_eq!(rest(&alias("a", "r", "x/y"), &aliases("a", "r")), "x/y");
         assert_eq!(kind(&alias_of("a", "r", "k", "n")), Kind::Other);

@@ -1,13 +1,16 @@
 //! The HSM as the service sees it: typed calls that take proof of authorization.
 
+use std::sync::Arc;
+
 use claviger_hsm_proto::{
-    Binding, Command, CredentialBinding, HostKeyLabel, MaterialId, Refusal, Reply, SYMMETRIC_DEFAULT,
-    WrappedCredential, WrappedKey, frame,
+    Binding, Command, CredentialBinding, HostKeyLabel, ImportTerms, MaterialId, Refusal, Reply,
+    SYMMETRIC_DEFAULT, WrappedCredential, WrappedKey, frame,
 };
 use claviger_wire::fault::Code;
 use zeroize::Zeroizing;
 
 use crate::BoxFuture;
+use crate::call::Authorized;
 use crate::error::{Error, Result};
 use crate::kms::key::{Key, Material, UsableKey};
 
@@ -60,6 +63,45 @@ macro_rules! ask {
 /// Makes key material for a key that does not exist yet.
 pub(crate) async fn create_key(vault: &dyn Vault, binding: Binding<'_>) -> Result<NewMaterial> {
     ask!(vault, Command::CreateKey { binding },
+    Reply::KeyWrapped { material, token, public } => NewMaterial {
+        id: material,
+        token: token.to_vec(),
+        public: public.map(<[u8]>::to_vec),
+    })
+}
+
+/// What an import needs: a public key to wrap material with, and the HSM's token for it.
+pub(crate) struct ImportParameters {
+    /// DER of a SubjectPublicKeyInfo.
+    pub(crate) public: Vec<u8>,
+    pub(crate) token: Vec<u8>,
+}
+
+/// Makes a key pair that material for the key can be wrapped to.
+pub(crate) async fn import_parameters(
+    vault: &dyn Vault,
+    key: &Authorized<Arc<Key>>,
+    terms: ImportTerms<'_>,
+) -> Result<ImportParameters> {
+    ask!(vault, Command::ImportParameters { binding: key.binding(), terms },
+    Reply::ImportParameters { public, token } => ImportParameters {
+        public: public.to_vec(),
+        token: token.to_vec(),
+    })
+}
+
+/// Takes in material that was wrapped to such a key.
+///
+/// # Errors
+/// `InvalidImportTokenException`, `InvalidCiphertextException`, `IncorrectKeyMaterialException`.
+pub(crate) async fn import_key(
+    vault: &dyn Vault,
+    key: &Authorized<Arc<Key>>,
+    terms: ImportTerms<'_>,
+    token: &[u8],
+    material: &[u8],
+) -> Result<NewMaterial> {
+    ask!(vault, Command::ImportKey { binding: key.binding(), terms, token, material },
     Reply::KeyWrapped { material, token, public } => NewMaterial {
         id: material,
         token: token.to_vec(),
@@ -154,16 +196,24 @@ pub(crate) async fn random(vault: &dyn Vault, length: u16) -> Result<Zeroizing<V
     ask!(vault, Command::GenerateRandom { length, recipient: None }, Reply::Random { bytes } => Zeroizing::new(bytes.0.to_vec()))
 }
 
+/// How many materials one command evicts: of more the frame might not hold the names.
+const EVICTED_AT_ONCE: usize = 1024;
 /// How often an eviction is asked for when the line to the HSM breaks meanwhile.
 const EVICT_ATTEMPTS: usize = 3;
 
 /// Forgets every unwrapped copy of the key's material. Returns when none is left. The change that made it necessary is
 /// committed already, so a line that breaks is tried again before the caller is told to.
 pub(crate) async fn evict(vault: &dyn Vault, key: &Key) -> Result<()> {
-    let materials: Vec<MaterialId> = key.materials.iter().map(|material| material.id).collect();
+    for materials in key.material_ids().chunks(EVICTED_AT_ONCE) {
+        evict_all(vault, materials).await?;
+    }
+    Ok(())
+}
+
+async fn evict_all(vault: &dyn Vault, materials: &[MaterialId]) -> Result<()> {
     let mut attempt = 1;
     loop {
-        match evict_once(vault, materials.clone()).await {
+        match evict_once(vault, materials.to_vec()).await {
             Err(error) if error.code == Code::DependencyTimeout && attempt < EVICT_ATTEMPTS => attempt += 1,
             outcome => return outcome,
         }
@@ -215,6 +265,8 @@ fn wrapped<'a>(key: &'a Key, material: &'a Material) -> WrappedKey<'a> {
 fn refused(refusal: Refusal) -> Error {
     match refusal {
         Refusal::Ciphertext => Error::bare(Code::InvalidCiphertext),
+        Refusal::ImportToken => Error::bare(Code::InvalidImportToken),
+        Refusal::Material => Error::bare(Code::IncorrectKeyMaterial),
         refusal => Error::internal(format!("the HSM refused: {refusal:?}")),
     }
 }

@@ -253,32 +253,6 @@ impl Key {
     pub(crate) fn material(&self, id: MaterialId) -> Option<&Material> {
         self.materials.iter().find(|material| material.id == id)
     }
-
-    /// Refuses what a key that waits to be deleted does not allow (key states, code 3).
-    pub(crate) fn not_pending_deletion(&self) -> Result<()> {
-        match self.state {
-            KeyState::PendingDeletion | KeyState::PendingReplicaDeletion => Err(self.invalid_state()),
-            _ => Ok(()),
-        }
-    }
-
-    /// The error of a state that blocks an operation.
-    pub(crate) fn invalid_state(&self) -> Error {
-        let says = match self.state {
-            KeyState::PendingDeletion => "is pending deletion.",
-            KeyState::PendingReplicaDeletion => "is pending replica deletion.",
-            KeyState::PendingImport => {
-                "is pending import because no key material has ever been imported or one of the imported key \
-                 materials is deleted or expired."
-            }
-            KeyState::Creating => "is creating.",
-            KeyState::Updating => "is updating.",
-            KeyState::Unavailable => "is unavailable.",
-            KeyState::Disabled => return Error::new(Code::Disabled, format!("{} is disabled.", self.arn)),
-            KeyState::Enabled => "is not pending deletion.",
-        };
-        Error::new(Code::KmsInvalidState, format!("{} {says}", self.arn))
-    }
 }
 
 /// ARN of a key.
@@ -305,9 +279,7 @@ impl Authorized<Arc<Key>> {
     /// # Errors
     /// `DisabledException`, `KMSInvalidStateException`, `InvalidKeyUsageException`.
     pub fn usable_for(self, operation: &str, usage: KeyUsage) -> Result<UsableKey> {
-        if self.state != KeyState::Enabled {
-            return Err(self.invalid_state());
-        }
+        self.allows(operation)?;
         if self.usage != usage {
             let (arn, actual) = (&self.arn, self.usage.as_str());
             let message = format!("{arn} key usage is {actual} which is not valid for {operation}.");

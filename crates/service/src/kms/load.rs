@@ -55,7 +55,7 @@ pub(crate) async fn key(
                 ),
                 false => elsewhere(call, action),
             })?;
-            Ok(Found { key, alias: None })
+            Ok(Found { key: as_of_now(service, call, key), alias: None })
         }
         Identifier::Alias { account, name, .. } => {
             let alias = service.installation.cache.alias(record::alias(account, region, name)).await?;
@@ -67,9 +67,14 @@ pub(crate) async fn key(
                 true => alias_not_found(account, region, name),
                 false => elsewhere(call, action),
             })?;
-            Ok(Found { key, alias: Some(format!("alias/{name}")) })
+            Ok(Found { key: as_of_now(service, call, key), alias: Some(format!("alias/{name}")) })
         }
     }
+}
+
+/// The key in the state it has now: what has expired is refused, also before the scheduler has come to it.
+fn as_of_now(service: &Service, call: &Call<'_>, key: Arc<Key>) -> Arc<Key> {
+    if key.expiry().is_none() { key } else { key.as_of(service.installation.latest(call.now())) }
 }
 
 /// The key of this id.
@@ -179,7 +184,8 @@ impl Source<'_> {
             Some(owner) => by_id(service, &owner.account, call.region(), &owner.key_id).await?,
             None => None,
         };
-        Ok(Found { key: key.ok_or_else(unknown_ciphertext)?, alias: None })
+        let key = key.ok_or_else(unknown_ciphertext)?;
+        Ok(Found { key: as_of_now(service, call, key), alias: None })
     }
 
     /// Decides whether the caller may open the blob, and checks that the blob is the key's.

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::kms::key::Key;
-use crate::kms::shapes::{KeyState, KeyUsage};
+use crate::kms::key::{Key, Material};
+use crate::kms::shapes::{ExpirationModel, KeyState, KeyUsage};
+use crate::moment::Moment;
 
 /// `KeyMetadata` of the API.
 #[derive(Serialize)]
@@ -22,7 +23,11 @@ pub struct KeyMetadata {
     key_state: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     deletion_date: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    valid_to: Option<f64>,
     origin: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expiration_model: Option<&'static str>,
     key_manager: &'static str,
     customer_master_key_spec: &'static str,
     key_spec: &'static str,
@@ -47,7 +52,9 @@ impl KeyMetadata {
             key_usage: key.usage.as_str(),
             key_state: key.state.as_str(),
             deletion_date: key.deletion.map(|moment| moment.epoch()),
+            valid_to: valid_to(key).map(Moment::epoch),
             origin: key.origin.as_str(),
+            expiration_model: expiration_model(key).map(ExpirationModel::as_str),
             key_manager: "CUSTOMER",
             customer_master_key_spec: key.spec.as_str(),
             key_spec: key.spec.as_str(),
@@ -56,6 +63,21 @@ impl KeyMetadata {
             current_key_material_id: key.materials.last().map(|material| material.id.to_hex()),
         }
     }
+}
+
+/// When the first of the materials that the key needs expires.
+fn valid_to(key: &Key) -> Option<Moment> {
+    key.materials.iter().filter_map(Material::expiry).min()
+}
+
+/// Whether imported material expires; nothing where there is none.
+fn expiration_model(key: &Key) -> Option<ExpirationModel> {
+    let mut there = key.materials.iter().filter(|material| material.is_present());
+    let imported = there.any(|material| material.imported.is_some());
+    imported.then(|| match valid_to(key) {
+        Some(_) => ExpirationModel::Expires,
+        None => ExpirationModel::DoesNotExpire,
+    })
 }
 
 /// `keyMetadata` of the trail: the same in lower camel case, with dates in words.

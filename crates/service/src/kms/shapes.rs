@@ -316,6 +316,10 @@ number! {
     PendingWindowInDays(u16): 1..=365
 }
 
+mod lifecycle;
+
+pub use lifecycle::*;
+
 /// Declares a list member: its bounds in elements, and whether the trail shows it.
 macro_rules! list {
     ($(#[$meta:meta])* $name:ident($element:ty): $min:literal..=$max:expr, $shown:literal) => {

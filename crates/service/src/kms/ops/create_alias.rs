@@ -39,7 +39,7 @@ impl Operation for CreateAlias {
         let arn = load::alias_arn(account, region, name);
         call.authorize_alias("kms:CreateAlias", &arn)?;
         let key = alias::target(service, call, "kms:CreateAlias", &request.target_key_id).await?;
-        key.not_pending_deletion()?;
+        key.allows(Self::NAME)?;
         let record_name = record::alias(account, region, name);
         if service.installation.cache.alias(record_name.clone()).await?.is_some() {
             return Err(Error::new(

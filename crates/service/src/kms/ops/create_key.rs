@@ -1,7 +1,6 @@
 //! Makes a key.
 
 use claviger_hsm_proto::Binding;
-use claviger_store::{Precondition, Write};
 use claviger_wire::fault::Code;
 use claviger_wire::shape;
 use serde::Serialize;
@@ -10,6 +9,7 @@ use std::sync::Arc;
 use crate::call::{Asks, Call};
 use crate::dispatch::Service;
 use crate::error::{Error, Result};
+use crate::kms::change::Change;
 use crate::kms::key::{Key, Material, key_arn};
 use crate::kms::key_policy::{self, KeyPolicy};
 use crate::kms::metadata::{KeyMetadata, TrailMetadata};
@@ -19,7 +19,6 @@ use crate::kms::shapes::{
 };
 use crate::kms::tags;
 use crate::operation::Operation;
-use crate::record::{self, MaterialOwner};
 use crate::vault;
 
 /// The operation.
@@ -79,7 +78,7 @@ impl Operation for CreateKey {
         let asks = Asks {
             bypass_lockout_check: request.bypass_policy_lockout_safety_check,
             tags: request.tags.as_ref().map(|tags| &*tags.0),
-            new_key: Some((spec, usage, Origin::AwsKms)),
+            new_key: Some((spec, usage, request.origin.unwrap_or(Origin::AwsKms))),
             ..Asks::default()
         };
         call.authorize_account("kms:CreateKey", asks)?;
@@ -92,13 +91,7 @@ impl Operation for CreateKey {
         let key = make(service, call, Plan { id, spec, usage, policy, request }).await?;
         call.touch(&key.account, &key.arn);
         call.set_response(&Elements { key_metadata: TrailMetadata::of(&key) })?;
-        let owner = MaterialOwner { account: key.account.to_string(), key_id: key.id.clone() };
-        let material = record::material(&key.region, &key.current()?.id.to_hex());
-        let preconditions = vec![Precondition::Absent(key.name()), Precondition::Absent(material.clone())];
-        let writes = vec![
-            Write::Put { name: key.name(), value: key.encode()? },
-            Write::Put { name: material, value: record::encode(&owner)? },
-        ];
+        let Change { preconditions, writes } = Change::made(&key)?;
         call.commit(service, preconditions, writes).await?;
         Ok(Response { key_metadata: KeyMetadata::of(&key) })
     }
@@ -138,7 +131,7 @@ fn kind(request: &Request) -> Result<(KeySpec, KeyUsage)> {
         return Err(Error::validation(format!("KeyUsage {usage} is not compatible with KeySpec {spec}")));
     }
     match request.origin.unwrap_or(Origin::AwsKms) {
-        Origin::AwsKms => {}
+        Origin::AwsKms | Origin::External => {}
         origin => return not_served(&format!("Origin {}", origin.as_str())),
     }
     if request.custom_key_store_id.is_some() || request.xks_key_id.is_some() {
@@ -174,7 +167,13 @@ async fn make(service: &Service, call: &Call<'_>, plan: Plan<'_>) -> Result<Key>
     let (account, region) = (call.caller().account(), call.region());
     let binding =
         Binding { account, region, key_id: &plan.id, spec: plan.spec.as_str(), usage: plan.usage.as_str() };
-    let made = vault::create_key(&*service.vault, binding).await?;
+    let origin = plan.request.origin.unwrap_or(Origin::AwsKms);
+    let made = match origin {
+        Origin::External => None,
+        _ => Some(vault::create_key(&*service.vault, binding).await?),
+    };
+    let state = if made.is_some() { KeyState::Enabled } else { KeyState::PendingImport };
+    let (material, public) = made.map(|made| ((made.id, made.token), made.public)).unzip();
     let tags = plan.request.tags.iter().flat_map(|tags| &tags.0);
     Ok(Key {
         arn: key_arn(account, region, &plan.id).into(),
@@ -183,15 +182,15 @@ async fn make(service: &Service, call: &Call<'_>, plan: Plan<'_>) -> Result<Key>
         id: plan.id,
         spec: plan.spec,
         usage: plan.usage,
-        origin: Origin::AwsKms,
-        state: KeyState::Enabled,
+        origin,
+        state,
         created: call.now(),
         description: plan.request.description.as_deref().unwrap_or_default().to_owned(),
         deletion: None,
         tags: tags.map(|tag| (tag.key.to_string(), tag.value.to_string())).collect(),
         policy: Arc::new(plan.policy),
-        materials: vec![Material::new(made.id, made.token, call.now())],
-        public: made.public,
+        materials: material.into_iter().map(|(id, token)| Material::new(id, token, call.now())).collect(),
+        public: public.flatten(),
         pending: None,
         rotation: None,
         rotations_on_demand: 0,

@@ -1,11 +1,11 @@
 //! Makes a key unusable. When it answers, no copy of the key is left unwrapped in the HSM.
 
-use claviger_store::Write;
 use claviger_wire::shape;
 
 use crate::call::{Asks, Call};
 use crate::dispatch::Service;
 use crate::error::Result;
+use crate::kms::change::Change;
 use crate::kms::key::Key;
 use crate::kms::load;
 use crate::kms::shapes::{KeyIdentifier, KeyState};
@@ -33,14 +33,11 @@ impl Operation for DisableKey {
     async fn run(service: &Service, call: &mut Call<'_>, request: &mut Request) -> Result<()> {
         let key = load::managed(service, call, "kms:DisableKey", &request.key_id, Asks::default()).await?;
         call.set_response_key(&key)?;
-        match key.state {
-            KeyState::Enabled | KeyState::Disabled => {}
-            _ => return Err(key.invalid_state()),
-        }
+        key.allows(Self::NAME)?;
         if key.state != KeyState::Disabled {
             let changed = Key { state: KeyState::Disabled, ..Key::clone(&key) };
-            let writes = vec![Write::Put { name: changed.name(), value: changed.encode()? }];
-            call.commit(service, vec![load::unchanged(&key)], writes).await?;
+            let Change { preconditions, writes } = Change::of(&key, &changed)?;
+            call.commit(service, preconditions, writes).await?;
         }
         // Also when the key was disabled before: the call that disabled it may not have got this far.
         vault::evict(&*service.vault, &key).await

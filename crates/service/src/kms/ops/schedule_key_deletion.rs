@@ -2,18 +2,17 @@
 
 use std::sync::Arc;
 
-use claviger_store::Write;
 use claviger_wire::shape;
 use serde::Serialize;
 
 use crate::call::{Asks, Call};
 use crate::dispatch::Service;
 use crate::error::{Error, Result};
+use crate::kms::change::Change;
 use crate::kms::key::Key;
 use crate::kms::load;
 use crate::kms::shapes::{KeyIdentifier, KeyState, PendingWindowInDays};
 use crate::operation::Operation;
-use crate::record;
 use crate::vault;
 
 /// The operation.
@@ -64,20 +63,15 @@ impl Operation for ScheduleKeyDeletion {
         let days = waiting_period(request.pending_window_in_days)?;
         let asks = Asks { pending_window_days: Some(days), ..Asks::default() };
         let key = load::managed(service, call, "kms:ScheduleKeyDeletion", &request.key_id, asks).await?;
-        key.not_pending_deletion()?;
+        key.allows(Self::NAME)?;
         let deletion = call.now().plus_days(days);
         let doomed = Key { state: KeyState::PendingDeletion, deletion: Some(deletion), ..Key::clone(&key) };
         let key_state = doomed.state.as_str();
         let elements =
             Elements { key_id: doomed.arn.clone(), key_state, deletion_date: deletion.trail_date() };
         call.set_response(&elements)?;
-        let due = record::due(deletion.0, &doomed.account, &doomed.region, &doomed.id);
-        let writes = vec![
-            Write::Put { name: doomed.name(), value: doomed.encode()? },
-            Write::Put { name: due, value: Vec::new() },
-        ];
-        call.commit(service, vec![load::unchanged(&key)], writes).await?;
-        service.installation.deletions.notify_one();
+        let Change { preconditions, writes } = Change::of(&key, &doomed)?;
+        call.commit(service, preconditions, writes).await?;
         vault::evict(&*service.vault, &doomed).await?;
         let key_id = doomed.arn;
         Ok(Response { key_id, deletion_date: deletion.epoch(), key_state, pending_window_in_days: days })

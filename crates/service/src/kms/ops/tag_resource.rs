@@ -35,7 +35,7 @@ impl Operation for TagResource {
     async fn run(service: &Service, call: &mut Call<'_>, request: &mut Request) -> Result<()> {
         let asks = Asks { tags: Some(&request.tags.0), ..Asks::default() };
         let key = load::managed(service, call, "kms:TagResource", &request.key_id, asks).await?;
-        key.not_pending_deletion()?;
+        key.allows(Self::NAME)?;
         tags::check(&request.tags.0)?;
         let mut changed = Key::clone(&key);
         tags::upsert(&mut changed.tags, &request.tags.0)?;

@@ -35,7 +35,7 @@ impl Operation for UntagResource {
     async fn run(service: &Service, call: &mut Call<'_>, request: &mut Request) -> Result<()> {
         let asks = Asks { tag_keys: Some(&request.tag_keys.0), ..Asks::default() };
         let key = load::managed(service, call, "kms:UntagResource", &request.key_id, asks).await?;
-        key.not_pending_deletion()?;
+        key.allows(Self::NAME)?;
         request.tag_keys.0.iter().try_for_each(tags::check_key)?;
         let mut changed = Key::clone(&key);
         changed.tags.retain(|(name, _)| !request.tag_keys.0.iter().any(|gone| **gone == **name));

@@ -42,7 +42,7 @@ impl Operation for UpdateAlias {
             call.authorize("kms:UpdateAlias", old, Default::default())?;
         }
         let new = alias::target(service, call, "kms:UpdateAlias", &request.target_key_id).await?;
-        new.not_pending_deletion()?;
+        new.allows(Self::NAME)?;
         if let Some(old) = load::by_id(service, account, region, &held.record.target).await?
             && (old.spec, old.usage) != (new.spec, new.usage)
         {

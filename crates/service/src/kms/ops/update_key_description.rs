@@ -34,7 +34,7 @@ impl Operation for UpdateKeyDescription {
     async fn run(service: &Service, call: &mut Call<'_>, request: &mut Request) -> Result<()> {
         let key = load::managed(service, call, "kms:UpdateKeyDescription", &request.key_id, Asks::default())
             .await?;
-        key.not_pending_deletion()?;
+        key.allows(Self::NAME)?;
         let changed = Key { description: request.description.to_string(), ..Key::clone(&key) };
         call.set_response_key(&changed)?;
         let writes = vec![Write::Put { name: changed.name(), value: changed.encode()? }];

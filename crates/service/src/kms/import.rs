@@ -1,0 +1,117 @@
+//! What imported material may become in a key.
+
+use claviger_hsm_proto::MaterialId;
+use claviger_wire::fault::Code;
+
+use crate::error::{Error, Result};
+use crate::kms::key::{Imported, Key, Material};
+use crate::kms::shapes::{ImportType, KeySpec, WrappingAlgorithm, WrappingKeySpec};
+use crate::moment::Moment;
+
+/// Whether material of the key's spec can be wrapped so (AWS: "Select a wrapping algorithm"). What RSAES-OAEP takes at
+/// once is shorter than an RSA private key, and with 2,048 bits shorter than one of P-521 or the post-quantum ones.
+///
+/// # Errors
+/// `UnsupportedOperationException`.
+pub(crate) fn check_fit(
+    algorithm: WrappingAlgorithm,
+    wrapping_key: WrappingKeySpec,
+    spec: KeySpec,
+) -> Result<()> {
+    use WrappingAlgorithm::{
+        RsaAesKeyWrapSha1, RsaAesKeyWrapSha256, RsaesOaepSha1, RsaesOaepSha256, RsaesPkcs1V15, Sm2Pke,
+    };
+    let is_rsa = matches!(spec, KeySpec::Rsa2048 | KeySpec::Rsa3072 | KeySpec::Rsa4096);
+    let is_long = matches!(
+        spec,
+        KeySpec::EccNistP521
+            | KeySpec::MlDsa44
+            | KeySpec::MlDsa65
+            | KeySpec::MlDsa87
+            | KeySpec::MlKem512
+            | KeySpec::MlKem768
+            | KeySpec::MlKem1024
+    );
+    let too_long = is_rsa || (is_long && wrapping_key == WrappingKeySpec::Rsa2048);
+    let refused = match (algorithm, wrapping_key) {
+        (RsaesPkcs1V15 | Sm2Pke, _) => format!("WrappingAlgorithm {} is not supported.", algorithm.as_str()),
+        (_, WrappingKeySpec::Sm2) => "WrappingKeySpec SM2 is not supported.".to_owned(),
+        (RsaesOaepSha1 | RsaesOaepSha256, _) if too_long => format!(
+            "WrappingAlgorithm {} with WrappingKeySpec {} is not valid for key spec {}.",
+            algorithm.as_str(),
+            wrapping_key.as_str(),
+            spec.as_str()
+        ),
+        (RsaesOaepSha1 | RsaesOaepSha256 | RsaAesKeyWrapSha1 | RsaAesKeyWrapSha256, _) => return Ok(()),
+    };
+    Err(Error::new(Code::UnsupportedOperation, refused))
+}
+
+/// Material that has been unwrapped, found to be of the key's spec, and wrapped as the key's.
+pub(crate) struct Offer<'a> {
+    pub(crate) material: MaterialId,
+    pub(crate) token: Vec<u8>,
+    pub(crate) public: Option<Vec<u8>>,
+    pub(crate) kind: Option<ImportType>,
+    pub(crate) description: Option<&'a str>,
+    pub(crate) expires: Option<Moment>,
+    pub(crate) now: Moment,
+}
+
+/// The key with the material in it.
+///
+/// # Errors
+/// `IncorrectKeyMaterialException` where the material is not what the key must get, `KMSInvalidStateException` where
+/// other material waits for its rotation.
+pub(crate) fn taken_in(key: &Key, offer: &Offer<'_>) -> Result<Key> {
+    let mut after = key.clone();
+    let never_imported = key.all_materials().next().is_none();
+    let usual = if never_imported { ImportType::New } else { ImportType::Existing };
+    let is_known = key.all_materials().any(|material| material.id == offer.material);
+    match (offer.kind.unwrap_or(usual), is_known) {
+        (ImportType::Existing, true) => {
+            let known = after.materials.iter_mut().chain(&mut after.pending);
+            known.filter(|material| material.id == offer.material).for_each(|material| offer.renew(material));
+        }
+        (ImportType::New, false) if never_imported => after.materials.push(offer.first()),
+        (ImportType::New, false) => after.pending = Some(offer.waiting(key)?),
+        // Neither a material that the key has can be new to it, nor can another be the one it had.
+        (ImportType::New, true) | (ImportType::Existing, false) => {
+            return Err(Error::bare(Code::IncorrectKeyMaterial));
+        }
+    }
+    if after.public.is_none() {
+        after.public.clone_from(&offer.public);
+    }
+    Ok(after.settled())
+}
+
+impl Offer<'_> {
+    fn first(&self) -> Material {
+        let mut material = Material::new(self.material, Vec::new(), self.now);
+        self.renew(&mut material);
+        material
+    }
+
+    /// A further generation of a symmetric key. One at a time waits for its rotation.
+    fn waiting(&self, key: &Key) -> Result<Material> {
+        let other = key.pending.as_ref().filter(|material| material.is_usable(self.now));
+        let Some(other) = other else { return Ok(self.first()) };
+        let message = format!(
+            "New key material (id: {}) cannot be imported into KMS key {}, because another key material (id: {}) is \
+             pending rotation.",
+            self.material.to_hex(),
+            key.arn,
+            other.id.to_hex()
+        );
+        Err(Error::new(Code::KmsInvalidState, message))
+    }
+
+    /// What is not said of it anew stays as it was said.
+    fn renew(&self, material: &mut Material) {
+        let said = material.imported.take().and_then(|imported| imported.description);
+        let description = self.description.map(str::to_owned).or(said).filter(|text| !text.is_empty());
+        material.token.clone_from(&self.token);
+        material.imported = Some(Imported { description, expires: self.expires });
+    }
+}

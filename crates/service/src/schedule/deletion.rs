@@ -1,0 +1,70 @@
+//! A key goes with its aliases, its material and every index of it.
+
+use std::collections::VecDeque;
+
+use claviger_store::{Read, Record, Write};
+use minicbor::bytes::ByteVec;
+
+use super::{commit, forget, unchanged};
+use crate::announcement::Announcement;
+use crate::dispatch::Service;
+use crate::error::Result;
+use crate::kms::alias::MAX_ALIASES;
+use crate::kms::change::Change;
+use crate::kms::key::Key;
+use crate::kms::load;
+use crate::moment::Moment;
+use crate::record::{self, SweepRecord, Task};
+
+/// Most records of material that one commit removes: with fifty aliases it stays below what a store takes.
+const MAX_MATERIALS: usize = 64;
+
+/// Deletes a key whose waiting period is over.
+pub(super) async fn delete(service: &Service, key: &Key, entry: &Record, now: Moment) -> Result<()> {
+    let Key { account, region, id, .. } = key;
+    let prefix = record::aliases_of(account, region, id);
+    let read = Read::Range { prefix: prefix.clone(), after: None, limit: MAX_ALIASES };
+    let snapshot = service.installation.store.read(vec![read]).await?;
+    let aliases: Vec<Record> = snapshot.found.into_iter().flatten().collect();
+    let announcement = Announcement::of(service, "DeleteKey", key, None::<&()>, now).await?;
+
+    let mut writes = vec![Write::Delete(key.name())];
+    for (task, moment) in key.due() {
+        writes.push(Write::Delete(record::due(moment.0, account, region, id, task)));
+    }
+    for alias in &aliases {
+        let name = record::rest(&alias.name, &prefix);
+        writes.push(Write::Delete(record::alias(account, region, name)));
+        writes.push(Write::Delete(alias.name.clone()));
+    }
+    let materials = key.material_ids().into_iter().map(|id| record::material(region, &id.to_hex()));
+    let mut materials: VecDeque<Vec<u8>> = materials.collect();
+    let now_gone = materials.drain(..materials.len().min(MAX_MATERIALS));
+    writes.extend(now_gone.map(Write::Delete));
+    if !materials.is_empty() {
+        let name = record::due(now.0, account, region, id, Task::Sweep);
+        writes.push(Write::Put { name, value: sweep_record(materials)? });
+    }
+    writes.push(announcement.write(service)?);
+    let preconditions = aliases.iter().map(unchanged).chain([load::unchanged(key)]).collect();
+    commit(service, entry, Change { preconditions, writes }).await?;
+    forget(service, key).await;
+    announcement.deliver(service).await
+}
+
+fn sweep_record(names: impl IntoIterator<Item = Vec<u8>>) -> Result<Vec<u8>> {
+    record::encode(&SweepRecord { names: names.into_iter().map(ByteVec::from).collect() })
+}
+
+/// Removes what one commit could not, a part at a time.
+pub(super) async fn sweep(service: &Service, entry: &Record) -> Result<()> {
+    let SweepRecord { names } = record::decode(entry)?;
+    let mut names: VecDeque<Vec<u8>> = names.into_iter().map(Vec::from).collect();
+    let now_gone = names.drain(..names.len().min(MAX_MATERIALS));
+    let mut writes: Vec<Write> = now_gone.map(Write::Delete).collect();
+    writes.push(match names.is_empty() {
+        true => Write::Delete(entry.name.clone()),
+        false => Write::Put { name: entry.name.clone(), value: sweep_record(names)? },
+    });
+    commit(service, entry, Change { writes, ..Change::default() }).await
+}

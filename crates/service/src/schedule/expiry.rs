@@ -1,0 +1,31 @@
+//! Imported material goes when it expires; the key then waits for it to be imported again.
+
+use claviger_store::Record;
+use serde::Serialize;
+
+use super::{commit, forget};
+use crate::announcement::Announcement;
+use crate::dispatch::Service;
+use crate::error::Result;
+use crate::kms::change::Change;
+use crate::kms::key::Key;
+use crate::moment::Moment;
+
+/// `serviceEventDetails` of `DeleteExpiredKeyMaterial`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Details<'a> {
+    key_id: &'a str,
+}
+
+/// Drops what has expired of a key's material.
+pub(super) async fn expire(service: &Service, key: &Key, entry: &Record, now: Moment) -> Result<()> {
+    let details = Details { key_id: &key.id };
+    let announcement =
+        Announcement::of(service, "DeleteExpiredKeyMaterial", key, Some(&details), now).await?;
+    let mut change = Change::of(key, &key.without_expired(now))?;
+    change.writes.push(announcement.write(service)?);
+    commit(service, entry, change).await?;
+    forget(service, key).await;
+    announcement.deliver(service).await
+}
