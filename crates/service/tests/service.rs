@@ -34,6 +34,9 @@ mod front;
 #[path = "service/identifiers.rs"]
 mod identifiers;
 #[cfg(test)]
+#[path = "service/imports.rs"]
+mod imports;
+#[cfg(test)]
 #[path = "service/keys.rs"]
 mod keys;
 #[cfg(test)]
@@ -42,6 +45,9 @@ mod ledger;
 #[cfg(test)]
 #[path = "service/lists.rs"]
 mod lists;
+#[cfg(test)]
+#[path = "service/material.rs"]
+mod material;
 #[cfg(test)]
 #[path = "service/model.rs"]
 mod model;
@@ -55,8 +61,17 @@ mod policies;
 #[path = "service/revocation.rs"]
 mod revocation;
 #[cfg(test)]
-#[path = "service/states.rs"]
-mod states;
+#[path = "service/rotations.rs"]
+mod rotations;
+#[cfg(test)]
+#[path = "service/schedule.rs"]
+mod schedule;
+#[cfg(test)]
+#[path = "service/shown.rs"]
+mod shown;
+#[cfg(test)]
+#[path = "service/state_matrix.rs"]
+mod state_matrix;
 #[cfg(test)]
 #[path = "service/tags.rs"]
 mod tags;

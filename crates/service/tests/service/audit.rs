@@ -1,6 +1,6 @@
 //! What the trail says of each call, and what it never says.
 
-use claviger_service::deletion;
+use claviger_service::schedule;
 use claviger_wire::incoming::{Origin, Tls};
 use expect_test::{ExpectFile, expect_file};
 use serde_json::{Value, json};
@@ -64,7 +64,7 @@ fn each_operation_has_its_record() {
         world.succeed(ALICE, operation, request);
     }
     world.clock.advance(30 * DAY_MS);
-    block_on(deletion::delete_due(&world.service, world.now())).unwrap();
+    block_on(schedule::run_due(&world.service, world.now())).unwrap();
     compare(&world, from, &expect_file!["golden/events.txt"]);
 }
 

@@ -22,22 +22,38 @@ fn uses(key: &str, blob: &str) -> Vec<(&'static str, Value)> {
         ("CancelKeyDeletion", on_key.clone()),
         ("CreateAlias", json!({"AliasName": "alias/new", "TargetKeyId": key})),
         ("Decrypt", json!({"CiphertextBlob": blob, "KeyId": key})),
+        ("DeleteImportedKeyMaterial", on_key.clone()),
         ("DescribeKey", on_key.clone()),
         ("DisableKey", on_key.clone()),
+        ("DisableKeyRotation", on_key.clone()),
         ("EnableKey", on_key.clone()),
+        ("EnableKeyRotation", on_key.clone()),
         ("Encrypt", json!({"KeyId": key, "Plaintext": base64(b"x")})),
         ("GenerateDataKey", json!({"KeyId": key, "NumberOfBytes": 1})),
         ("GenerateDataKeyWithoutPlaintext", json!({"KeyId": key, "NumberOfBytes": 1})),
         ("GetKeyPolicy", on_key.clone()),
+        ("GetKeyRotationStatus", on_key.clone()),
+        (
+            "GetParametersForImport",
+            json!({"KeyId": key, "WrappingAlgorithm": "RSAES_OAEP_SHA_256", "WrappingKeySpec": "RSA_2048"}),
+        ),
+        ("ImportKeyMaterial", never_expires(key, base64(b"x"))),
         ("ListKeyPolicies", on_key.clone()),
+        ("ListKeyRotations", on_key.clone()),
         ("ListResourceTags", on_key.clone()),
         ("PutKeyPolicy", json!({"KeyId": key, "Policy": policy(open_to(ALICE.account))})),
         ("ReEncrypt", json!({"CiphertextBlob": blob, "SourceKeyId": key, "DestinationKeyId": key})),
+        ("RotateKeyOnDemand", on_key.clone()),
         ("ScheduleKeyDeletion", on_key),
         ("TagResource", json!({"KeyId": key, "Tags": [{"TagKey": "a", "TagValue": "b"}]})),
         ("UntagResource", json!({"KeyId": key, "TagKeys": ["a"]})),
         ("UpdateKeyDescription", json!({"KeyId": key, "Description": "d"})),
     ]
+}
+
+fn never_expires(key: &str, blob: String) -> Value {
+    json!({"KeyId": key, "ImportToken": blob, "EncryptedKeyMaterial": blob,
+        "ExpirationModel": "KEY_MATERIAL_DOES_NOT_EXPIRE"})
 }
 
 /// A world in which Alice has a key with an alias, and a blob of it.
@@ -220,6 +236,7 @@ fn another_account_uses_a_key_that_is_shared_with_it() {
         "Encrypt",
         "GenerateDataKey",
         "GenerateDataKeyWithoutPlaintext",
+        "GetKeyRotationStatus",
         "ReEncrypt",
     ];
     for (operation, request) in uses(&key.arn, &blob) {
@@ -338,4 +355,42 @@ fn b12_an_alias_leaves_and_arrives_by_permission() {
     );
     let request = json!({"AliasName": "alias/more", "TargetKeyId": new.id});
     assert_eq!(world.refuse(ALICE, "CreateAlias", request), "AccessDeniedException");
+}
+
+/// What conditions can ask of imports and rotations.
+#[test]
+fn conditions_ask_for_the_terms_of_a_keys_life() {
+    let check = |operation: &str, condition: Value, request: Value, allowed: bool| {
+        let world = World::new();
+        let key = world.key_with(ALICE, json!({"Origin": "EXTERNAL"}));
+        let statement = json!({"Effect": "Allow", "Principal": {"AWS": ALICE.account}, "Action": "kms:*",
+            "Resource": "*", "Condition": condition});
+        put(&world, ALICE, &key, &policy(statement));
+        let mut request = request;
+        request["KeyId"] = json!(key.id);
+        let denied = world.refuse(ALICE, operation, request) == "AccessDeniedException";
+        assert_eq!(!denied, allowed, "{operation} {condition}");
+    };
+    let wrapping = json!({"WrappingAlgorithm": "RSAES_PKCS1_V1_5", "WrappingKeySpec": "RSA_3072"});
+    for (key, value) in [("kms:WrappingAlgorithm", "RSAES_PKCS1_V1_5"), ("kms:WrappingKeySpec", "RSA_3072")] {
+        check("GetParametersForImport", json!({"StringEquals": {key: value}}), wrapping.clone(), true);
+        check("GetParametersForImport", json!({"StringEquals": {key: "RSA_4096"}}), wrapping.clone(), false);
+    }
+    let valid_to = crate::world::START.seconds() + 100;
+    let import = json!({"ImportToken": "eA==", "EncryptedKeyMaterial": "eA==", "ValidTo": valid_to});
+    for (condition, allowed) in [
+        (json!({"StringEquals": {"kms:ExpirationModel": "KEY_MATERIAL_EXPIRES"}}), true),
+        (json!({"StringEquals": {"kms:ExpirationModel": "KEY_MATERIAL_DOES_NOT_EXPIRE"}}), false),
+        (json!({"NumericLessThanEquals": {"kms:ValidTo": valid_to.to_string()}}), true),
+        (json!({"NumericLessThan": {"kms:ValidTo": valid_to.to_string()}}), false),
+        (json!({"DateLessThan": {"kms:ValidTo": "2026-11-20T12:01:41Z"}}), true),
+        (json!({"DateLessThan": {"kms:ValidTo": "2026-11-20T12:01:40Z"}}), false),
+    ] {
+        check("ImportKeyMaterial", condition, import.clone(), allowed);
+    }
+    let at_most = |days: &str| json!({"NumericLessThanEquals": {"kms:RotationPeriodInDays": days}});
+    check("EnableKeyRotation", at_most("180"), json!({"RotationPeriodInDays": 180}), true);
+    check("EnableKeyRotation", at_most("179"), json!({"RotationPeriodInDays": 180}), false);
+    check("EnableKeyRotation", at_most("364"), json!({}), false);
+    check("EnableKeyRotation", at_most("365"), json!({}), true);
 }

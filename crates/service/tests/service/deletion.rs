@@ -3,7 +3,7 @@
 use std::pin::pin;
 use std::sync::Arc;
 
-use claviger_service::{Moment, deletion};
+use claviger_service::{Moment, schedule};
 use claviger_store::{Commit, Write};
 use serde_json::{Value, json};
 
@@ -11,7 +11,9 @@ use crate::world::{ALICE, Ask, BOB, DAY_MS, Key, START, World, advance, block_on
 
 /// Deletes what is due; answers when the next key will be.
 fn delete_due(world: &World) -> Option<Moment> {
-    block_on(deletion::delete_due(&world.service, world.now())).unwrap()
+    let round = block_on(schedule::run_due(&world.service, world.now())).unwrap();
+    assert_eq!(round.failed, 0);
+    round.next
 }
 
 fn schedule(world: &World, key: &Key, days: i64) {
@@ -141,7 +143,7 @@ fn two_hosts_delete_a_key_once() {
     std::thread::scope(|scope| {
         for host in [&other, &world.service] {
             let now = world.now();
-            scope.spawn(move || block_on(deletion::delete_due(host, now)).unwrap());
+            scope.spawn(move || block_on(schedule::run_due(host, now)).unwrap());
         }
     });
     assert_eq!(deletions(&world).len(), keys.len());
@@ -153,7 +155,7 @@ fn two_hosts_delete_a_key_once() {
 fn the_task_follows_the_clock_and_the_keys() {
     let world = World::new();
     let (one, two) = (world.key(ALICE), world.key(ALICE));
-    let mut task = pin!(deletion::run(&world.service, Arc::<crate::world::ManualClock>::clone(&world.clock)));
+    let mut task = pin!(schedule::run(&world.service, Arc::<crate::world::ManualClock>::clone(&world.clock)));
     let mut run = || assert!(!advance(task.as_mut()), "the task never ends");
     run();
     schedule(&world, &one, 10);
@@ -187,7 +189,7 @@ fn no_key_is_deleted_without_its_event() {
     world.clock.advance(7 * DAY_MS);
     world.ledger.set_fault(Fault::Full);
     let before = world.content();
-    let mut task = pin!(deletion::run(&world.service, Arc::<crate::world::ManualClock>::clone(&world.clock)));
+    let mut task = pin!(schedule::run(&world.service, Arc::<crate::world::ManualClock>::clone(&world.clock)));
     assert!(!advance(task.as_mut()));
     assert_eq!(world.content(), before);
     world.ledger.set_fault(Fault::None);
@@ -211,8 +213,8 @@ fn a_damaged_key_keeps_no_other_from_its_deletion() {
     let writes = names.map(|name| Write::Put { name, value: vec![0xff] }).to_vec();
     block_on(world.store.commit(Commit { preconditions: Vec::new(), writes })).unwrap();
     world.clock.set(world.later(9, 0));
-    let failed = block_on(deletion::delete_due(&world.service, world.now()));
-    assert!(failed.is_err(), "the operator learns of it");
+    let round = block_on(schedule::run_due(&world.service, world.now())).unwrap();
+    assert_eq!(round, schedule::Round { next: None, failed: 2 });
     assert!(!exists(&world, &sound));
     assert_eq!(deletions(&world), [&*sound.arn]);
 }

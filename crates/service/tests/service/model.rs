@@ -131,6 +131,7 @@ impl Model {
             "blob" => json!(base64(&vec![7; length])),
             "integer" => json!(shape.min),
             "boolean" => json!(true),
+            "timestamp" => json!(1_800_000_000),
             "list" => (0..length).map(|_| self.sample(shape.element(), full)).collect(),
             "map" => json!({"a": self.sample(shape.element(), full)}),
             "structure" => {

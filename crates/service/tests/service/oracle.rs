@@ -10,6 +10,7 @@ use claviger_wire::codec::Refusal;
 use claviger_wire::json;
 use serde_json::{Value, json};
 
+use crate::material::{Parameters, external};
 use crate::model::{Model, Place, Shape};
 use crate::policies::{open_to, policy};
 use crate::world::{ALICE, Ask, World, base64};
@@ -26,17 +27,19 @@ const STRICTER: [(&str, &str); 4] = [
 ];
 
 /// Members of answers that no call of this version can have, and why.
-const ABSENT: [(&str, &str); 20] = [
+const ABSENT: [(&str, &str); 19] = [
     ("DecryptResponse.CiphertextForRecipient", "attested recipients are not served"),
     ("GenerateDataKeyResponse.CiphertextForRecipient", "attested recipients are not served"),
     ("GenerateRandomResponse.CiphertextForRecipient", "attested recipients are not served"),
+    (
+        "GetKeyRotationStatusResponse.OnDemandRotationStartDate",
+        "a rotation on demand is done when its call is answered",
+    ),
     ("ListKeyPoliciesResponse.NextMarker", "a list of one name has no second page"),
     ("KeyMetadata.CloudHsmClusterId", "custom key stores are not served"),
     ("KeyMetadata.CustomKeyStoreId", "custom key stores are not served"),
     ("KeyMetadata.XksKeyConfiguration", "custom key stores are not served"),
     ("XksKeyConfigurationType.Id", "custom key stores are not served"),
-    ("KeyMetadata.ExpirationModel", "imported key material is not served"),
-    ("KeyMetadata.ValidTo", "imported key material is not served"),
     ("KeyMetadata.SigningAlgorithms", "only symmetric encryption keys are served"),
     ("KeyMetadata.MacAlgorithms", "only symmetric encryption keys are served"),
     ("KeyMetadata.KeyAgreementAlgorithms", "only symmetric encryption keys are served"),
@@ -131,6 +134,7 @@ fn members_have_their_types() {
         for place in model.places(entry.name) {
             let wrong = match &*place.shape.kind {
                 "string" | "blob" => [json!(1), json!(true), json!([]), json!({})],
+                "timestamp" => [json!("2026-11-20"), json!(true), json!([]), json!({})],
                 "integer" | "boolean" => [json!("a"), json!([]), json!({}), json!("\u{e9}")],
                 "list" => [json!(1), json!(true), json!("a"), json!({})],
                 _ => [json!(1), json!(true), json!("a"), json!([])],
@@ -276,11 +280,35 @@ fn successes(key: &str, other: &str, blob: &str) -> Vec<(&'static str, Value)> {
         ("GenerateDataKey", json!({"KeyId": key, "NumberOfBytes": 1})),
         ("GenerateDataKeyWithoutPlaintext", json!({"KeyId": key, "NumberOfBytes": 1})),
         ("GenerateRandom", json!({"NumberOfBytes": 1})),
+        ("EnableKeyRotation", on_key.clone()),
+        ("GetKeyRotationStatus", on_key.clone()),
+        ("DisableKeyRotation", on_key.clone()),
+        ("RotateKeyOnDemand", on_key.clone()),
+        ("ListKeyRotations", on_key.clone()),
+        ("ListKeyRotations", json!({"KeyId": key, "IncludeKeyMaterial": "ALL_KEY_MATERIAL", "Limit": 1})),
         ("DisableKey", on_key.clone()),
         ("EnableKey", on_key.clone()),
         ("ScheduleKeyDeletion", on_key.clone()),
         ("DescribeKey", on_key.clone()),
         ("CancelKeyDeletion", on_key),
+    ]
+}
+
+/// The same about a key whose material is imported.
+fn successes_of_imports(world: &World) -> Vec<(&'static str, Value)> {
+    let key = external(world);
+    let on_key = json!({"KeyId": key.id});
+    let wrapping =
+        json!({"KeyId": key.id, "WrappingAlgorithm": "RSAES_OAEP_SHA_256", "WrappingKeySpec": "RSA_2048"});
+    let more = json!({"ExpirationModel": "KEY_MATERIAL_EXPIRES", "ValidTo": world.later(1, 0).seconds(),
+        "KeyMaterialDescription": "d"});
+    let import = Parameters::of(world, &key).request(&key, &[1; 32], more);
+    vec![
+        ("GetParametersForImport", wrapping),
+        ("ImportKeyMaterial", import),
+        ("DescribeKey", on_key.clone()),
+        ("ListKeyRotations", json!({"KeyId": key.id, "IncludeKeyMaterial": "ALL_KEY_MATERIAL"})),
+        ("DeleteImportedKeyMaterial", on_key),
     ]
 }
 
@@ -291,7 +319,8 @@ fn answers_are_the_models() {
     let (key, other) = (world.key(ALICE), world.key(ALICE));
     let blob = world.encrypt(ALICE, &key, b"x", json!({}));
     let (mut present, mut possible, mut called) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
-    for (operation, request) in successes(&key.id, &other.id, &blob) {
+    let calls = successes(&key.id, &other.id, &blob);
+    for (operation, request) in calls.into_iter().chain(successes_of_imports(&world)) {
         let answer = world.succeed(ALICE, operation, request);
         called.insert(operation);
         match model.output(operation) {

@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use claviger_service::{
-    Clock, Entropy, Handled, Installation, Moment, NoEntropy, Regions, Service, credential, outbox,
+    Clock, Entropy, Handled, Installation, Moment, NoEntropy, Regions, Service, credential, outbox, schedule,
 };
-use claviger_store::{Memory, Read, Record, Store};
+use claviger_store::{Commit, Memory, Read, Record, Store, Write};
 use claviger_wire::incoming::{Incoming, Origin};
 use claviger_wire::sigv4::{Scope, Signer, SigningKey, sign};
 use expect_test::{Expect, ExpectFile};
@@ -16,6 +16,7 @@ use http::{Method, Request};
 use serde_json::{Value, json};
 
 use crate::ledger::MemoryLedger;
+use crate::shown::{hide_ids, hide_member};
 use crate::vault::EngineVault;
 
 /// The root user of an account, with its credential.
@@ -79,7 +80,13 @@ impl Clock for ManualClock {
     fn at(&self, moment: Moment) -> claviger_service::BoxFuture<'_, ()> {
         let mut changes = self.0.subscribe();
         Box::pin(async move {
-            changes.wait_for(|now| *now >= moment).await.unwrap();
+            let mut latest = *changes.borrow();
+            let is_over = |now: &Moment| {
+                let set_back = *now < latest;
+                latest = latest.max(*now);
+                *now >= moment || set_back
+            };
+            changes.wait_for(is_over).await.unwrap();
         })
     }
 }
@@ -158,6 +165,18 @@ impl World {
         Self { store, vault, ledger, clock, installation, service, entropy, names: Mutex::default() }
     }
 
+    /// Another installation that begins with everything this one has, in the same domain.
+    pub(crate) fn copy(&self) -> Self {
+        let store: Arc<dyn Store> = Arc::new(Memory::new());
+        let writes = self.content().into_iter().map(|Record { name, value, .. }| Write::Put { name, value });
+        let commit = Commit { preconditions: Vec::new(), writes: writes.collect() };
+        block_on(store.commit(commit)).unwrap();
+        let copy = Self::over(store, Arc::clone(&self.vault));
+        copy.clock.set(self.now());
+        lock(&self.names).clone_into(&mut lock(&copy.names));
+        copy
+    }
+
     /// What is left when the processes die, started anew: the store, the ledger, the HSM's seal. Answers how many events
     /// had to be brought to the ledger.
     pub(crate) fn restart(&mut self) -> usize {
@@ -204,10 +223,34 @@ impl World {
         let text = |member: &str| metadata[member].as_str().unwrap().to_owned();
         let key = Key { id: text("KeyId"), arn: text("Arn") };
         let mut names = lock(&self.names);
-        let number = names.len() / 2 + 1;
+        let number = names.values().filter(|name| name.starts_with('K')).count() + 1;
         names.insert(key.id.clone(), format!("K{number}"));
-        names.insert(text("CurrentKeyMaterialId"), format!("M{number}"));
+        if let Some(material) = metadata["CurrentKeyMaterialId"].as_str() {
+            names.insert(material.to_owned(), format!("M{number}"));
+        }
         key
+    }
+
+    /// Has expectations call an id by this name.
+    pub(crate) fn name(&self, id: &str, name: &str) {
+        lock(&self.names).insert(id.to_owned(), name.to_owned());
+    }
+
+    /// Does everything that is due; answers how many things there were that could not be done, and when the next is due.
+    pub(crate) fn run_due(&self) -> schedule::Round {
+        block_on(schedule::run_due(&self.service, self.now())).unwrap()
+    }
+
+    /// What `DescribeKey` says of a key.
+    pub(crate) fn describe(&self, key: &Key) -> Value {
+        self.succeed(ALICE, "DescribeKey", json!({"KeyId": key.id}))["KeyMetadata"].take()
+    }
+
+    /// Service events of this name in the ledger.
+    pub(crate) fn service_events(&self, name: &str) -> Vec<Value> {
+        let events = self.ledger.since(0).into_iter().filter(|event| is_service_event(event));
+        let events = events.map(|event| serde_json::from_slice::<Value>(&event).unwrap());
+        events.filter(|event| event["eventName"] == name).collect()
     }
 
     /// Encrypts under a key; answers the blob in base64.
@@ -241,12 +284,16 @@ impl World {
         let handled = self.handle(ask);
         let written = self.ledger.since(events);
         let commands = self.vault.sent();
+        let (by_itself, written): (Vec<_>, Vec<_>) = written.into_iter().partition(|e| is_service_event(e));
+        let rotates = ask.operation == "RotateKeyOnDemand" && handled.code.is_none();
+        assert_eq!(by_itself.len(), usize::from(rotates), "a rotation announces itself");
         let answer = Answer::of(&handled, &written, commands);
         answer.check_event(&handled, &written, ask);
         if answer.code.is_some() && !answer.took_effect() {
             assert_eq!(before, self.content(), "a refused call changed the store: {answer:?}");
         }
-        if answer.code.is_some_and(|code| !NEEDS_HSM.contains(&code)) {
+        let needs_hsm = |code| NEEDS_HSM.contains(&code) || NEEDS_HSM_IN.contains(&(&*ask.operation, code));
+        if answer.code.is_some_and(|code| !needs_hsm(code)) {
             assert_eq!(answer.commands, [""; 0], "a refused call reached the HSM: {answer:?}");
         }
         answer
@@ -258,7 +305,9 @@ impl World {
         for (id, name) in &*lock(&self.names) {
             text = text.replace(id, name);
         }
-        for member in ["CiphertextBlob", "Plaintext", "NextMarker"] {
+        for member in
+            ["CiphertextBlob", "Plaintext", "NextMarker", "ImportToken", "PublicKey", "EncryptedKeyMaterial"]
+        {
             text = hide_member(&text, member);
         }
         hide_ids(&text)
@@ -266,12 +315,24 @@ impl World {
 }
 
 /// Errors that are known only once the HSM has been asked.
-const NEEDS_HSM: [&str; 4] = [
+const NEEDS_HSM: [&str; 6] = [
+    "IncorrectKeyMaterialException",
+    "InvalidImportTokenException",
     "InvalidCiphertextException",
     "DryRunOperationException",
     "KMSInternalException",
     "DependencyTimeoutException",
 ];
+
+/// The same for one operation.
+const NEEDS_HSM_IN: [(&str, &str); 1] = [
+    // Names the new material, which the HSM computes.
+    ("ImportKeyMaterial", "KMSInvalidStateException"),
+];
+
+fn is_service_event(event: &[u8]) -> bool {
+    serde_json::from_slice::<Value>(event).unwrap()["eventType"] == "AwsServiceEvent"
+}
 
 fn start(
     store: &Arc<dyn Store>,
@@ -499,44 +560,4 @@ pub(crate) fn base64(bytes: &[u8]) -> String {
 /// Bytes of standard base64 in a JSON string.
 pub(crate) fn unbase64(text: &Value) -> Vec<u8> {
     base64_simd::STANDARD.decode_to_vec(text.as_str().unwrap()).unwrap()
-}
-
-/// Replaces the base64 of a member by its length, unless it is short enough to be a test's own.
-fn hide_member(text: &str, member: &str) -> String {
-    let opening = format!("\"{member}\":\"");
-    let mut parts = text.split(&opening);
-    let mut shown = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        let (value, rest) = part.split_once('"').unwrap();
-        let value = match base64_simd::STANDARD.decode_to_vec(value) {
-            Ok(bytes) if bytes.len() >= 16 => format!("({} bytes)", bytes.len()),
-            _ => value.to_owned(),
-        };
-        shown.push_str(&format!("{opening}{value}\"{rest}"));
-    }
-    shown
-}
-
-/// Replaces what looks like a UUID or 64 hexadecimal digits.
-fn hide_ids(text: &str) -> String {
-    let is_part = |c: char| c.is_ascii_hexdigit() || c == '-';
-    let mut shown = String::new();
-    let mut rest = text;
-    while let Some(start) = rest.find(is_part) {
-        let (before, from) = rest.split_at(start);
-        let run = from.find(|c| !is_part(c)).unwrap_or(from.len());
-        let (id, after) = from.split_at(run);
-        let is_uuid = id.len() == 36 && id.matches('-').count() == 4 && id != NO_KEY;
-        let is_digest = id.len() == 64 && !id.contains('-');
-        shown.push_str(before);
-        shown.push_str(if is_uuid {
-            "<uuid>"
-        } else if is_digest {
-            "<digest>"
-        } else {
-            id
-        });
-        rest = after;
-    }
-    shown + rest
 }

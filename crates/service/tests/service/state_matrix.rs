@@ -1,0 +1,191 @@
+//! What each state and kind of a key allows: every operation about a key, called in every state.
+
+use std::collections::BTreeSet;
+
+use claviger_service::kms::ops;
+use claviger_service::kms::shapes::KeyState;
+use claviger_store::{Commit, Write};
+use expect_test::expect_file;
+use serde_json::{Value, json};
+
+use crate::material::{Parameters, external, import};
+use crate::policies::{open_to, policy};
+use crate::world::{ALICE, Ask, Key, World, base64, block_on};
+
+/// Operations that are about no key.
+const KEYLESS: [&str; 3] = ["CreateKey", "GenerateRandom", "ListKeys"];
+
+/// States that no call of this version brings about: a test puts them into the record.
+const BY_HAND: [&str; 4] = ["PendingReplicaDeletion", "Unavailable", "Creating", "Updating"];
+
+/// Where the material of the key comes from.
+#[derive(Clone, Copy, PartialEq)]
+enum Origin {
+    Made,
+    Imported,
+}
+
+/// A world with a key that everything is done to, another, and what is needed for a request of each operation.
+struct Stage {
+    world: World,
+    key: Key,
+    other: Key,
+    blob: String,
+    others_blob: String,
+    parameters: Option<Parameters>,
+}
+
+impl Stage {
+    fn set(origin: Origin) -> Self {
+        let world = World::new();
+        let key = if origin == Origin::Made { world.key(ALICE) } else { external(&world) };
+        let other = world.key(ALICE);
+        if origin == Origin::Imported {
+            let id = import(&world, &key, &[1; 32], json!({}));
+            world.name(&id, "M1");
+        }
+        for (name, target) in [("alias/old", &key), ("alias/other", &other)] {
+            world.succeed(ALICE, "CreateAlias", json!({"AliasName": name, "TargetKeyId": target.id}));
+        }
+        let blob = world.encrypt(ALICE, &key, b"x", json!({}));
+        let others_blob = world.encrypt(ALICE, &other, b"x", json!({}));
+        let parameters = (origin == Origin::Imported).then(|| Parameters::of(&world, &key));
+        Self { world, key, other, blob, others_blob, parameters }
+    }
+
+    /// The same anew: to make the keys that wrap imported material takes longer than all the rest.
+    fn again(&self) -> Self {
+        let Self { key, other, blob, others_blob, parameters, .. } = self;
+        Self {
+            world: self.world.copy(),
+            key: key.clone(),
+            other: other.clone(),
+            blob: blob.clone(),
+            others_blob: others_blob.clone(),
+            parameters: parameters.clone(),
+        }
+    }
+
+    /// Brings the key into a state, through the API where that is possible.
+    fn bring_to(&self, state: &str) {
+        let on_key = |operation| drop(self.world.succeed(ALICE, operation, json!({"KeyId": self.key.id})));
+        match state {
+            "Enabled" => {}
+            "Disabled" => on_key("DisableKey"),
+            "PendingDeletion" => on_key("ScheduleKeyDeletion"),
+            "PendingImport" => on_key("DeleteImportedKeyMaterial"),
+            _ => self.put(state),
+        }
+    }
+
+    /// Puts a state into the record: it is a text of its own there, with its length in front (RFC 8949).
+    fn put(&self, state: &str) {
+        assert!(BY_HAND.contains(&state));
+        let name = format!("key/{}/us-east-1/{}", ALICE.account, self.key.id).into_bytes();
+        let record = self.world.content().into_iter().find(|record| record.name == name).unwrap();
+        let text = |text: &str| [&[0x60 + u8::try_from(text.len()).unwrap()], text.as_bytes()].concat();
+        let (from, to) = (text("Enabled"), text(state));
+        let place = record.value.windows(from.len()).position(|part| part == from).unwrap();
+        let (before, after) = (&record.value[..place], &record.value[place + from.len()..]);
+        let writes = vec![Write::Put { name, value: [before, &to, after].concat() }];
+        block_on(self.world.store.commit(Commit { preconditions: Vec::new(), writes })).unwrap();
+    }
+
+    /// A request of each operation about the key.
+    fn requests(&self) -> Vec<(&'static str, Value)> {
+        let (id, other, blob, plaintext) = (&self.key.id, &self.other.id, &self.blob, base64(b"x"));
+        let on_key = json!({"KeyId": id});
+        let wrapping =
+            json!({"KeyId": id, "WrappingAlgorithm": "RSAES_OAEP_SHA_256", "WrappingKeySpec": "RSA_2048"});
+        let import = self.parameters.as_ref().map_or_else(
+            || {
+                json!({"KeyId": id, "ImportToken": plaintext, "EncryptedKeyMaterial": plaintext,
+                "ExpirationModel": "KEY_MATERIAL_DOES_NOT_EXPIRE"})
+            },
+            |parameters| parameters.request(&self.key, &[1; 32], json!({})),
+        );
+        let to = json!({"CiphertextBlob": self.others_blob, "DestinationKeyId": id});
+        let mut requests = vec![
+            ("Encrypt", json!({"KeyId": id, "Plaintext": plaintext})),
+            ("Encrypt (dry run)", json!({"KeyId": id, "Plaintext": plaintext, "DryRun": true})),
+            ("Decrypt", json!({"CiphertextBlob": blob})),
+            ("Decrypt (dry run)", json!({"CiphertextBlob": blob, "DryRun": true})),
+            ("GenerateDataKey", json!({"KeyId": id, "NumberOfBytes": 8})),
+            ("GenerateDataKeyWithoutPlaintext", json!({"KeyId": id, "NumberOfBytes": 8})),
+            ("ReEncrypt (from)", json!({"CiphertextBlob": blob, "DestinationKeyId": other})),
+            ("ReEncrypt (to)", to),
+            ("CreateAlias", json!({"AliasName": "alias/new", "TargetKeyId": id})),
+            ("UpdateAlias (from)", json!({"AliasName": "alias/old", "TargetKeyId": other})),
+            ("UpdateAlias (to)", json!({"AliasName": "alias/other", "TargetKeyId": id})),
+            ("DeleteAlias", json!({"AliasName": "alias/old"})),
+            ("PutKeyPolicy", json!({"KeyId": id, "Policy": policy(open_to(ALICE.account))})),
+            ("TagResource", json!({"KeyId": id, "Tags": [{"TagKey": "a", "TagValue": "b"}]})),
+            ("UntagResource", json!({"KeyId": id, "TagKeys": ["a"]})),
+            ("UpdateKeyDescription", json!({"KeyId": id, "Description": "d"})),
+            ("GetParametersForImport", wrapping),
+            ("ImportKeyMaterial", import),
+        ];
+        // The rest need no more than the key.
+        let listed: BTreeSet<&str> = requests.iter().map(|(label, _)| operation_of(label)).collect();
+        let rest = ops::ALL.iter().map(|entry| entry.name);
+        let rest: Vec<_> = rest.filter(|name| !listed.contains(name) && !KEYLESS.contains(name)).collect();
+        requests.extend(rest.into_iter().map(|name| (name, on_key.clone())));
+        requests
+    }
+}
+
+fn operation_of(label: &str) -> &str {
+    label.split_once(' ').map_or(label, |(name, _)| name)
+}
+
+/// What a world of its own answers to one operation on a key in a state.
+fn cell(stage: &Stage, state: &str, number: usize) -> (&'static str, String) {
+    let stage = stage.again();
+    let (label, request) = stage.requests().swap_remove(number);
+    stage.bring_to(state);
+    let answer = stage.world.send(&Ask::new(ALICE, operation_of(label), request));
+    let message = serde_json::from_str::<Value>(&answer.body).unwrap_or_default()["message"].take();
+    let said = message.as_str().map_or_else(String::new, |text| format!(": {}", stage.world.normalize(text)));
+    (label, format!("{}{said}", answer.code.unwrap_or("ok")))
+}
+
+fn table(origin: Origin) -> String {
+    let (stage, mut table) = (Stage::set(origin), String::new());
+    let states: Vec<&str> = KeyState::ALL.iter().map(|state| state.as_str()).collect();
+    let possible = |state: &&&str| origin == Origin::Imported || **state != "PendingImport";
+    for number in 0..stage.requests().len() {
+        for state in states.iter().filter(possible) {
+            let (label, answer) = cell(&stage, state, number);
+            if *state == states[0] {
+                table.push_str(&format!("{label}\n"));
+            }
+            table.push_str(&format!("    {state:<23}{answer}\n"));
+        }
+    }
+    table
+}
+
+#[test]
+fn every_state_of_a_key_allows_what_awss_table_says() {
+    expect_file!["golden/states.txt"].assert_eq(&table(Origin::Made));
+}
+
+#[test]
+fn every_state_of_an_imported_key_allows_what_awss_table_says() {
+    expect_file!["golden/states_imported.txt"].assert_eq(&table(Origin::Imported));
+}
+
+/// No operation and no state is left out of the tables.
+#[test]
+fn the_tables_are_whole() {
+    let stage = Stage::set(Origin::Made);
+    let called: BTreeSet<&str> =
+        stage.requests().iter().map(|(label, _)| operation_of(label)).chain(KEYLESS).collect();
+    assert_eq!(called, ops::ALL.iter().map(|entry| entry.name).collect());
+    for state in KeyState::ALL {
+        let imported = *state == KeyState::PendingImport;
+        let stage = Stage::set(if imported { Origin::Imported } else { Origin::Made });
+        stage.bring_to(state.as_str());
+        assert_eq!(stage.world.describe(&stage.key)["KeyState"], state.as_str());
+    }
+}
