@@ -41,9 +41,10 @@ pub struct Dev {
     /// Account, twelve digits.
     #[arg(long, value_name = "ID", default_value = "111122223333")]
     pub account: String,
-    /// Region that the profile names. Every Region is served.
-    #[arg(long, value_name = "NAME", default_value = "us-east-1")]
-    pub region: String,
+    /// Region to serve; may be given more than once, and the profile names the first. When absent, every Region is
+    /// served and the profile names us-east-1.
+    #[arg(long = "region", value_name = "NAME")]
+    pub regions: Vec<String>,
     /// Threads that carry out requests.
     #[arg(long, value_name = "N", default_value_t = crate::serve::cores())]
     pub threads: usize,

@@ -24,6 +24,9 @@ use crate::{attestation, config, files, shell};
 /// The ledger of a development folder is kept to this many bytes.
 const KEEP_BYTES: u64 = 16 * DEFAULT_SEGMENT_LEN;
 
+/// Region of the profile when none is named.
+const DEFAULT_REGION: &str = "us-east-1";
+
 /// Runs until the process is asked to end.
 ///
 /// # Errors
@@ -58,7 +61,7 @@ async fn serve(
     let program = Program::open(Plan {
         data_dir: dir.join("data"),
         hsm_socket,
-        regions: Regions::Any,
+        regions: regions(options),
         attestation,
         threads: options.threads,
         segment_bytes: DEFAULT_SEGMENT_LEN,
@@ -87,10 +90,20 @@ fn check(options: &Dev) -> Result<(), String> {
     if !arn::is_account(&options.account) {
         return Err("`--account` must be twelve digits".to_owned());
     }
-    if !arn::is_region(&options.region) {
-        return Err(format!("`--region`: `{}` is not a Region name", options.region));
+    match options.regions.iter().find(|region| !arn::is_region(region)) {
+        Some(region) => Err(format!("`--region`: `{region}` is not a Region name")),
+        None => Ok(()),
     }
-    Ok(())
+}
+
+/// The Regions that are served: those that were named, or every one that a credential names.
+fn regions(options: &Dev) -> Regions {
+    if options.regions.is_empty() { Regions::Any } else { Regions::Only(options.regions.clone()) }
+}
+
+/// The Region of the profile.
+fn profile_region(options: &Dev) -> &str {
+    options.regions.first().map_or(DEFAULT_REGION, String::as_str)
 }
 
 /// The roots that the options name, or AWS's.
@@ -173,7 +186,7 @@ fn written_before(path: &Path) -> Option<Given> {
 /// Writes `config` and `credentials` of the AWS SDKs, with a profile `claviger`.
 fn write_profile(dir: &Path, options: &Dev, certificates: &Paths, given: &Given) -> std::io::Result<()> {
     files::create_private_dir(dir)?;
-    let (address, region) = (options.listen, &options.region);
+    let (address, region) = (options.listen, profile_region(options));
     let ca = certificates.ca.display();
     let config = format!(
         "[profile claviger]\nregion = {region}\noutput = json\nendpoint_url = http://{address}\nca_bundle = {ca}\n"
@@ -213,4 +226,38 @@ Copy and paste:
 ",
         ca = certificates.ca.display(),
     ));
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::{Cli, Command};
+
+    fn options(words: &[&str]) -> Dev {
+        match Cli::parse_from(["claviger", "dev"].iter().chain(words)).command {
+            Command::Dev(options) => options,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn check_served(words: &[&str], profile: &str, served: &[&str], refused: &[&str]) {
+        let options = options(words);
+        check(&options).unwrap();
+        assert_eq!(profile_region(&options), profile);
+        let regions = regions(&options);
+        assert!(served.iter().all(|region| regions.serve(region)), "{words:?}");
+        assert!(!refused.iter().any(|region| regions.serve(region)), "{words:?}");
+    }
+
+    #[test]
+    fn the_regions_that_are_named_are_served() {
+        check_served(&[], "us-east-1", &["us-east-1", "eu-west-1", "cn-north-1"], &["Europe"]);
+        check_served(&["--region", "eu-west-1"], "eu-west-1", &["eu-west-1"], &["us-east-1", "eu-west-2"]);
+        let two = ["--region", "eu-west-1", "--region", "us-east-1"];
+        check_served(&two, "eu-west-1", &["eu-west-1", "us-east-1"], &["us-west-2"]);
+        let wrong = options(&["--region", "eu-west-1", "--region", "Europe"]);
+        assert_eq!(check(&wrong), Err("`--region`: `Europe` is not a Region name".to_owned()));
+    }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use claviger_hsm_proto::{Command, HostKeyLabel, Reply, frame};
 use claviger_service::attestation::Roots;
-use claviger_service::{Installation, Regions, Service, Vault, outbox, schedule};
+use claviger_service::{Installation, Regions, Service, Vault, outbox, schedule, usage};
 use claviger_store::{Embedded, Sealer};
 use rustls::ServerConfig;
 use tokio::net::TcpListener;
@@ -168,11 +168,16 @@ impl Program {
         }
         let (service, delivery) = self.service(self.link.clone());
         tokio::spawn(delivery);
-        let scheduler = tokio::spawn(async move { schedule::run(&service, Arc::new(SystemClock)).await });
+        let service = Arc::new(service);
+        let scheduling = Arc::clone(&service);
+        let scheduler = tokio::spawn(async move { schedule::run(&scheduling, Arc::new(SystemClock)).await });
+        let noting = Arc::clone(&service);
+        let uses = tokio::spawn(async move { usage::run(&noting, Arc::new(SystemClock)).await });
         let retention = tokio::spawn(retain(Arc::clone(&self.ledger)));
         let outcome = self.watch(stop.subscribe()).await;
         stop.send_replace(true);
         scheduler.abort();
+        uses.abort();
         retention.abort();
         drop(shares);
         for thread in threads {
@@ -180,6 +185,11 @@ impl Program {
             if !matches!(joined, Ok(Ok(()))) {
                 tracing::error!("a thread ended badly");
             }
+        }
+        if outcome.is_ok()
+            && let Err(error) = usage::write(&service).await
+        {
+            tracing::error!(cause = error.cause, "the last uses of keys could not be written");
         }
         outcome
     }

@@ -12,7 +12,7 @@ use crate::authn::Caller;
 use crate::moment::Moment;
 
 /// Room in the ledger for one event, taken before the call has any effect.
-pub struct Reservation(pub Box<dyn Any + Send>);
+pub struct Reservation(pub Box<dyn Any + Send + Sync>);
 
 /// Why an event cannot be kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,15 +10,15 @@ use claviger_store::{Commit, Precondition, Write};
 use claviger_wire::fault::Code;
 use serde::Serialize;
 
-use crate::audit::{self, Draft, Resource, Subject};
+use crate::audit::{self, Draft, Reservation, Resource, Subject};
 use crate::authn::{Caller, Principal};
 use crate::dispatch::Service;
 use crate::error::{Error, Result};
 use crate::kms::context::EncryptionContext;
 use crate::kms::key::Key;
 use crate::kms::shapes::{
-    EncryptionAlgorithm, ExpirationModel, KeySpec, KeyUsage, Origin, Tag, TagKey, WrappingAlgorithm,
-    WrappingKeySpec,
+    EncryptionAlgorithm, ExpirationModel, KeySpec, KeyUsage, MultiRegionKeyType, Origin, Tag, TagKey,
+    WrappingAlgorithm, WrappingKeySpec,
 };
 use crate::moment::Moment;
 use crate::{outbox, record};
@@ -55,6 +55,14 @@ pub(crate) struct Asks<'a> {
     pub(crate) expiration_model: Option<ExpirationModel>,
     /// When imported material is to expire.
     pub(crate) valid_to: Option<Moment>,
+    /// What a key that is to be made will be to its set; `None` for a single-Region key.
+    pub(crate) new_key_type: Option<MultiRegionKeyType>,
+    pub(crate) replica_region: Option<&'a str>,
+    pub(crate) primary_region: Option<&'a str>,
+    /// Whole days for which a key that is to be switched off was not used.
+    pub(crate) trailing_days: Option<i64>,
+    /// The Region in which the decision is made, where it is not the call's.
+    pub(crate) region: Option<&'a str>,
 }
 
 /// A call that is being carried out.
@@ -62,13 +70,37 @@ pub struct Call<'a> {
     pub(crate) subject: Subject<'a>,
     pub(crate) draft: Draft,
     decided: bool,
+    elsewhere: Option<Elsewhere>,
     /// The event as it was committed together with the call's effect.
     pub(crate) committed: Option<Vec<u8>>,
+    /// The event for another Region's trail, committed with it.
+    pub(crate) committed_elsewhere: Option<CommittedElsewhere>,
+}
+
+/// A call's event in the trail of another Region, where it has an effect too.
+struct Elsewhere {
+    region: String,
+    event_name: &'static str,
+    draft: Draft,
+}
+
+/// Such an event, with room for it in the ledger.
+pub(crate) struct CommittedElsewhere {
+    pub(crate) event_id: String,
+    pub(crate) event: Vec<u8>,
+    pub(crate) reservation: Reservation,
 }
 
 impl<'a> Call<'a> {
     pub(crate) fn new(subject: Subject<'a>) -> Self {
-        Self { subject, draft: Draft::default(), decided: false, committed: None }
+        Self {
+            subject,
+            draft: Draft::default(),
+            decided: false,
+            elsewhere: None,
+            committed: None,
+            committed_elsewhere: None,
+        }
     }
 
     /// Forgets what an attempt recorded, so that the next decides anew.
@@ -76,6 +108,7 @@ impl<'a> Call<'a> {
         let parameters = self.draft.parameters.take();
         self.draft = Draft { parameters, ..Draft::default() };
         self.decided = false;
+        self.elsewhere = None;
     }
 
     /// Refuses to go on with a call for which no decision was asked: a fault of the program, never a success.
@@ -254,6 +287,45 @@ impl<'a> Call<'a> {
         Ok(())
     }
 
+    /// Notes that the call has an effect on a key in another Region, whose trail shows it under this name.
+    pub(crate) fn happens_elsewhere(
+        &mut self,
+        event_name: &'static str,
+        key: &Key,
+        parameters: &impl Serialize,
+        elements: &impl Serialize,
+    ) -> Result<()> {
+        let draft = Draft {
+            parameters: Some(raw(parameters)?),
+            response_elements: Some(raw(elements)?),
+            additional: None,
+            resources: vec![Resource { account_id: Arc::clone(&key.account), arn: Arc::clone(&key.arn) }],
+        };
+        self.elsewhere = Some(Elsewhere { region: key.region.to_string(), event_name, draft });
+        Ok(())
+    }
+
+    /// The event for another Region's trail, and room for it.
+    async fn event_elsewhere(&self, service: &Service) -> Result<Option<CommittedElsewhere>> {
+        let Some(elsewhere) = &self.elsewhere else { return Ok(None) };
+        let event_id = service.entropy.uuid()?;
+        let Subject { caller, incoming, now, event_source, request_id, read_only, .. } = self.subject;
+        let subject = Subject {
+            caller,
+            incoming,
+            now,
+            event_source,
+            event_name: elsewhere.event_name,
+            region: &elsewhere.region,
+            request_id,
+            event_id: &event_id,
+            read_only,
+        };
+        let event = audit::event(&subject, &elsewhere.draft, None);
+        let reservation = service.ledger.reserve(event.len()).await.map_err(outbox::ledger_failed)?;
+        Ok(Some(CommittedElsewhere { event_id, event, reservation }))
+    }
+
     /// Carries out the call's one commit: its effect together with its event, durable when it returns.
     pub(crate) async fn commit(
         &mut self,
@@ -264,10 +336,14 @@ impl<'a> Call<'a> {
         self.must_be_decided()?;
         let event = audit::event(&self.subject, &self.draft, None);
         writes.push(outbox::put(service, self.subject.event_id, &event)?);
+        let elsewhere = self.event_elsewhere(service).await?;
+        if let Some(CommittedElsewhere { event_id, event, .. }) = &elsewhere {
+            writes.push(outbox::put(service, event_id, event)?);
+        }
         writes.extend(service.installation.outbox.take());
         let wakes = writes.iter().any(is_schedule);
         service.installation.store.commit(Commit { preconditions, writes }).await?;
-        self.committed = Some(event);
+        (self.committed, self.committed_elsewhere) = (Some(event), elsewhere);
         if wakes {
             service.installation.schedule.notify_one();
         }
@@ -323,7 +399,10 @@ impl Circumstances<'_, '_> {
                 self.kind().and_then(|(_, usage, _)| one(usage.as_str()))
             }
             "keyorigin" => self.kind().and_then(|(_, _, origin)| one(origin.as_str())),
-            "multiregion" => self.kind().and_then(|_| flag(false)),
+            "multiregion" => self.kind().and_then(|_| flag(self.multi_region_type().is_some())),
+            "multiregionkeytype" => self.multi_region_type().and_then(|kind| one(kind.as_str())),
+            "replicaregion" => asks.replica_region.and_then(one),
+            "primaryregion" => asks.primary_region.and_then(one),
             "encryptionalgorithm" => asks.encryption_algorithm.and_then(|algorithm| one(algorithm.as_str())),
             "encryptioncontextkeys" => asks.encryption_context.map(|context| {
                 policy::Values::Set(context.pairs().map(|(key, _)| Cow::Borrowed(key)).collect())
@@ -339,6 +418,7 @@ impl Circumstances<'_, '_> {
             "wrappingkeyspec" => asks.wrapping.and_then(|(_, spec)| one(spec.as_str())),
             "expirationmodel" => asks.expiration_model.and_then(|model| one(model.as_str())),
             "validto" => asks.valid_to.and_then(|moment| one(moment.seconds().to_string())),
+            "trailingdayswithoutkeyusage" => asks.trailing_days.and_then(|days| one(days.to_string())),
             "reencryptonsamekey" => asks.reencrypt_on_same_key.and_then(flag),
             _ => None,
         }
@@ -363,6 +443,14 @@ impl Circumstances<'_, '_> {
         self.key.map(|key| (key.spec, key.usage, key.origin)).or(self.asks.new_key)
     }
 
+    /// What the key that is used or to be made is to its set.
+    fn multi_region_type(&self) -> Option<MultiRegionKeyType> {
+        match self.key {
+            Some(key) => key.multi_region_type(),
+            None => self.asks.new_key_type,
+        }
+    }
+
     fn global(&self, name: &str) -> Option<policy::Values<'_>> {
         let (caller, incoming) = (self.call.subject.caller, self.call.subject.incoming);
         if let Some(wanted) = name.strip_prefix("requesttag/") {
@@ -385,7 +473,7 @@ impl Circumstances<'_, '_> {
             "securetransport" => flag(incoming.origin.tls.is_some()),
             "currenttime" => one(self.call.subject.now.iso()),
             "epochtime" => one(self.call.subject.now.seconds().to_string()),
-            "requestedregion" => one(self.call.subject.region),
+            "requestedregion" => one(self.asks.region.unwrap_or(self.call.subject.region)),
             "useragent" => incoming.header("user-agent").and_then(one),
             "referer" => incoming.header("referer").and_then(one),
             "resourceaccount" => self.key.and_then(|key| one(&*key.account)),
@@ -442,6 +530,38 @@ mod tests {
             assert_eq!(refused(&call), None);
             call.start_over();
             assert_eq!(refused(&call), Some(Code::KmsInternal));
+        });
+    }
+
+    /// A replica is made in its own Region, as what it will be: policies that look at the request can tell.
+    #[test]
+    fn a_key_to_be_made_is_asked_for_in_its_region() {
+        let new_key =
+            Some((KeySpec::SymmetricDefault, KeyUsage::EncryptDecrypt, crate::kms::shapes::Origin::AwsKms));
+        let replica = Asks {
+            new_key,
+            new_key_type: Some(MultiRegionKeyType::Replica),
+            region: Some("eu-west-1"),
+            ..Asks::default()
+        };
+        let single = Asks { new_key, ..Asks::default() };
+        with_call(|call| {
+            let said = |asks, key: &str| {
+                let context = Circumstances { call: &call, key: None, asks };
+                match policy::Context::values(&context, key) {
+                    Some(policy::Values::One(value)) => value.into_owned(),
+                    Some(_) => "many".to_owned(),
+                    None => "none".to_owned(),
+                }
+            };
+            for (key, of_replica, of_single) in [
+                ("kms:multiregion", "true", "false"),
+                ("kms:multiregionkeytype", "REPLICA", "none"),
+                ("aws:requestedregion", "eu-west-1", "us-east-1"),
+                ("kms:keyspec", "SYMMETRIC_DEFAULT", "SYMMETRIC_DEFAULT"),
+            ] {
+                assert_eq!((&*said(replica, key), &*said(single, key)), (of_replica, of_single), "{key}");
+            }
         });
     }
 }

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::audit::{self, Ended, Ledger, Subject};
 use crate::authn;
-use crate::call::Call;
+use crate::call::{Call, CommittedElsewhere};
 use crate::error::{Error, Result};
 use crate::installation::Installation;
 use crate::moment::{Entropy, Moment};
@@ -141,9 +141,18 @@ impl Service {
                 audit::event(&call.subject, &call.draft, ended.as_ref())
             }
         };
-        let appended = self.ledger.append(reservation, event).await;
+        let mut appended = self.ledger.append(reservation, event).await;
         if call.committed.is_some() && appended.is_ok() {
             self.installation.outbox.add(call.subject.event_id);
+        }
+        if let Some(CommittedElsewhere { event_id, event, reservation }) = call.committed_elsewhere.take() {
+            match self.ledger.append(reservation, event).await {
+                Ok(_) => self.installation.outbox.add(&event_id),
+                Err(error) => appended = Err(error),
+            }
+        }
+        if appended.is_ok() && outcome.is_ok() {
+            self.installation.noted.note(&call);
         }
         let mut handled = match (appended, outcome) {
             (Err(error), _) => failed(request_id, protocol, &name, &outbox::ledger_failed(error)),

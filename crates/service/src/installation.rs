@@ -14,7 +14,8 @@ use crate::cache::{Cache, Capacity};
 use crate::error::{Error, Result};
 use crate::kms::marker::Markers;
 use crate::moment::Moment;
-use crate::record::{self, FORMAT, InstallationRecord};
+use crate::record::{self, FORMAT, InstallationRecord, UsageSinceRecord};
+use crate::usage::Noted;
 use crate::vault::{self, Vault};
 
 /// Which Regions are served.
@@ -73,6 +74,8 @@ pub struct Installation {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) cache: Cache,
     pub(crate) regions: Regions,
+    /// The HSM's domain.
+    pub(crate) domain: [u8; 16],
     pub(crate) markers: Markers,
     pub(crate) scoped: Bounded<ScopedName, Arc<Scoped>>,
     pub(crate) outbox: crate::outbox::Delivered,
@@ -81,6 +84,9 @@ pub struct Installation {
     /// The latest moment at which something that expires was looked at, milliseconds since the epoch.
     latest_ms: AtomicI64,
     attestation: Roots,
+    pub(crate) noted: Noted,
+    /// Since when the uses of keys are tracked.
+    pub(crate) usage_since: Moment,
 }
 
 impl Installation {
@@ -95,18 +101,21 @@ impl Installation {
         regions: Regions,
         now: Moment,
     ) -> Result<Self, OpenError> {
-        check_record(&*store, domain, now).await?;
+        let usage_since = check_records(&*store, domain, now).await?;
         let markers = Markers::new(&*vault::host_key(vault, HostKeyLabel::Markers).await?);
         Ok(Self {
             cache: Cache::new(Arc::clone(&store), Capacity::default()),
             store,
             regions,
+            domain,
             markers,
             scoped: Bounded::new(MAX_SIGNING_KEYS),
             outbox: crate::outbox::Delivered::default(),
             schedule: tokio::sync::Notify::new(),
             latest_ms: AtomicI64::new(now.0),
             attestation: Roots::default(),
+            noted: Noted::new(),
+            usage_since,
         })
     }
 
@@ -127,19 +136,40 @@ impl Installation {
     }
 }
 
-async fn check_record(store: &dyn Store, domain: [u8; 16], now: Moment) -> Result<(), OpenError> {
+/// Checks that the store is this installation's, and makes what is not there yet. Answers since when the uses of keys are
+/// tracked: stores of older programs begin with it now.
+async fn check_records(store: &dyn Store, domain: [u8; 16], now: Moment) -> Result<Moment, OpenError> {
     let failed = |error: claviger_store::Error| OpenError::Failed(error.to_string());
-    let name = record::installation();
-    let snapshot = store.read(vec![Read::One(name.clone())]).await.map_err(failed)?;
-    let Some(found) = snapshot.found.into_iter().flatten().next() else {
-        let made = InstallationRecord { format: FORMAT, domain, created_ms: now.0 };
-        let commit = Commit {
-            preconditions: vec![Precondition::Absent(name.clone())],
-            writes: vec![Write::Put { name, value: record::encode(&made)? }],
-        };
-        return store.commit(commit).await.map(|_| ()).map_err(failed);
+    let (name, since_name) = (record::installation(), record::usage_since());
+    let reads = vec![Read::One(name.clone()), Read::One(since_name.clone())];
+    let mut found = store.read(reads).await.map_err(failed)?.found.into_iter();
+    let (found, since) = (found.next().unwrap_or_default(), found.next().unwrap_or_default());
+    let mut commit = Commit::default();
+    let mut make = |name: Vec<u8>, value: Vec<u8>| {
+        commit.preconditions.push(Precondition::Absent(name.clone()));
+        commit.writes.push(Write::Put { name, value });
     };
-    let found: InstallationRecord = record::decode(&found)?;
+    match found.first() {
+        Some(found) => check_record(&record::decode(found)?, domain)?,
+        None => {
+            let made = InstallationRecord { format: FORMAT, domain, created_ms: now.0 };
+            make(name, record::encode(&made)?);
+        }
+    }
+    let since = match since.first() {
+        Some(since) => Moment(record::decode::<UsageSinceRecord>(since)?.since_ms),
+        None => {
+            make(since_name, record::encode(&UsageSinceRecord { since_ms: now.0 })?);
+            now
+        }
+    };
+    if !commit.writes.is_empty() {
+        store.commit(commit).await.map_err(failed)?;
+    }
+    Ok(since)
+}
+
+fn check_record(found: &InstallationRecord, domain: [u8; 16]) -> Result<(), OpenError> {
     if found.format > FORMAT {
         Err(OpenError::Newer(found.format))
     } else if found.domain != domain {

@@ -13,8 +13,8 @@ pub mod key_policy;
 mod life;
 pub(crate) mod load;
 pub mod marker;
-mod members;
 pub mod metadata;
+pub(crate) mod multi_region;
 pub mod ops;
 pub(crate) mod rotation;
 pub mod shapes;
@@ -37,16 +37,13 @@ pub const NOT_SERVED: &[&str] = &[
     "GenerateDataKeyPair",
     "GenerateDataKeyPairWithoutPlaintext",
     "GenerateMac",
-    "GetKeyLastUsage",
     "GetPublicKey",
     "ListGrants",
     "ListRetirableGrants",
-    "ReplicateKey",
     "RetireGrant",
     "RevokeGrant",
     "Sign",
     "UpdateCustomKeyStore",
-    "UpdatePrimaryRegion",
     "Verify",
     "VerifyMac",
 ];

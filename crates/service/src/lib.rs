@@ -26,6 +26,7 @@ pub mod outbox;
 mod record;
 pub mod schedule;
 pub mod sts;
+pub mod usage;
 mod vault;
 
 pub use audit::{Ledger, LedgerError, Reservation};

@@ -7,7 +7,7 @@ use crate::BoxFuture;
 pub struct Moment(pub i64);
 
 /// Milliseconds of a day.
-const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+pub(crate) const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 impl Moment {
     /// Whole seconds since the epoch.
@@ -22,6 +22,12 @@ impl Moment {
     )]
     pub fn epoch(self) -> f64 {
         self.0 as f64 / 1000.0
+    }
+
+    /// The beginning of its second: the trail's times have no fraction.
+    #[must_use]
+    pub fn whole_seconds(self) -> Self {
+        Self(self.seconds().saturating_mul(1000))
     }
 
     /// So many days later.

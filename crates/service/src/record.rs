@@ -163,6 +163,16 @@ pub(crate) fn all_due() -> Vec<u8> {
     join(&["due", ""])
 }
 
+/// The last use of a key.
+pub(crate) fn usage(account: &str, region: &str, id: &str) -> Vec<u8> {
+    join(&["usage", account, region, id])
+}
+
+/// Since when the uses of keys are tracked.
+pub(crate) fn usage_since() -> Vec<u8> {
+    join(&["usage-since"])
+}
+
 /// An event that was committed with its effect and may not be in the ledger yet.
 pub(crate) fn outbox(event_id: &str) -> Vec<u8> {
     join(&["outbox", event_id])
@@ -351,6 +361,28 @@ pub(crate) struct CredentialRecord {
     pub(crate) token: Vec<u8>,
     #[n(3)]
     pub(crate) created_ms: i64,
+}
+
+/// The last use of a key.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct UsageRecord {
+    /// Name of the operation.
+    #[n(0)]
+    pub(crate) operation: String,
+    #[n(1)]
+    pub(crate) at_ms: i64,
+    /// Id of its event in the ledger.
+    #[n(2)]
+    pub(crate) event_id: String,
+    #[n(3)]
+    pub(crate) request_id: String,
+}
+
+/// Since when the uses of keys are tracked.
+#[derive(Debug, Encode, Decode)]
+pub(crate) struct UsageSinceRecord {
+    #[n(0)]
+    pub(crate) since_ms: i64,
 }
 
 /// An event that was committed with its effect.

@@ -76,7 +76,7 @@ pub async fn run(service: &Service, clock: Arc<dyn Clock>) -> ! {
 }
 
 /// Resolves when one of the two does.
-async fn first_of(first: impl Future<Output = ()>, second: impl Future<Output = ()>) {
+pub(crate) async fn first_of(first: impl Future<Output = ()>, second: impl Future<Output = ()>) {
     let mut first = std::pin::pin!(first);
     let mut second = std::pin::pin!(second);
     std::future::poll_fn(|context| {

@@ -109,6 +109,25 @@ pub(crate) async fn import_key(
     })
 }
 
+/// Wraps a material of a multi-Region key for the same key in another Region of this domain. Its effect is none until
+/// what it answers is committed as part of a set that the caller may change.
+pub(crate) async fn transfer(
+    vault: &dyn Vault,
+    key: &Key,
+    material: &Material,
+    domain: [u8; 16],
+    region: &str,
+) -> Result<Vec<u8>> {
+    let command = Command::TransferOut { key: wrapped(key, material), domain, region };
+    let package = ask!(vault, command, Reply::Transfer { package } => package.to_vec())?;
+    let binding = Binding { region, ..key.binding() };
+    let command =
+        Command::TransferIn { binding, from: &key.region, material: material.id, package: &package };
+    let (id, token) =
+        ask!(vault, command, Reply::KeyWrapped { material, token, .. } => (material, token.to_vec()))?;
+    if id == material.id { Ok(token) } else { Err(Error::internal("the HSM took in another material")) }
+}
+
 /// Encrypts under the key's current material.
 pub(crate) async fn encrypt(
     vault: &dyn Vault,

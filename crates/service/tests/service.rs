@@ -52,6 +52,18 @@ mod material;
 #[path = "service/model.rs"]
 mod model;
 #[cfg(test)]
+#[path = "service/multi_region.rs"]
+mod multi_region;
+#[cfg(test)]
+#[path = "service/multi_region_deletion.rs"]
+mod multi_region_deletion;
+#[cfg(test)]
+#[path = "service/multi_region_material.rs"]
+mod multi_region_material;
+#[cfg(test)]
+#[path = "service/multi_region_tampering.rs"]
+mod multi_region_tampering;
+#[cfg(test)]
 #[path = "service/oracle.rs"]
 mod oracle;
 #[cfg(test)]
@@ -75,6 +87,9 @@ mod state_matrix;
 #[cfg(test)]
 #[path = "service/tags.rs"]
 mod tags;
+#[cfg(test)]
+#[path = "service/usage.rs"]
+mod usage;
 #[cfg(test)]
 #[path = "service/vault.rs"]
 mod vault;

@@ -62,8 +62,11 @@ pub(crate) struct Offer<'a> {
 ///
 /// # Errors
 /// `IncorrectKeyMaterialException` where the material is not what the key must get, `KMSInvalidStateException` where
-/// other material waits for its rotation.
+/// other material waits for its rotation, `UnsupportedOperationException` for new material of a replica.
 pub(crate) fn taken_in(key: &Key, offer: &Offer<'_>) -> Result<Key> {
+    if key.is_replica() && offer.kind == Some(ImportType::New) {
+        return Err(key.not_primary());
+    }
     let mut after = key.clone();
     let never_imported = key.all_materials().next().is_none();
     let usual = if never_imported { ImportType::New } else { ImportType::Existing };

@@ -54,8 +54,7 @@ impl Key {
         let deletion = self.deletion.filter(|_| self.state == KeyState::PendingDeletion);
         // A key that is disabled or waits for its deletion does not rotate; when it is enabled again, a date that has
         // passed is due at once. Of a multi-Region set the primary key rotates, and takes the others with it.
-        let rotates = matches!(self.state, KeyState::Enabled | KeyState::Updating)
-            && self.regions.as_ref().is_none_or(|regions| *regions.primary == *self.region);
+        let rotates = matches!(self.state, KeyState::Enabled | KeyState::Updating) && !self.is_replica();
         let rotation = self.rotation.filter(|_| rotates).map(|rotation| rotation.next);
         let tasks = [
             deletion.map(|moment| (Task::Deletion, moment)),
@@ -77,12 +76,20 @@ impl Key {
         self
     }
 
-    /// The key without the materials that have expired. One that waited for its rotation leaves nothing behind.
+    /// The key without the materials that have expired.
     pub(crate) fn without_expired(&self, now: Moment) -> Self {
+        self.without(|material| material.is_present() && !material.is_usable(now))
+    }
+
+    /// The key without these materials. What has encrypted it still knows, and so does a replica what its primary key
+    /// has; but one that waited for its rotation leaves nothing behind.
+    pub(crate) fn without(&self, is_gone: impl Fn(&Material) -> bool) -> Self {
         let mut left = self.clone();
-        left.pending.take_if(|material| !material.is_usable(now));
-        for material in &mut left.materials {
-            if material.is_present() && !material.is_usable(now) {
+        if !left.is_replica() {
+            left.pending.take_if(|material| is_gone(material));
+        }
+        for material in left.materials.iter_mut().chain(&mut left.pending) {
+            if is_gone(material) {
                 *material = material.emptied();
             }
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::kms::key::{Key, Material};
+use crate::kms::key::{Key, Material, Regions, key_arn};
 use crate::kms::shapes::{ExpirationModel, KeyState, KeyUsage};
 use crate::moment::Moment;
 
@@ -35,7 +35,42 @@ pub struct KeyMetadata {
     encryption_algorithms: Option<Vec<&'static str>>,
     multi_region: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
+    multi_region_configuration: Option<MultiRegionConfiguration>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pending_deletion_window_in_days: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     current_key_material_id: Option<String>,
+}
+
+/// `MultiRegionConfiguration` of the API: where the members of the key's set are.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct MultiRegionConfiguration {
+    multi_region_key_type: &'static str,
+    primary_key: MultiRegionKey,
+    replica_keys: Vec<MultiRegionKey>,
+}
+
+/// `MultiRegionKey` of the API.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct MultiRegionKey {
+    arn: String,
+    region: String,
+}
+
+impl MultiRegionConfiguration {
+    fn of(key: &Key, regions: &Regions) -> Self {
+        let member = |region: &String| MultiRegionKey {
+            arn: key_arn(&key.account, region, &key.id),
+            region: region.clone(),
+        };
+        Self {
+            multi_region_key_type: regions.kind(&key.region).as_str(),
+            primary_key: member(&regions.primary),
+            replica_keys: regions.replicas.iter().map(member).collect(),
+        }
+    }
 }
 
 impl KeyMetadata {
@@ -59,7 +94,12 @@ impl KeyMetadata {
             customer_master_key_spec: key.spec.as_str(),
             key_spec: key.spec.as_str(),
             encryption_algorithms: encrypts.then(|| vec!["SYMMETRIC_DEFAULT"]),
-            multi_region: false,
+            multi_region: key.regions.is_some(),
+            multi_region_configuration: key
+                .regions
+                .as_ref()
+                .map(|regions| MultiRegionConfiguration::of(key, regions)),
+            pending_deletion_window_in_days: key.pending_window_days,
             current_key_material_id: key.materials.last().map(|material| material.id.to_hex()),
         }
     }
@@ -99,7 +139,38 @@ pub(crate) struct TrailMetadata {
     key_spec: &'static str,
     encryption_algorithms: Vec<&'static str>,
     multi_region: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    multi_region_configuration: Option<TrailConfiguration>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     current_key_material_id: Option<String>,
+}
+
+/// `multiRegionConfiguration` of the trail.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct TrailConfiguration {
+    multi_region_key_type: &'static str,
+    primary_key: TrailKey,
+    replica_keys: Vec<TrailKey>,
+}
+
+/// A member of a set as the trail shows it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct TrailKey {
+    arn: String,
+    region: String,
+}
+
+impl From<MultiRegionConfiguration> for TrailConfiguration {
+    fn from(shown: MultiRegionConfiguration) -> Self {
+        let member = |key: MultiRegionKey| TrailKey { arn: key.arn, region: key.region };
+        Self {
+            multi_region_key_type: shown.multi_region_key_type,
+            primary_key: member(shown.primary_key),
+            replica_keys: shown.replica_keys.into_iter().map(member).collect(),
+        }
+    }
 }
 
 impl TrailMetadata {
@@ -120,6 +191,7 @@ impl TrailMetadata {
             key_spec: shown.key_spec,
             encryption_algorithms: shown.encryption_algorithms.unwrap_or_default(),
             multi_region: shown.multi_region,
+            multi_region_configuration: shown.multi_region_configuration.map(Into::into),
             current_key_material_id: shown.current_key_material_id,
         }
     }

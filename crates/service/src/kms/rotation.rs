@@ -9,7 +9,7 @@ use crate::dispatch::Service;
 use crate::error::{Error, Result};
 use crate::kms::change::Change;
 use crate::kms::key::{Key, Material, Rotated, Rotation};
-use crate::kms::members;
+use crate::kms::multi_region;
 use crate::kms::shapes::Origin;
 use crate::moment::Moment;
 use crate::vault;
@@ -55,11 +55,8 @@ pub(crate) async fn rotate(
         current_key_material_id: made.id.to_hex(),
     };
     let announcement = Announcement::of(service, "RotateKey", key, Some(&details), now).await?;
-    let mut change = Change::default();
-    for member in members::of(key) {
-        let material = Material { rotated: Some(Rotated { at: now, on_demand }), ..made.clone() };
-        change.add(&member, &with_generation(&member, material, now))?;
-    }
+    let material = Material { rotated: Some(Rotated { at: now, on_demand }), ..made };
+    let mut change = multi_region::share(service, key, &with_generation(key, material, now)).await?;
     change.writes.push(announcement.write(service)?);
     Ok((change, announcement))
 }

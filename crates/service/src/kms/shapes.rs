@@ -7,6 +7,10 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use zeroize::Zeroizing;
 
+mod multi_region;
+
+pub use multi_region::{MultiRegionKeyType, RegionName, TrackedOperation};
+
 text! {
     /// A key id, key ARN, alias name or alias ARN, as sent.
     pub struct KeyIdentifier: 1..=2048

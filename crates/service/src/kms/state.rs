@@ -121,30 +121,37 @@ impl Key {
     /// # Errors
     /// `DisabledException`, `KMSInvalidStateException`, `UnsupportedOperationException`.
     pub(crate) fn allows(&self, operation: &str) -> Result<()> {
-        let cells = row(STATES, operation)
-            .ok_or_else(|| Error::internal(format!("no state of a key is known to allow {operation}")))?;
-        match cells.get(column(self.state)).copied().unwrap_or(Shut) {
-            Open => {}
-            Kept => return Err(self.state_error("is not pending deletion.")),
-            Foreign => return Err(self.origin_error()),
-            Import if self.origin != Origin::External => return Err(self.origin_error()),
-            Shut | Import => return Err(self.invalid_state()),
-        }
+        self.allows_state(operation)?;
         let kinds = row(KINDS, operation).unwrap_or_default();
         kinds.iter().try_for_each(|kind| self.is_of(*kind))
     }
 
+    /// Whether the key's state allows an operation, whatever its kind.
+    ///
+    /// # Errors
+    /// As [`Key::allows`].
+    pub(crate) fn allows_state(&self, operation: &str) -> Result<()> {
+        let cells = row(STATES, operation)
+            .ok_or_else(|| Error::internal(format!("no state of a key is known to allow {operation}")))?;
+        match cells.get(column(self.state)).copied().unwrap_or(Shut) {
+            Open => Ok(()),
+            Kept => Err(self.state_error("is not pending deletion.")),
+            Foreign => Err(self.origin_error()),
+            Import if self.origin != Origin::External => Err(self.origin_error()),
+            Shut | Import => Err(self.invalid_state()),
+        }
+    }
+
     fn is_of(&self, kind: Kind) -> Result<()> {
         let in_no_store = matches!(self.origin, Origin::AwsKms | Origin::External);
-        let is_primary = self.regions.as_ref().map(|regions| *regions.primary == *self.region);
         let (holds, error): (bool, fn(&Self) -> Error) = match kind {
             Kind::Symmetric => (self.spec == KeySpec::SymmetricDefault, Self::kind_error),
             Kind::Asymmetric => (self.is_asymmetric(), Self::kind_error),
             Kind::MadeHere => (self.origin == Origin::AwsKms, Self::origin_error),
             Kind::Imported => (self.origin == Origin::External, Self::origin_error),
             Kind::InNoStore => (in_no_store, Self::origin_error),
-            Kind::NoReplica => (is_primary != Some(false), Self::not_primary),
-            Kind::Primary => (is_primary == Some(true), Self::not_primary),
+            Kind::NoReplica => (!self.is_replica(), Self::not_primary),
+            Kind::Primary => (self.as_primary().is_ok(), Self::not_primary),
         };
         if holds { Ok(()) } else { Err(error(self)) }
     }
@@ -164,7 +171,8 @@ impl Key {
         Error::new(Code::UnsupportedOperation, message)
     }
 
-    fn not_primary(&self) -> Error {
+    /// The error of a key that is no primary key of a multi-Region set.
+    pub(crate) fn not_primary(&self) -> Error {
         Error::new(Code::UnsupportedOperation, format!("{} is not a multi-region primary key.", self.arn))
     }
 

@@ -12,12 +12,13 @@ use crate::error::Result;
 use crate::kms::alias::MAX_ALIASES;
 use crate::kms::change::Change;
 use crate::kms::key::Key;
-use crate::kms::load;
+use crate::kms::{load, multi_region};
 use crate::moment::Moment;
 use crate::record::{self, SweepRecord, Task};
 
-/// Most records of material that one commit removes: with fifty aliases it stays below what a store takes.
-const MAX_MATERIALS: usize = 64;
+/// Most records of material that one commit removes: with fifty aliases and all the members of a multi-Region set it
+/// stays below what a store takes.
+const MAX_MATERIALS: usize = 24;
 
 /// Deletes a key whose waiting period is over.
 pub(super) async fn delete(service: &Service, key: &Key, entry: &Record, now: Moment) -> Result<()> {
@@ -28,7 +29,8 @@ pub(super) async fn delete(service: &Service, key: &Key, entry: &Record, now: Mo
     let aliases: Vec<Record> = snapshot.found.into_iter().flatten().collect();
     let announcement = Announcement::of(service, "DeleteKey", key, None::<&()>, now).await?;
 
-    let mut writes = vec![Write::Delete(key.name())];
+    let Change { mut preconditions, mut writes } = multi_region::leave(service, key, now).await?;
+    writes.extend([Write::Delete(key.name()), Write::Delete(record::usage(account, region, id))]);
     for (task, moment) in key.due() {
         writes.push(Write::Delete(record::due(moment.0, account, region, id, task)));
     }
@@ -46,7 +48,7 @@ pub(super) async fn delete(service: &Service, key: &Key, entry: &Record, now: Mo
         writes.push(Write::Put { name, value: sweep_record(materials)? });
     }
     writes.push(announcement.write(service)?);
-    let preconditions = aliases.iter().map(unchanged).chain([load::unchanged(key)]).collect();
+    preconditions.extend(aliases.iter().map(unchanged).chain([load::unchanged(key)]));
     commit(service, entry, Change { preconditions, writes }).await?;
     forget(service, key).await;
     announcement.deliver(service).await

@@ -7,8 +7,8 @@ use super::{commit, forget};
 use crate::announcement::Announcement;
 use crate::dispatch::Service;
 use crate::error::Result;
-use crate::kms::change::Change;
 use crate::kms::key::Key;
+use crate::kms::multi_region;
 use crate::moment::Moment;
 
 /// `serviceEventDetails` of `DeleteExpiredKeyMaterial`.
@@ -18,12 +18,12 @@ struct Details<'a> {
     key_id: &'a str,
 }
 
-/// Drops what has expired of a key's material.
+/// Drops what has expired of a key's material. What waited for its rotation goes with it from the key's replicas.
 pub(super) async fn expire(service: &Service, key: &Key, entry: &Record, now: Moment) -> Result<()> {
     let details = Details { key_id: &key.id };
     let announcement =
         Announcement::of(service, "DeleteExpiredKeyMaterial", key, Some(&details), now).await?;
-    let mut change = Change::of(key, &key.without_expired(now))?;
+    let mut change = multi_region::share(service, key, &key.without_expired(now)).await?;
     change.writes.push(announcement.write(service)?);
     commit(service, entry, change).await?;
     forget(service, key).await;

@@ -6,7 +6,7 @@ use aws_lc_rs::rsa::{
 };
 use serde_json::{Value, json};
 
-use crate::world::{ALICE, Answer, Ask, Key, World, base64, unbase64};
+use crate::world::{ALICE, Answer, Ask, Key, REGION, World, base64, unbase64};
 
 /// Makes a key that waits for its material.
 pub(crate) fn external(world: &World) -> Key {
@@ -24,12 +24,21 @@ pub(crate) struct Parameters {
 impl Parameters {
     /// For RSAES-OAEP with SHA-256, under RSA of 2,048 bits: the fastest.
     pub(crate) fn of(world: &World, key: &Key) -> Self {
-        Self::with(world, key, "RSAES_OAEP_SHA_256", "RSA_2048")
+        Self::of_member(world, REGION, key)
+    }
+
+    /// The same for the member of a multi-Region set that is in a Region.
+    pub(crate) fn of_member(world: &World, region: &str, key: &Key) -> Self {
+        Self::in_region(world, region, key, "RSAES_OAEP_SHA_256", "RSA_2048")
     }
 
     pub(crate) fn with(world: &World, key: &Key, algorithm: &'static str, spec: &str) -> Self {
+        Self::in_region(world, REGION, key, algorithm, spec)
+    }
+
+    fn in_region(world: &World, region: &str, key: &Key, algorithm: &'static str, spec: &str) -> Self {
         let request = json!({"KeyId": key.id, "WrappingAlgorithm": algorithm, "WrappingKeySpec": spec});
-        let answer = world.succeed(ALICE, "GetParametersForImport", request);
+        let answer = world.succeed_in(region, ALICE, "GetParametersForImport", request);
         Self { token: unbase64(&answer["ImportToken"]), public: unbase64(&answer["PublicKey"]), algorithm }
     }
 

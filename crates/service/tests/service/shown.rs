@@ -1,5 +1,7 @@
 //! What of an answer expectations show: not what differs from world to world.
 
+use serde_json::{Value, json};
+
 use crate::world::NO_KEY;
 
 /// Replaces the base64 of a member by its length, unless it is short enough to be a test's own.
@@ -30,16 +32,38 @@ pub(crate) fn hide_ids(text: &str) -> String {
         let run = from.find(|c| !is_part(c)).unwrap_or(from.len());
         let (id, after) = from.split_at(run);
         let is_uuid = id.len() == 36 && id.matches('-').count() == 4 && id != NO_KEY;
+        // What follows `mrk` in the id of a multi-Region key.
+        let is_multi_region = id.len() == 33 && id.starts_with('-');
         let is_digest = id.len() == 64 && !id.contains('-');
         shown.push_str(before);
         shown.push_str(if is_uuid {
             "<uuid>"
         } else if is_digest {
             "<digest>"
+        } else if is_multi_region {
+            "-<id>"
         } else {
             id
         });
         rest = after;
     }
     shown + rest
+}
+
+/// A call that changes a key in another Region writes an event into that Region's trail too. Checks it, and answers
+/// whether there is to be one.
+pub(crate) fn check_event_elsewhere(operation: &str, event: &Value, written: &[Vec<u8>]) -> bool {
+    let (name, region) = match operation {
+        "ReplicateKey" => ("CreateKey", "replicaRegion"),
+        "UpdatePrimaryRegion" => ("UpdatePrimaryRegion", "primaryRegion"),
+        _ => return false,
+    };
+    if event.get("errorCode").is_some() {
+        return false;
+    }
+    let second: Value = serde_json::from_slice(&written[1]).unwrap();
+    assert_eq!((&second["eventName"], &second["requestID"]), (&json!(name), &event["requestID"]));
+    assert_eq!(second["awsRegion"], event["requestParameters"][region]);
+    assert!(second["awsRegion"] != event["awsRegion"] && second["eventID"] != event["eventID"]);
+    true
 }

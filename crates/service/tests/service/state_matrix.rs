@@ -15,18 +15,21 @@ use crate::world::{ALICE, Ask, Key, World, base64, block_on};
 /// Operations that are about no key.
 const KEYLESS: [&str; 3] = ["CreateKey", "GenerateRandom", "ListKeys"];
 
-/// States that no call of this version brings about: a test puts them into the record.
+/// States that no call brings such a key into: a test puts them into the record.
 const BY_HAND: [&str; 4] = ["PendingReplicaDeletion", "Unavailable", "Creating", "Updating"];
 
-/// Where the material of the key comes from.
-#[derive(Clone, Copy, PartialEq)]
+/// Where the material of the key comes from, and where it is.
+#[derive(Debug, Clone, Copy, PartialEq)]
 enum Origin {
     Made,
     Imported,
+    /// Made for a multi-Region primary key, which has a replica.
+    Shared,
 }
 
 /// A world with a key that everything is done to, another, and what is needed for a request of each operation.
 struct Stage {
+    origin: Origin,
     world: World,
     key: Key,
     other: Key,
@@ -38,11 +41,19 @@ struct Stage {
 impl Stage {
     fn set(origin: Origin) -> Self {
         let world = World::new();
-        let key = if origin == Origin::Made { world.key(ALICE) } else { external(&world) };
+        let key = match origin {
+            Origin::Made => world.key(ALICE),
+            Origin::Imported => external(&world),
+            Origin::Shared => world.key_with(ALICE, json!({"MultiRegion": true})),
+        };
         let other = world.key(ALICE);
         if origin == Origin::Imported {
             let id = import(&world, &key, &[1; 32], json!({}));
             world.name(&id, "M1");
+        }
+        if origin == Origin::Shared {
+            let replica = json!({"KeyId": key.id, "ReplicaRegion": "eu-west-1"});
+            world.succeed(ALICE, "ReplicateKey", replica);
         }
         for (name, target) in [("alias/old", &key), ("alias/other", &other)] {
             world.succeed(ALICE, "CreateAlias", json!({"AliasName": name, "TargetKeyId": target.id}));
@@ -50,13 +61,14 @@ impl Stage {
         let blob = world.encrypt(ALICE, &key, b"x", json!({}));
         let others_blob = world.encrypt(ALICE, &other, b"x", json!({}));
         let parameters = (origin == Origin::Imported).then(|| Parameters::of(&world, &key));
-        Self { world, key, other, blob, others_blob, parameters }
+        Self { origin, world, key, other, blob, others_blob, parameters }
     }
 
     /// The same anew: to make the keys that wrap imported material takes longer than all the rest.
     fn again(&self) -> Self {
         let Self { key, other, blob, others_blob, parameters, .. } = self;
         Self {
+            origin: self.origin,
             world: self.world.copy(),
             key: key.clone(),
             other: other.clone(),
@@ -72,7 +84,8 @@ impl Stage {
         match state {
             "Enabled" => {}
             "Disabled" => on_key("DisableKey"),
-            "PendingDeletion" => on_key("ScheduleKeyDeletion"),
+            "PendingDeletion" if self.origin != Origin::Shared => on_key("ScheduleKeyDeletion"),
+            "PendingReplicaDeletion" if self.origin == Origin::Shared => on_key("ScheduleKeyDeletion"),
             "PendingImport" => on_key("DeleteImportedKeyMaterial"),
             _ => self.put(state),
         }
@@ -80,7 +93,7 @@ impl Stage {
 
     /// Puts a state into the record: it is a text of its own there, with its length in front (RFC 8949).
     fn put(&self, state: &str) {
-        assert!(BY_HAND.contains(&state));
+        assert!(BY_HAND.contains(&state) || (self.origin, state) == (Origin::Shared, "PendingDeletion"));
         let name = format!("key/{}/us-east-1/{}", ALICE.account, self.key.id).into_bytes();
         let record = self.world.content().into_iter().find(|record| record.name == name).unwrap();
         let text = |text: &str| [&[0x60 + u8::try_from(text.len()).unwrap()], text.as_bytes()].concat();
@@ -124,6 +137,8 @@ impl Stage {
             ("UpdateKeyDescription", json!({"KeyId": id, "Description": "d"})),
             ("GetParametersForImport", wrapping),
             ("ImportKeyMaterial", import),
+            ("ReplicateKey", json!({"KeyId": id, "ReplicaRegion": "ap-south-1"})),
+            ("UpdatePrimaryRegion", json!({"KeyId": id, "PrimaryRegion": "eu-west-1"})),
         ];
         // The rest need no more than the key.
         let listed: BTreeSet<&str> = requests.iter().map(|(label, _)| operation_of(label)).collect();
@@ -173,6 +188,11 @@ fn every_state_of_a_key_allows_what_awss_table_says() {
 #[test]
 fn every_state_of_an_imported_key_allows_what_awss_table_says() {
     expect_file!["golden/states_imported.txt"].assert_eq(&table(Origin::Imported));
+}
+
+#[test]
+fn every_state_of_a_multi_region_key_allows_what_awss_table_says() {
+    expect_file!["golden/states_multi_region.txt"].assert_eq(&table(Origin::Shared));
 }
 
 /// No operation and no state is left out of the tables.

@@ -20,7 +20,8 @@ pub(crate) struct EngineVault {
     seal: MemorySeal,
     engine: Mutex<Arc<Engine>>,
     sent: Mutex<Vec<&'static str>>,
-    cut: Mutex<bool>,
+    /// How many commands still get through, once the line is to break.
+    left: Mutex<Option<usize>>,
     /// Answers to this command wait until it is `None` again.
     held: watch::Sender<Option<&'static str>>,
 }
@@ -35,7 +36,7 @@ impl EngineVault {
         let mut seal = MemorySeal::default();
         create_domain(&mut seal, Box::new(SystemEntropy::default())).unwrap();
         let engine = Mutex::new(start(&seal));
-        Self { seal, engine, sent: Mutex::default(), cut: Mutex::default(), held: watch::Sender::default() }
+        Self { seal, engine, sent: Mutex::default(), left: Mutex::default(), held: watch::Sender::default() }
     }
 
     /// A new engine of the same domain, with nothing in its cache.
@@ -64,7 +65,12 @@ impl EngineVault {
 
     /// Cuts the line, or mends it.
     pub(crate) fn cut(&self, cut: bool) {
-        *lock(&self.cut) = cut;
+        *lock(&self.left) = cut.then_some(0);
+    }
+
+    /// Lets so many commands through, then cuts the line.
+    pub(crate) fn cut_after(&self, commands: usize) {
+        *lock(&self.left) = Some(commands);
     }
 
     /// Holds back the answers to a command; `None` lets them all go.
@@ -73,8 +79,8 @@ impl EngineVault {
     }
 
     fn answer(&self, command: &Command<'_>) -> Result<ReplyBody, VaultError> {
-        if *lock(&self.cut) {
-            return Err(VaultError("the line is cut".to_owned()));
+        if let Some(left) = &mut *lock(&self.left) {
+            *left = left.checked_sub(1).ok_or_else(|| VaultError("the line is cut".to_owned()))?;
         }
         let engine = Arc::clone(&lock(&self.engine));
         let mut session = engine.session();

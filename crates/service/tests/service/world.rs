@@ -16,7 +16,7 @@ use http::{Method, Request};
 use serde_json::{Value, json};
 
 use crate::ledger::MemoryLedger;
-use crate::shown::{hide_ids, hide_member};
+use crate::shown::{check_event_elsewhere, hide_ids, hide_member};
 use crate::vault::EngineVault;
 
 /// The root user of an account, with its credential.
@@ -139,6 +139,7 @@ pub(crate) struct World {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) installation: Arc<Installation>,
     pub(crate) service: Service,
+    regions: Regions,
     entropy: Arc<Seeded>,
     /// What stands in expectations for ids that differ from world to world.
     names: Mutex<BTreeMap<String, String>>,
@@ -150,19 +151,30 @@ impl World {
         Self::over(Arc::new(Memory::new()), Arc::new(EngineVault::new()))
     }
 
+    /// That serves these Regions only.
+    pub(crate) fn serving(regions: &[&str]) -> Self {
+        let regions = Regions::Only(regions.iter().map(|region| (*region).to_owned()).collect());
+        Self::whole(Arc::new(Memory::new()), Arc::new(EngineVault::new()), regions)
+    }
+
     /// Over a given store, with the HSM of its domain.
     pub(crate) fn over(store: Arc<dyn Store>, vault: Arc<EngineVault>) -> Self {
+        Self::whole(store, vault, Regions::Any)
+    }
+
+    fn whole(store: Arc<dyn Store>, vault: Arc<EngineVault>, regions: Regions) -> Self {
         let ledger = Arc::new(MemoryLedger::default());
         let clock = Arc::new(ManualClock::starting_at(START));
         let entropy = Arc::new(Seeded(Mutex::new(1)));
-        let (installation, service) = start(&store, &vault, &ledger, &entropy);
+        let (installation, service) = start(&store, &vault, &ledger, &entropy, &regions);
         for root in [ALICE, BOB] {
             let Root { account, access_key_id, secret, .. } = root;
             let imported =
                 credential::import_root(&installation, &*vault, account, access_key_id, secret, START);
             block_on(imported).unwrap();
         }
-        Self { store, vault, ledger, clock, installation, service, entropy, names: Mutex::default() }
+        let names = Mutex::default();
+        Self { store, vault, ledger, clock, installation, service, regions, entropy, names }
     }
 
     /// Another installation that begins with everything this one has, in the same domain.
@@ -181,7 +193,8 @@ impl World {
     /// had to be brought to the ledger.
     pub(crate) fn restart(&mut self) -> usize {
         self.vault.restart();
-        (self.installation, self.service) = start(&self.store, &self.vault, &self.ledger, &self.entropy);
+        (self.installation, self.service) =
+            start(&self.store, &self.vault, &self.ledger, &self.entropy, &self.regions);
         block_on(outbox::recover(&self.installation, &*self.ledger)).unwrap()
     }
 
@@ -192,7 +205,7 @@ impl World {
 
     /// A further host over the same store, HSM and ledger.
     pub(crate) fn another_host(&self) -> Service {
-        start(&self.store, &self.vault, &self.ledger, &self.entropy).1
+        start(&self.store, &self.vault, &self.ledger, &self.entropy, &self.regions).1
     }
 
     /// A moment later.
@@ -261,14 +274,30 @@ impl World {
 
     /// Makes a call that must succeed; answers its body, `null` where there is none.
     pub(crate) fn succeed(&self, caller: Root, operation: &str, request: Value) -> Value {
-        let answer = self.send(&Ask::new(caller, operation, request));
+        self.succeed_in(REGION, caller, operation, request)
+    }
+
+    /// Makes a call in a Region that must succeed; answers its body, `null` where there is none.
+    pub(crate) fn succeed_in(&self, region: &str, caller: Root, operation: &str, request: Value) -> Value {
+        let answer = self.send(&Ask::new(caller, operation, request).region(region));
         assert_eq!((answer.status, answer.code), (200, None), "{operation}: {}", answer.body);
         if answer.body.is_empty() { Value::Null } else { serde_json::from_str(&answer.body).unwrap() }
     }
 
     /// Makes a call that must be refused; answers the error's name.
     pub(crate) fn refuse(&self, caller: Root, operation: &str, request: Value) -> &'static str {
-        let answer = self.send(&Ask::new(caller, operation, request));
+        self.refuse_in(REGION, caller, operation, request)
+    }
+
+    /// Makes a call in a Region that must be refused; answers the error's name.
+    pub(crate) fn refuse_in(
+        &self,
+        region: &str,
+        caller: Root,
+        operation: &str,
+        request: Value,
+    ) -> &'static str {
+        let answer = self.send(&Ask::new(caller, operation, request).region(region));
         answer.code.unwrap_or_else(|| panic!("{operation} succeeded: {}", answer.body))
     }
 
@@ -339,8 +368,9 @@ fn start(
     vault: &Arc<EngineVault>,
     ledger: &Arc<MemoryLedger>,
     entropy: &Arc<Seeded>,
+    regions: &Regions,
 ) -> (Arc<Installation>, Service) {
-    let opened = Installation::open(Arc::clone(store), &**vault, vault.domain(), Regions::Any, START);
+    let opened = Installation::open(Arc::clone(store), &**vault, vault.domain(), regions.clone(), START);
     let installation = Arc::new(block_on(opened).unwrap());
     let service = Service::new(
         Arc::clone(&installation),
@@ -478,7 +508,8 @@ impl Answer {
             assert!(written.is_empty() && handled.event.is_none(), "an event of nobody: {self:?}");
             return;
         }
-        assert_eq!(written.len(), 1, "one event for one call: {self:?}");
+        let elsewhere = check_event_elsewhere(&ask.operation, &self.event, written);
+        assert_eq!(written.len(), 1 + usize::from(elsewhere), "one event for one call: {self:?}");
         assert!(!written[0].contains(&b'\n'), "an event is one line");
         let text = |member: &str| self.event.get(member).map(|value| value.as_str().unwrap());
         assert_eq!(text("requestID"), Some(&*handled.outgoing.request_id));

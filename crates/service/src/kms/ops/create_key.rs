@@ -10,12 +10,12 @@ use crate::call::{Asks, Call};
 use crate::dispatch::Service;
 use crate::error::{Error, Result};
 use crate::kms::change::Change;
-use crate::kms::key::{Key, Material, key_arn};
+use crate::kms::key::{Key, Material, Regions, key_arn};
 use crate::kms::key_policy::{self, KeyPolicy};
 use crate::kms::metadata::{KeyMetadata, TrailMetadata};
 use crate::kms::shapes::{
-    CustomKeyStoreId, CustomerMasterKeySpec, Description, KeySpec, KeyState, KeyUsage, Origin, PolicyText,
-    Tags, XksKeyId,
+    CustomKeyStoreId, CustomerMasterKeySpec, Description, KeySpec, KeyState, KeyUsage, MultiRegionKeyType,
+    Origin, PolicyText, Tags, XksKeyId,
 };
 use crate::kms::tags;
 use crate::operation::Operation;
@@ -79,6 +79,7 @@ impl Operation for CreateKey {
             bypass_lockout_check: request.bypass_policy_lockout_safety_check,
             tags: request.tags.as_ref().map(|tags| &*tags.0),
             new_key: Some((spec, usage, request.origin.unwrap_or(Origin::AwsKms))),
+            new_key_type: (request.multi_region == Some(true)).then_some(MultiRegionKeyType::Primary),
             ..Asks::default()
         };
         call.authorize_account("kms:CreateKey", asks)?;
@@ -86,7 +87,7 @@ impl Operation for CreateKey {
             call.authorize_account("kms:TagResource", asks)?;
         }
         tags::check(new_tags)?;
-        let id = service.entropy.uuid()?;
+        let id = new_id(service, request.multi_region)?;
         let policy = policy(call, request, &id, asks)?;
         let key = make(service, call, Plan { id, spec, usage, policy, request }).await?;
         call.touch(&key.account, &key.arn);
@@ -139,7 +140,13 @@ fn kind(request: &Request) -> Result<(KeySpec, KeyUsage)> {
             "CustomKeyStoreId and XksKeyId need the origin of a custom key store.",
         ));
     }
-    if request.multi_region == Some(true) { not_served("MultiRegion") } else { Ok((spec, usage)) }
+    Ok((spec, usage))
+}
+
+/// A random UUID; for a multi-Region key without its dashes, after a prefix that tells it apart.
+fn new_id(service: &Service, multi_region: Option<bool>) -> Result<String> {
+    let id = service.entropy.uuid()?;
+    Ok(if multi_region == Some(true) { format!("mrk-{}", id.replace('-', "")) } else { id })
 }
 
 /// The policy of the new key: the one given, checked, or the default one.
@@ -175,6 +182,7 @@ async fn make(service: &Service, call: &Call<'_>, plan: Plan<'_>) -> Result<Key>
     let state = if made.is_some() { KeyState::Enabled } else { KeyState::PendingImport };
     let (material, public) = made.map(|made| ((made.id, made.token), made.public)).unzip();
     let tags = plan.request.tags.iter().flat_map(|tags| &tags.0);
+    let is_multi_region = plan.request.multi_region == Some(true);
     Ok(Key {
         arn: key_arn(account, region, &plan.id).into(),
         account: account.into(),
@@ -194,7 +202,7 @@ async fn make(service: &Service, call: &Call<'_>, plan: Plan<'_>) -> Result<Key>
         pending: None,
         rotation: None,
         rotations_on_demand: 0,
-        regions: None,
+        regions: is_multi_region.then(|| Regions::of_primary(region)),
         pending_window_days: None,
         revision: 0,
     })

@@ -9,10 +9,9 @@ use serde::Serialize;
 use crate::call::{Asks, Call};
 use crate::dispatch::Service;
 use crate::error::{Error, Result};
-use crate::kms::change::Change;
 use crate::kms::key::{Key, Material};
 use crate::kms::shapes::{KeyIdentifier, KeyMaterialId};
-use crate::kms::{load, members};
+use crate::kms::{load, multi_region};
 use crate::operation::Operation;
 use crate::vault;
 
@@ -67,10 +66,8 @@ impl Operation for DeleteImportedKeyMaterial {
         call.set_response(&elements)?;
         if let Some(material) = material {
             if material.is_present() {
-                let mut change = Change::default();
-                for member in set(&key, material) {
-                    change.add(&member, &without(&member, material))?;
-                }
+                let left = key.without(|held| held.id == material.id);
+                let change = multi_region::share(service, &key, &left).await?;
                 call.commit(service, change.preconditions, change.writes).await?;
             }
             // Also when it was deleted before: the call that deleted it may not have got this far.
@@ -85,20 +82,4 @@ fn named<'k>(key: &'k Key, id: &KeyMaterialId) -> Result<&'k Material> {
         let message = format!("Key material '{}' does not exist in KMS key {}.", &**id, key.arn);
         Error::new(Code::NotFound, message)
     })
-}
-
-/// The keys that lose it. Material that waits for its rotation goes everywhere, other material only here.
-fn set(key: &Arc<Key>, material: &Material) -> Vec<Arc<Key>> {
-    let waits = key.pending.as_ref().is_some_and(|pending| pending.id == material.id);
-    if waits { members::of(key) } else { vec![Arc::clone(key)] }
-}
-
-/// The key without it. The key still knows a material that has encrypted; one that waits for its rotation it forgets.
-fn without(key: &Key, gone: &Material) -> Key {
-    let mut after = key.clone();
-    after.pending.take_if(|pending| pending.id == gone.id);
-    for material in after.materials.iter_mut().filter(|material| material.id == gone.id) {
-        *material = material.emptied();
-    }
-    after.settled()
 }

@@ -10,6 +10,7 @@ use crate::kms::key::Key;
 use crate::kms::load;
 use crate::kms::shapes::{KeyIdentifier, KeyState};
 use crate::operation::Operation;
+use crate::usage;
 use crate::vault;
 
 /// The operation.
@@ -31,7 +32,10 @@ impl Operation for DisableKey {
     type Response = ();
 
     async fn run(service: &Service, call: &mut Call<'_>, request: &mut Request) -> Result<()> {
-        let key = load::managed(service, call, "kms:DisableKey", &request.key_id, Asks::default()).await?;
+        let key = load::own(service, call, "kms:DisableKey", &request.key_id).await?;
+        let trailing = usage::trailing_days(&service.installation, &key, call.now()).await?;
+        let asks = Asks { trailing_days: Some(trailing), ..Asks::default() };
+        let key = call.authorize("kms:DisableKey", key, asks)?;
         call.set_response_key(&key)?;
         key.allows(Self::NAME)?;
         if key.state != KeyState::Disabled {

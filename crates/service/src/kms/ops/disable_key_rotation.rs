@@ -5,10 +5,9 @@ use claviger_wire::shape;
 use crate::call::{Asks, Call};
 use crate::dispatch::Service;
 use crate::error::Result;
-use crate::kms::change::Change;
 use crate::kms::key::Key;
 use crate::kms::shapes::KeyIdentifier;
-use crate::kms::{load, members};
+use crate::kms::{load, multi_region};
 use crate::operation::Operation;
 
 /// The operation.
@@ -35,10 +34,8 @@ impl Operation for DisableKeyRotation {
         key.allows(Self::NAME)?;
         call.set_response_key(&key)?;
         if key.rotation.is_some() {
-            let mut change = Change::default();
-            for member in members::of(&key) {
-                change.add(&member, &Key { rotation: None, ..Key::clone(&member) })?;
-            }
+            let changed = Key { rotation: None, ..Key::clone(&key) };
+            let change = multi_region::share(service, &key, &changed).await?;
             call.commit(service, change.preconditions, change.writes).await?;
         }
         Ok(())

@@ -5,10 +5,9 @@ use claviger_wire::shape;
 use crate::call::{Asks, Call};
 use crate::dispatch::Service;
 use crate::error::Result;
-use crate::kms::change::Change;
 use crate::kms::key::{Key, Rotation};
 use crate::kms::shapes::{KeyIdentifier, RotationPeriodInDays};
-use crate::kms::{load, members};
+use crate::kms::{load, multi_region};
 use crate::operation::Operation;
 
 /// The operation.
@@ -43,10 +42,8 @@ impl Operation for EnableKeyRotation {
         // Saying again what holds already does not put the next rotation off.
         if key.rotation.is_none_or(|rotation| rotation.period_days != period_days) {
             let rotation = Rotation { period_days, next: call.now().plus_days(period_days) };
-            let mut change = Change::default();
-            for member in members::of(&key) {
-                change.add(&member, &Key { rotation: Some(rotation), ..Key::clone(&member) })?;
-            }
+            let changed = Key { rotation: Some(rotation), ..Key::clone(&key) };
+            let change = multi_region::share(service, &key, &changed).await?;
             call.commit(service, change.preconditions, change.writes).await?;
         }
         Ok(())

@@ -9,14 +9,13 @@ use serde::Serialize;
 use crate::call::{Asks, Call};
 use crate::dispatch::Service;
 use crate::error::{Error, Result};
-use crate::kms::change::Change;
 use crate::kms::import::{self, Offer};
 use crate::kms::import_token::ImportToken;
 use crate::kms::shapes::{
     CiphertextBlob, ExpirationModel, ImportType, KeyIdentifier, KeyMaterialDescription, KeyMaterialId,
     Timestamp,
 };
-use crate::kms::{load, members};
+use crate::kms::{load, multi_region};
 use crate::moment::Moment;
 use crate::operation::Operation;
 use crate::vault;
@@ -98,10 +97,7 @@ impl Operation for ImportKeyMaterial {
             expires,
             now: call.now(),
         };
-        let mut change = Change::default();
-        for member in members::of(&key) {
-            change.add(&member, &import::taken_in(&member, &offer)?)?;
-        }
+        let change = multi_region::share(service, &key, &import::taken_in(&key, &offer)?).await?;
         call.set_response(&Elements { key_id: &key.arn, key_material_id: &key_material_id })?;
         call.commit(service, change.preconditions, change.writes).await?;
         Ok(Response { key_id: key.arn.clone(), key_material_id })

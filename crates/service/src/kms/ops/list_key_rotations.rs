@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::kms::key::{Key, Material};
 use crate::kms::marker::{self, Scope};
 use crate::kms::shapes::{ExpirationModel, IncludeKeyMaterial, KeyIdentifier, Limit, Marker, Origin};
-use crate::kms::{load, rotation};
+use crate::kms::{load, multi_region, rotation};
 use crate::moment::Moment;
 use crate::operation::Operation;
 
@@ -84,7 +84,8 @@ impl Operation for ListKeyRotations {
         let scope = Scope { operation: Self::NAME, principal, region, filter: &filter };
         let markers = &service.installation.markers;
         let after = markers.read(scope, request.marker.as_ref())?;
-        let mut all = listed(&key, include, service.installation.latest(call.now()));
+        let now = service.installation.latest(call.now());
+        let mut all = listed(&key, include, waiting_state(service, &key, now).await?, now);
         if let Some(last) = after {
             let read = all.iter().position(|entry| entry.key_material_id == last);
             all.drain(..read.map_or(all.len(), |position| position + 1));
@@ -98,16 +99,25 @@ impl Operation for ListKeyRotations {
     }
 }
 
+/// `KeyMaterialState` of material that waits for its rotation: whether the rotation can be asked for, or the material has
+/// to be imported in other Regions before.
+async fn waiting_state(service: &Service, key: &Key, now: Moment) -> Result<&'static str> {
+    let can_rotate = key.pending.is_none()
+        || key.regions.is_none()
+        || multi_region::awaits_rotation(service, key, now).await?;
+    Ok(if can_rotate { "PENDING_ROTATION" } else { "PENDING_MULTI_REGION_IMPORT_AND_ROTATION" })
+}
+
 /// Every entry of the list. Keys that do not rotate have none.
-fn listed(key: &Key, include: IncludeKeyMaterial, now: Moment) -> Vec<Entry> {
+fn listed(key: &Key, include: IncludeKeyMaterial, waiting: &'static str, now: Moment) -> Vec<Entry> {
     let current = key.materials.last().map(|material| material.id);
     let state = |material: &Material| match current {
         Some(current) if material.id == current => "CURRENT",
         _ => "NON_CURRENT",
     };
     let had = key.materials.iter().map(|material| (material, state(material)));
-    let waiting = key.pending.iter().map(|material| (material, "PENDING_ROTATION"));
-    had.chain(waiting)
+    let waits = key.pending.iter().map(|material| (material, waiting));
+    had.chain(waits)
         .filter(|_| key.is_symmetric())
         .filter(|(material, _)| include == IncludeKeyMaterial::All || material.rotated.is_some())
         .map(|(material, state)| Entry::of(key, material, state, now))

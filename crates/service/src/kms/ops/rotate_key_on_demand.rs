@@ -11,7 +11,7 @@ use crate::dispatch::Service;
 use crate::error::{Error, Result};
 use crate::kms::key::Key;
 use crate::kms::shapes::{KeyIdentifier, Origin};
-use crate::kms::{load, rotation};
+use crate::kms::{load, multi_region, rotation};
 use crate::moment::Moment;
 use crate::operation::Operation;
 
@@ -50,6 +50,12 @@ impl Operation for RotateKeyOnDemand {
             load::managed(service, call, "kms:RotateKeyOnDemand", &request.key_id, Asks::default()).await?;
         key.allows(Self::NAME)?;
         check_rotatable(&key, call.now())?;
+        if key.origin == Origin::External && !multi_region::awaits_rotation(service, &key, call.now()).await?
+        {
+            let arn = &key.arn;
+            let message = format!("No available key material pending rotation for the key: {arn}.");
+            return Err(Error::new(Code::KmsInvalidState, message));
+        }
         call.set_response_key(&key)?;
         let (change, announcement) = rotation::rotate(service, &key, true, call.now()).await?;
         call.commit(service, change.preconditions, change.writes).await?;
@@ -71,11 +77,6 @@ fn check_rotatable(key: &Key, now: Moment) -> Result<()> {
         let message = "The request was rejected because an automatic rotation of this key is currently in progress or \
                        scheduled to begin within the next 20 minutes.";
         return Err(Error::new(Code::Conflict, message));
-    }
-    let waits = key.pending.as_ref().is_some_and(|material| material.is_usable(now));
-    if key.origin == Origin::External && !waits {
-        let message = format!("No available key material pending rotation for the key: {arn}.");
-        return Err(Error::new(Code::KmsInvalidState, message));
     }
     Ok(())
 }

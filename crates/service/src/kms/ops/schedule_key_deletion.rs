@@ -1,4 +1,5 @@
-//! Has a key deleted after a waiting period of 7 to 30 days. It cannot be used meanwhile.
+//! Has a key deleted after a waiting period of 7 to 30 days. It cannot be used meanwhile. The period of a primary key that
+//! has replicas begins when the last of them is gone.
 
 use std::sync::Arc;
 
@@ -12,7 +13,9 @@ use crate::kms::change::Change;
 use crate::kms::key::Key;
 use crate::kms::load;
 use crate::kms::shapes::{KeyIdentifier, KeyState, PendingWindowInDays};
+use crate::moment::Moment;
 use crate::operation::Operation;
+use crate::usage;
 use crate::vault;
 
 /// The operation.
@@ -34,7 +37,8 @@ shape! {
 #[serde(rename_all = "PascalCase")]
 pub struct Response {
     key_id: Arc<str>,
-    deletion_date: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deletion_date: Option<f64>,
     key_state: &'static str,
     pending_window_in_days: u16,
 }
@@ -45,7 +49,10 @@ pub struct Response {
 struct Elements {
     key_id: Arc<str>,
     key_state: &'static str,
-    deletion_date: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deletion_date: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pending_window_in_days: Option<u16>,
 }
 
 /// Shortest waiting period, in days.
@@ -61,20 +68,35 @@ impl Operation for ScheduleKeyDeletion {
 
     async fn run(service: &Service, call: &mut Call<'_>, request: &mut Request) -> Result<Response> {
         let days = waiting_period(request.pending_window_in_days)?;
-        let asks = Asks { pending_window_days: Some(days), ..Asks::default() };
-        let key = load::managed(service, call, "kms:ScheduleKeyDeletion", &request.key_id, asks).await?;
+        let key = load::own(service, call, "kms:ScheduleKeyDeletion", &request.key_id).await?;
+        let trailing = usage::trailing_days(&service.installation, &key, call.now()).await?;
+        let asks = Asks { pending_window_days: Some(days), trailing_days: Some(trailing), ..Asks::default() };
+        let key = call.authorize("kms:ScheduleKeyDeletion", key, asks)?;
         key.allows(Self::NAME)?;
-        let deletion = call.now().plus_days(days);
-        let doomed = Key { state: KeyState::PendingDeletion, deletion: Some(deletion), ..Key::clone(&key) };
-        let key_state = doomed.state.as_str();
-        let elements =
-            Elements { key_id: doomed.arn.clone(), key_state, deletion_date: deletion.trail_date() };
-        call.set_response(&elements)?;
+        let doomed = doomed(&key, call.now(), days);
+        let (key_state, deletion) = (doomed.state.as_str(), doomed.deletion);
+        call.set_response(&Elements {
+            key_id: doomed.arn.clone(),
+            key_state,
+            deletion_date: deletion.map(Moment::trail_date),
+            pending_window_in_days: doomed.pending_window_days,
+        })?;
         let Change { preconditions, writes } = Change::of(&key, &doomed)?;
         call.commit(service, preconditions, writes).await?;
         vault::evict(&*service.vault, &doomed).await?;
         let key_id = doomed.arn;
-        Ok(Response { key_id, deletion_date: deletion.epoch(), key_state, pending_window_in_days: days })
+        let deletion_date = deletion.map(Moment::epoch);
+        Ok(Response { key_id, deletion_date, key_state, pending_window_in_days: days })
+    }
+}
+
+/// The key as it waits to be deleted, or for its replicas to be.
+fn doomed(key: &Key, now: Moment, days: u16) -> Key {
+    if key.has_replicas() {
+        let state = KeyState::PendingReplicaDeletion;
+        Key { state, pending_window_days: Some(days), ..key.clone() }
+    } else {
+        Key { state: KeyState::PendingDeletion, deletion: Some(now.plus_days(days)), ..key.clone() }
     }
 }
 
