@@ -43,6 +43,10 @@ pub enum Code {
     InvalidSignature,
     /// The server failed.
     KmsInternal,
+    /// The message authentication code is not that of the message.
+    KmsInvalidMac,
+    /// The signature is not one of the message.
+    KmsInvalidSignature,
     /// The key's state does not allow the call.
     KmsInvalidState,
     /// A part the call depends on did not answer in time.
@@ -96,6 +100,8 @@ impl Code {
             Self::InvalidMarker => "InvalidMarkerException",
             Self::InvalidSignature => "InvalidSignatureException",
             Self::KmsInternal => "KMSInternalException",
+            Self::KmsInvalidMac => "KMSInvalidMacException",
+            Self::KmsInvalidSignature => "KMSInvalidSignatureException",
             Self::KmsInvalidState => "KMSInvalidStateException",
             Self::DependencyTimeout => "DependencyTimeoutException",
             Self::LimitExceeded => "LimitExceededException",
