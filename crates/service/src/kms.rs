@@ -18,6 +18,7 @@ pub(crate) mod multi_region;
 pub mod ops;
 pub(crate) mod rotation;
 pub mod shapes;
+pub mod spec;
 mod state;
 pub mod tags;
 

@@ -11,7 +11,8 @@ use claviger_wire::fault::Code;
 use crate::call::Authorized;
 use crate::error::{Error, Result};
 use crate::kms::key_policy::KeyPolicy;
-use crate::kms::shapes::{EncryptionAlgorithm, KeySpec, KeyState, KeyUsage, Origin};
+use crate::kms::shapes::{KeySpec, KeyState, KeyUsage, Origin};
+use crate::kms::spec::{self, Algorithm};
 use crate::moment::Moment;
 use crate::record::{
     self, ImportedRecord, KeyRecord, MaterialRecord, RegionsRecord, RotatedRecord, RotationRecord, TagRecord,
@@ -274,7 +275,7 @@ impl Deref for UsableKey {
 }
 
 impl Authorized<Arc<Key>> {
-    /// Checks state, usage and algorithm for an operation that uses key material, in AWS's order.
+    /// Checks state and usage for an operation that uses key material, in AWS's order.
     ///
     /// # Errors
     /// `DisabledException`, `KMSInvalidStateException`, `InvalidKeyUsageException`.
@@ -294,12 +295,25 @@ impl UsableKey {
     ///
     /// # Errors
     /// `InvalidKeyUsageException`.
-    pub fn with_algorithm(self, algorithm: EncryptionAlgorithm) -> Result<Self> {
-        if self.spec == KeySpec::SymmetricDefault && algorithm == EncryptionAlgorithm::SymmetricDefault {
+    pub fn with_algorithm(self, algorithm: impl Into<Algorithm>) -> Result<Self> {
+        let algorithm = algorithm.into();
+        if spec::algorithms(self.spec, self.usage).contains(&algorithm) {
             return Ok(self);
         }
         let (algorithm, spec) = (algorithm.as_str(), self.spec.as_str());
         let message = format!("Algorithm {algorithm} is incompatible with key spec {spec}.");
         Err(Error::new(Code::InvalidKeyUsage, message))
+    }
+
+    /// Checks that the key can encrypt data keys: only a symmetric one does.
+    ///
+    /// # Errors
+    /// `InvalidKeyUsageException`.
+    pub fn for_data_keys(self) -> Result<Self> {
+        if spec::is_asymmetric(self.spec) {
+            let message = "You cannot generate a data key with an asymmetric CMK";
+            return Err(Error::new(Code::InvalidKeyUsage, message));
+        }
+        Ok(self)
     }
 }

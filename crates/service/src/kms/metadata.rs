@@ -5,7 +5,8 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::kms::key::{Key, Material, Regions, key_arn};
-use crate::kms::shapes::{ExpirationModel, KeyState, KeyUsage};
+use crate::kms::shapes::{ExpirationModel, KeySpec, KeyState};
+use crate::kms::spec::Listed;
 use crate::moment::Moment;
 
 /// `KeyMetadata` of the API.
@@ -31,8 +32,8 @@ pub struct KeyMetadata {
     key_manager: &'static str,
     customer_master_key_spec: &'static str,
     key_spec: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    encryption_algorithms: Option<Vec<&'static str>>,
+    #[serde(flatten)]
+    algorithms: Listed,
     multi_region: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     multi_region_configuration: Option<MultiRegionConfiguration>,
@@ -76,7 +77,8 @@ impl MultiRegionConfiguration {
 impl KeyMetadata {
     /// Describes a key.
     pub fn of(key: &Key) -> Self {
-        let encrypts = key.usage == KeyUsage::EncryptDecrypt;
+        let symmetric = key.spec == KeySpec::SymmetricDefault;
+        let current = key.materials.last().filter(|_| symmetric);
         Self {
             aws_account_id: key.account.to_string(),
             key_id: key.id.clone(),
@@ -93,14 +95,14 @@ impl KeyMetadata {
             key_manager: "CUSTOMER",
             customer_master_key_spec: key.spec.as_str(),
             key_spec: key.spec.as_str(),
-            encryption_algorithms: encrypts.then(|| vec!["SYMMETRIC_DEFAULT"]),
+            algorithms: Listed::in_answers(key.spec, key.usage),
             multi_region: key.regions.is_some(),
             multi_region_configuration: key
                 .regions
                 .as_ref()
                 .map(|regions| MultiRegionConfiguration::of(key, regions)),
             pending_deletion_window_in_days: key.pending_window_days,
-            current_key_material_id: key.materials.last().map(|material| material.id.to_hex()),
+            current_key_material_id: current.map(|material| material.id.to_hex()),
         }
     }
 }
@@ -137,7 +139,8 @@ pub(crate) struct TrailMetadata {
     key_manager: &'static str,
     customer_master_key_spec: &'static str,
     key_spec: &'static str,
-    encryption_algorithms: Vec<&'static str>,
+    #[serde(flatten)]
+    algorithms: Listed,
     multi_region: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     multi_region_configuration: Option<TrailConfiguration>,
@@ -189,7 +192,7 @@ impl TrailMetadata {
             key_manager: shown.key_manager,
             customer_master_key_spec: shown.customer_master_key_spec,
             key_spec: shown.key_spec,
-            encryption_algorithms: shown.encryption_algorithms.unwrap_or_default(),
+            algorithms: Listed::in_trail(key.spec, key.usage),
             multi_region: shown.multi_region,
             multi_region_configuration: shown.multi_region_configuration.map(Into::into),
             current_key_material_id: shown.current_key_material_id,

@@ -284,6 +284,10 @@ blob! {
     AttestationDocument(Vec<u8>): 1..=262144
 }
 
+mod crypto;
+
+pub use crypto::*;
+
 /// Declares an integer member with its bounds.
 macro_rules! number {
     ($(#[$meta:meta])* $name:ident($inner:ty): $min:literal..=$max:literal) => {

@@ -2,7 +2,7 @@
 
 use claviger_hsm_proto::Binding;
 use claviger_wire::fault::Code;
-use claviger_wire::shape;
+use claviger_wire::{arn, shape};
 use serde::Serialize;
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::kms::shapes::{
     CustomKeyStoreId, CustomerMasterKeySpec, Description, KeySpec, KeyState, KeyUsage, MultiRegionKeyType,
     Origin, PolicyText, Tags, XksKeyId,
 };
-use crate::kms::tags;
+use crate::kms::{spec, tags};
 use crate::operation::Operation;
 use crate::vault;
 
@@ -73,7 +73,7 @@ impl Operation for CreateKey {
     type Response = Response;
 
     async fn run(service: &Service, call: &mut Call<'_>, request: &mut Request) -> Result<Response> {
-        let (spec, usage) = kind(request)?;
+        let (spec, usage) = kind(request, call.region())?;
         let new_tags = request.tags.as_ref().map_or(&[][..], |tags| &tags.0);
         let asks = Asks {
             bypass_lockout_check: request.bypass_policy_lockout_safety_check,
@@ -99,7 +99,7 @@ impl Operation for CreateKey {
 }
 
 /// Spec and usage of the key, in AWS's order of checks; what this version does not serve says so.
-fn kind(request: &Request) -> Result<(KeySpec, KeyUsage)> {
+fn kind(request: &Request, region: &str) -> Result<(KeySpec, KeyUsage)> {
     let older = request.customer_master_key_spec.and_then(|spec| KeySpec::from_str_exact(spec.as_str()));
     if let (Some(one), Some(other)) = (request.key_spec, older)
         && one != other
@@ -124,12 +124,13 @@ fn kind(request: &Request) -> Result<(KeySpec, KeyUsage)> {
             format!("{what} is not served by this version of Claviger."),
         ))
     };
-    if spec != KeySpec::SymmetricDefault {
-        return not_served(&format!("KeySpec {}", spec.as_str()));
-    }
-    if usage != KeyUsage::EncryptDecrypt {
+    if spec::algorithms(spec, usage).is_empty() {
         let (usage, spec) = (usage.as_str(), spec.as_str());
         return Err(Error::validation(format!("KeyUsage {usage} is not compatible with KeySpec {spec}")));
+    }
+    spec::offered("KeySpec", spec, arn::partition(region))?;
+    if (spec, usage) == (KeySpec::Sm2, KeyUsage::KeyAgreement) {
+        return not_served("KeyUsage KEY_AGREEMENT with KeySpec SM2");
     }
     match request.origin.unwrap_or(Origin::AwsKms) {
         Origin::AwsKms | Origin::External => {}
