@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use claviger_hsm_proto::{
-    Binding, Command, CredentialBinding, HostKeyLabel, ImportTerms, MaterialId, Refusal, Reply,
-    SYMMETRIC_DEFAULT, WrappedCredential, WrappedKey, frame,
+    Binding, Command, CredentialBinding, HostKeyLabel, ImportTerms, MaterialId, MessageKind, Refusal, Reply,
+    WrappedCredential, WrappedKey, frame,
 };
 use claviger_wire::fault::Code;
 use zeroize::Zeroizing;
@@ -13,6 +13,8 @@ use crate::BoxFuture;
 use crate::call::Authorized;
 use crate::error::{Error, Result};
 use crate::kms::key::{Key, Material, UsableKey};
+use crate::kms::shapes::{DataKeyPairSpec, EncryptionAlgorithm, MacAlgorithm, SigningAlgorithm};
+use crate::kms::spec;
 
 /// The CBOR of one reply. Cleared when dropped: it may hold a plaintext.
 pub type ReplyBody = Zeroizing<Vec<u8>>;
@@ -39,6 +41,21 @@ pub(crate) struct NewMaterial {
 pub(crate) struct DataKey {
     pub(crate) blob: Vec<u8>,
     pub(crate) plaintext: Option<Zeroizing<Vec<u8>>>,
+}
+
+/// A data key pair: the private key encrypted, and in the clear when it was asked for.
+pub(crate) struct DataKeyPair {
+    pub(crate) blob: Vec<u8>,
+    /// DER of a SubjectPublicKeyInfo.
+    pub(crate) public: Vec<u8>,
+    /// DER of a PKCS #8 PrivateKeyInfo.
+    pub(crate) private: Option<Zeroizing<Vec<u8>>>,
+}
+
+/// A new shared secret, and what opens to it under the key.
+pub(crate) struct Encapsulated {
+    pub(crate) secret: Zeroizing<Vec<u8>>,
+    pub(crate) ciphertext: Vec<u8>,
 }
 
 /// A sealed secret access key; the secret itself when the HSM made it.
@@ -128,10 +145,11 @@ pub(crate) async fn transfer(
     if id == material.id { Ok(token) } else { Err(Error::internal("the HSM took in another material")) }
 }
 
-/// Encrypts under the key's current material.
+/// Encrypts under the key's current material. The context is empty for an asymmetric algorithm.
 pub(crate) async fn encrypt(
     vault: &dyn Vault,
     key: &UsableKey,
+    algorithm: EncryptionAlgorithm,
     context: &[u8],
     plaintext: &[u8],
 ) -> Result<Vec<u8>> {
@@ -139,42 +157,42 @@ pub(crate) async fn encrypt(
         key: wrapped(key, key.current()?),
         context,
         plaintext,
-        algorithm: SYMMETRIC_DEFAULT,
+        algorithm: algorithm.as_str(),
     };
     ask!(vault, command, Reply::Ciphertext { blob } => blob.to_vec())
 }
 
-/// Opens a blob that names `material` of the key.
-pub(crate) async fn decrypt(
-    vault: &dyn Vault,
-    key: &UsableKey,
-    material: &Material,
-    context: &[u8],
-    blob: &[u8],
-) -> Result<Zeroizing<Vec<u8>>> {
+/// Opens a ciphertext.
+pub(crate) async fn decrypt(vault: &dyn Vault, sealed: Sealed<'_>) -> Result<Zeroizing<Vec<u8>>> {
     let command = Command::Decrypt {
-        key: wrapped(key, material),
-        context,
-        blob,
-        algorithm: SYMMETRIC_DEFAULT,
+        key: wrapped(sealed.key, sealed.material),
+        context: sealed.context,
+        blob: sealed.blob,
+        algorithm: sealed.algorithm.as_str(),
         recipient: None,
     };
     ask!(vault, command, Reply::Plaintext { plaintext } => Zeroizing::new(plaintext.0.to_vec()))
 }
 
-/// A blob to be opened, with the key it names.
+/// A ciphertext to be opened, with its key and the material it names: an asymmetric key has only one.
+#[derive(Clone, Copy)]
 pub(crate) struct Sealed<'a> {
     pub(crate) key: &'a UsableKey,
     pub(crate) material: &'a Material,
+    pub(crate) algorithm: EncryptionAlgorithm,
     pub(crate) context: &'a [u8],
     pub(crate) blob: &'a [u8],
 }
 
-/// Opens a blob and encrypts its content under another key, inside the HSM.
+/// Opens a ciphertext and encrypts its content under another key, inside the HSM.
+///
+/// # Errors
+/// Also `ValidationException`, for a content that is longer than the other key can encrypt.
 pub(crate) async fn reencrypt(
     vault: &dyn Vault,
     source: Sealed<'_>,
     destination: &UsableKey,
+    algorithm: EncryptionAlgorithm,
     destination_context: &[u8],
 ) -> Result<Vec<u8>> {
     let command = Command::ReEncrypt {
@@ -183,10 +201,14 @@ pub(crate) async fn reencrypt(
         blob: source.blob,
         destination: wrapped(destination, destination.current()?),
         destination_context,
-        source_algorithm: SYMMETRIC_DEFAULT,
-        destination_algorithm: SYMMETRIC_DEFAULT,
+        source_algorithm: source.algorithm.as_str(),
+        destination_algorithm: algorithm.as_str(),
     };
-    ask!(vault, command, Reply::Ciphertext { blob } => blob.to_vec())
+    let outcome = ask!(vault, command, Reply::Ciphertext { blob } => blob.to_vec());
+    outcome.map_err(|error| match error.code {
+        Code::Validation => spec::too_long(destination.spec, algorithm),
+        _ => error,
+    })
 }
 
 /// Makes a data key under the key's current material.
@@ -208,6 +230,112 @@ pub(crate) async fn data_key(
         blob: blob.to_vec(),
         plaintext: plaintext.map(|plaintext| Zeroizing::new(plaintext.0.to_vec())),
     })
+}
+
+/// Makes a data key pair and encrypts its private key under the key's current material.
+pub(crate) async fn data_key_pair(
+    vault: &dyn Vault,
+    key: &UsableKey,
+    context: &[u8],
+    pair: DataKeyPairSpec,
+    disclose: bool,
+) -> Result<DataKeyPair> {
+    let command = Command::GenerateDataKeyPair {
+        key: wrapped(key, key.current()?),
+        context,
+        pair: pair.as_str(),
+        disclose,
+        recipient: None,
+    };
+    ask!(vault, command, Reply::DataKeyPair { blob, public, private, .. } => DataKeyPair {
+        blob: blob.to_vec(),
+        public: public.to_vec(),
+        private: private.map(|private| Zeroizing::new(private.0.to_vec())),
+    })
+}
+
+/// Signs a message whose kind and length fit the algorithm.
+pub(crate) async fn sign(
+    vault: &dyn Vault,
+    key: &UsableKey,
+    algorithm: SigningAlgorithm,
+    kind: MessageKind,
+    message: &[u8],
+) -> Result<Vec<u8>> {
+    let key = wrapped(key, key.current()?);
+    let command = Command::Sign { key, algorithm: algorithm.as_str(), kind, message };
+    ask!(vault, command, Reply::Signature { signature } => signature.to_vec())
+}
+
+/// Whether a signature is one of the message.
+pub(crate) async fn verify(
+    vault: &dyn Vault,
+    key: &UsableKey,
+    algorithm: SigningAlgorithm,
+    kind: MessageKind,
+    message: &[u8],
+    signature: &[u8],
+) -> Result<bool> {
+    let key = wrapped(key, key.current()?);
+    let command = Command::Verify { key, algorithm: algorithm.as_str(), kind, message, signature };
+    ask!(vault, command, Reply::Verified { valid } => valid)
+}
+
+/// Computes the message authentication code of a message.
+pub(crate) async fn generate_mac(
+    vault: &dyn Vault,
+    key: &UsableKey,
+    algorithm: MacAlgorithm,
+    message: &[u8],
+) -> Result<Vec<u8>> {
+    let key = wrapped(key, key.current()?);
+    let command = Command::GenerateMac { key, algorithm: algorithm.as_str(), message };
+    ask!(vault, command, Reply::Mac { mac } => mac.to_vec())
+}
+
+/// Whether a message authentication code is the message's.
+pub(crate) async fn verify_mac(
+    vault: &dyn Vault,
+    key: &UsableKey,
+    algorithm: MacAlgorithm,
+    message: &[u8],
+    mac: &[u8],
+) -> Result<bool> {
+    let key = wrapped(key, key.current()?);
+    let command = Command::VerifyMac { key, algorithm: algorithm.as_str(), message, mac };
+    ask!(vault, command, Reply::Verified { valid } => valid)
+}
+
+/// Agrees on a secret with the owner of a public key.
+///
+/// # Errors
+/// Also `ValidationException`, for a public key that is not one on the key's curve.
+pub(crate) async fn derive_shared_secret(
+    vault: &dyn Vault,
+    key: &UsableKey,
+    peer: &[u8],
+) -> Result<Zeroizing<Vec<u8>>> {
+    let command = Command::DeriveSharedSecret { key: wrapped(key, key.current()?), peer, recipient: None };
+    ask!(vault, command, Reply::SharedSecret { secret } => Zeroizing::new(secret.0.to_vec()))
+}
+
+/// Makes a shared secret and encapsulates it to the key.
+pub(crate) async fn encapsulate(vault: &dyn Vault, key: &UsableKey) -> Result<Encapsulated> {
+    let command = Command::Encapsulate { key: wrapped(key, key.current()?) };
+    ask!(vault, command, Reply::Encapsulated { secret, ciphertext } => Encapsulated {
+        secret: Zeroizing::new(secret.0.to_vec()),
+        ciphertext: ciphertext.to_vec(),
+    })
+}
+
+/// Opens an encapsulated secret. One that was altered opens to another secret, not to an error.
+pub(crate) async fn decapsulate(
+    vault: &dyn Vault,
+    key: &UsableKey,
+    ciphertext: &[u8],
+) -> Result<Zeroizing<Vec<u8>>> {
+    let command = Command::Decapsulate { key: wrapped(key, key.current()?), ciphertext };
+    ask!(vault, command, Reply::SharedSecret { secret } => Zeroizing::new(secret.0.to_vec()))
 }
 
 /// Random bytes.
@@ -286,6 +414,10 @@ fn refused(refusal: Refusal) -> Error {
         Refusal::Ciphertext => Error::bare(Code::InvalidCiphertext),
         Refusal::ImportToken => Error::bare(Code::InvalidImportToken),
         Refusal::Material => Error::bare(Code::IncorrectKeyMaterial),
+        // What the host cannot see beforehand: a content that another key cannot hold, a peer's key off its curve.
+        Refusal::Length | Refusal::PublicKey => {
+            Error::bare(Code::Validation).because(format!("the HSM refused: {refusal:?}"))
+        }
         refusal => Error::internal(format!("the HSM refused: {refusal:?}")),
     }
 }

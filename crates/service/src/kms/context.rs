@@ -6,6 +6,9 @@ use claviger_wire::json::Value;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
+use crate::error::{Error, Result as Answer};
+use crate::kms::shapes::EncryptionAlgorithm;
+
 /// Longest encoding of an encryption context in bytes: what an external key store accepts as associated data (XKS
 /// proxy API specification 1.0).
 pub const MAX_ENCODED_LEN: usize = 8192;
@@ -25,6 +28,22 @@ impl EncryptionContext {
         match context {
             Some(context) => encode_context(context.pairs()),
             None => encode_context([]),
+        }
+    }
+
+    /// The associated data of a context under an algorithm: nothing under an asymmetric one, which cannot bind any.
+    ///
+    /// # Errors
+    /// `ValidationException` for pairs that the algorithm cannot bind.
+    pub fn bound_by(algorithm: EncryptionAlgorithm, context: Option<&Self>) -> Answer<Vec<u8>> {
+        if algorithm == EncryptionAlgorithm::SymmetricDefault {
+            return Ok(Self::encode(context));
+        }
+        match context {
+            Some(context) if !context.0.is_empty() => {
+                Err(Error::validation("an encryption context cannot be used with an asymmetric KMS key"))
+            }
+            _ => Ok(Vec::new()),
         }
     }
 }

@@ -175,10 +175,10 @@ impl Source<'_> {
 
     async fn find_by_blob(&self, service: &Service, call: &Call<'_>) -> Result<Found> {
         let Some(blob) = self.blob else {
-            let member = if self.action == "kms:ReEncryptFrom" { "SourceKeyId" } else { "KeyId" };
+            let member = self.key_member();
             return Err(Error::validation(format!("{member} is required when the ciphertext is ignored.")));
         };
-        let material = blob::split(blob).ok_or_else(|| Error::bare(Code::InvalidCiphertext))?.material;
+        let material = blob::split(blob).ok_or_else(|| self.unreadable())?.material;
         let name = record::material(call.region(), &material.to_hex());
         let key = match service.installation.cache.material(name).await? {
             Some(owner) => by_id(service, &owner.account, call.region(), &owner.key_id).await?,
@@ -202,8 +202,25 @@ impl Source<'_> {
         Ok(Opened { key, material: self.material(&found.key)? })
     }
 
+    fn key_member(&self) -> &'static str {
+        if self.action == "kms:ReEncryptFrom" { "SourceKeyId" } else { "KeyId" }
+    }
+
+    /// The error of a ciphertext that does not say which key it is of: it is none, or that of an asymmetric key.
+    fn unreadable(&self) -> Error {
+        if self.algorithm == EncryptionAlgorithm::SymmetricDefault {
+            return Error::bare(Code::InvalidCiphertext);
+        }
+        let member = self.key_member();
+        Error::validation(format!("{member} is required with an asymmetric encryption algorithm."))
+    }
+
     fn material(&self, key: &Key) -> Result<Option<MaterialId>> {
         let Some(blob) = self.blob else { return Ok(None) };
+        if self.algorithm != EncryptionAlgorithm::SymmetricDefault {
+            // Such a ciphertext has no header. The key has one material, for as long as it lives.
+            return Ok(key.materials.last().map(|material| material.id));
+        }
         let parts = blob::split(blob).ok_or_else(|| Error::bare(Code::InvalidCiphertext))?;
         match key.material(parts.material) {
             Some(material) => Ok(Some(material.id)),

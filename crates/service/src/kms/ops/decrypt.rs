@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use claviger_hsm_proto::MaterialId;
 use claviger_wire::shape;
 use serde::Serialize;
 
@@ -16,7 +17,7 @@ use crate::kms::shapes::{
     Recipient,
 };
 use crate::operation::Operation;
-use crate::vault;
+use crate::vault::{self, Sealed};
 
 /// The operation.
 pub struct Decrypt;
@@ -51,7 +52,9 @@ pub struct Response {
     key_id: Arc<str>,
     plaintext: Disclosed,
     encryption_algorithm: &'static str,
-    key_material_id: String,
+    /// Of a symmetric key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key_material_id: Option<String>,
 }
 
 impl Operation for Decrypt {
@@ -77,24 +80,26 @@ impl Operation for Decrypt {
         let found = source.find(service, call).await?;
         let opened = source.authorize(call, found)?;
         let key = opened.key.usable_for("Decrypt", KeyUsage::EncryptDecrypt)?.with_algorithm(algorithm)?;
-        if let Some(material) = opened.material {
+        let shown = opened.material.filter(|_| algorithm == EncryptionAlgorithm::SymmetricDefault);
+        if let Some(material) = shown {
             call.set_material(material)?;
         }
         let blob = source.blob;
-        let context = EncryptionContext::encode(request.encryption_context.as_ref());
+        let context = EncryptionContext::bound_by(algorithm, request.encryption_context.as_ref())?;
         // The trail shows the key that was used, whether it was named or not.
         request.key_id = Some(KeyIdentifier(key.arn.to_string()));
         let Some((blob, material)) = blob.zip(opened.material.and_then(|id| key.material(id))) else {
             call.not_dry_run(request.dry_run)?;
             return Err(Error::internal("a ciphertext was ignored outside a dry run"));
         };
-        let plaintext = vault::decrypt(&*service.vault, &key, material, &context, blob).await?;
+        let sealed = Sealed { key: &key, material, algorithm, context: &context, blob };
+        let plaintext = vault::decrypt(&*service.vault, sealed).await?;
         call.not_dry_run(request.dry_run)?;
         Ok(Response {
             key_id: key.arn.clone(),
             plaintext: Disclosed(plaintext),
             encryption_algorithm: algorithm.as_str(),
-            key_material_id: material.id.to_hex(),
+            key_material_id: shown.map(MaterialId::to_hex),
         })
     }
 }

@@ -12,6 +12,7 @@ use crate::kms::context::EncryptionContext;
 use crate::kms::identifier::Forms;
 use crate::kms::load;
 use crate::kms::shapes::{Blob, EncryptionAlgorithm, GrantTokens, KeyIdentifier, KeyUsage, Plaintext};
+use crate::kms::spec;
 use crate::operation::Operation;
 use crate::vault;
 
@@ -63,10 +64,14 @@ impl Operation for Encrypt {
         };
         let key = call.authorize("kms:Encrypt", found.key.clone(), asks)?;
         let key = key.usable_for("Encrypt", KeyUsage::EncryptDecrypt)?.with_algorithm(algorithm)?;
+        let context = EncryptionContext::bound_by(algorithm, request.encryption_context.as_ref())?;
+        spec::fits(key.spec, algorithm, request.plaintext.0.len())?;
         call.not_dry_run(request.dry_run)?;
-        let context = EncryptionContext::encode(request.encryption_context.as_ref());
-        let blob = vault::encrypt(&*service.vault, &key, &context, &request.plaintext.0).await?;
-        call.set_material(key.current()?.id)?;
+        let plaintext = &request.plaintext.0;
+        let blob = vault::encrypt(&*service.vault, &key, algorithm, &context, plaintext).await?;
+        if algorithm == EncryptionAlgorithm::SymmetricDefault {
+            call.set_material(key.current()?.id)?;
+        }
         Ok(Response {
             ciphertext_blob: Blob(blob),
             key_id: key.arn.clone(),

@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::kms::context::EncryptionContext;
 use crate::kms::dry_run;
 use crate::kms::identifier::Forms;
+use crate::kms::key::Material;
 use crate::kms::load::{self, Source};
 use crate::kms::shapes::{
     Blob, CiphertextBlob, DryRunModifiers, EncryptionAlgorithm, GrantTokens, KeyIdentifier, KeyUsage,
@@ -57,15 +58,22 @@ pub struct Response {
     key_id: Arc<str>,
     source_encryption_algorithm: &'static str,
     destination_encryption_algorithm: &'static str,
-    source_key_material_id: String,
-    destination_key_material_id: String,
+    /// Of a symmetric key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source_key_material_id: Option<String>,
+    /// Of a symmetric key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    destination_key_material_id: Option<String>,
 }
 
+/// What the trail shows: the materials of symmetric keys.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Materials {
-    source_key_material_id: String,
-    destination_key_material_id: String,
+struct Materials<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source_key_material_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    destination_key_material_id: Option<&'a str>,
 }
 
 impl Operation for ReEncrypt {
@@ -103,20 +111,23 @@ impl Operation for ReEncrypt {
         let key = call.authorize("kms:ReEncryptTo", destination.key.clone(), asks)?;
         let old = opened.key.usable_for("ReEncryptFrom", KeyUsage::EncryptDecrypt)?.with_algorithm(from)?;
         let new = key.usable_for("ReEncryptTo", KeyUsage::EncryptDecrypt)?.with_algorithm(to)?;
+        let old_context = EncryptionContext::bound_by(from, source.context)?;
+        let new_context = EncryptionContext::bound_by(to, request.destination_encryption_context.as_ref())?;
         let Some((blob, material)) = source.blob.zip(opened.material.and_then(|id| old.material(id))) else {
             call.not_dry_run(request.dry_run)?;
             return Err(Error::internal("a ciphertext was ignored outside a dry run"));
         };
-        let context = EncryptionContext::encode(request.source_encryption_context.as_ref());
-        let sealed = Sealed { key: &old, material, context: &context, blob };
-        let destination_context = EncryptionContext::encode(request.destination_encryption_context.as_ref());
-        let blob = vault::reencrypt(&*service.vault, sealed, &new, &destination_context).await?;
+        let sealed = Sealed { key: &old, material, algorithm: from, context: &old_context, blob };
+        let blob = vault::reencrypt(&*service.vault, sealed, &new, to, &new_context).await?;
         call.not_dry_run(request.dry_run)?;
-        let (source_key_material_id, destination_key_material_id) =
-            (material.id.to_hex(), new.current()?.id.to_hex());
+        let shown = |algorithm, material: &Material| {
+            (algorithm == EncryptionAlgorithm::SymmetricDefault).then(|| material.id.to_hex())
+        };
+        let source_key_material_id = shown(from, material);
+        let destination_key_material_id = shown(to, new.current()?);
         call.set_additional(&Materials {
-            source_key_material_id: source_key_material_id.clone(),
-            destination_key_material_id: destination_key_material_id.clone(),
+            source_key_material_id: source_key_material_id.as_deref(),
+            destination_key_material_id: destination_key_material_id.as_deref(),
         })?;
         Ok(Response {
             ciphertext_blob: Blob(blob),
