@@ -17,8 +17,9 @@ use crate::error::{Error, Result};
 use crate::kms::context::EncryptionContext;
 use crate::kms::key::Key;
 use crate::kms::shapes::{
-    EncryptionAlgorithm, ExpirationModel, KeySpec, KeyUsage, MultiRegionKeyType, Origin, Tag, TagKey,
-    WrappingAlgorithm, WrappingKeySpec,
+    DataKeyPairSpec, EncryptionAlgorithm, ExpirationModel, KeyAgreementAlgorithm, KeySpec, KeyUsage,
+    MacAlgorithm, MessageType, MultiRegionKeyType, Origin, SigningAlgorithm, Tag, TagKey, WrappingAlgorithm,
+    WrappingKeySpec,
 };
 use crate::moment::Moment;
 use crate::{outbox, record};
@@ -40,6 +41,11 @@ impl<T> Deref for Authorized<T> {
 pub(crate) struct Asks<'a> {
     pub(crate) encryption_context: Option<&'a EncryptionContext>,
     pub(crate) encryption_algorithm: Option<EncryptionAlgorithm>,
+    pub(crate) signing_algorithm: Option<SigningAlgorithm>,
+    pub(crate) message_type: Option<MessageType>,
+    pub(crate) mac_algorithm: Option<MacAlgorithm>,
+    pub(crate) key_agreement_algorithm: Option<KeyAgreementAlgorithm>,
+    pub(crate) data_key_pair_spec: Option<DataKeyPairSpec>,
     /// Alias name, `alias/` included, when the request names its key by an alias.
     pub(crate) request_alias: Option<&'a str>,
     pub(crate) bypass_lockout_check: Option<bool>,
@@ -404,6 +410,13 @@ impl Circumstances<'_, '_> {
             "replicaregion" => asks.replica_region.and_then(one),
             "primaryregion" => asks.primary_region.and_then(one),
             "encryptionalgorithm" => asks.encryption_algorithm.and_then(|algorithm| one(algorithm.as_str())),
+            "signingalgorithm" => asks.signing_algorithm.and_then(|algorithm| one(algorithm.as_str())),
+            "messagetype" => asks.message_type.and_then(|kind| one(kind.as_str())),
+            "macalgorithm" => asks.mac_algorithm.and_then(|algorithm| one(algorithm.as_str())),
+            "keyagreementalgorithm" => {
+                asks.key_agreement_algorithm.and_then(|algorithm| one(algorithm.as_str()))
+            }
+            "datakeypairspec" => asks.data_key_pair_spec.and_then(|spec| one(spec.as_str())),
             "encryptioncontextkeys" => asks.encryption_context.map(|context| {
                 policy::Values::Set(context.pairs().map(|(key, _)| Cow::Borrowed(key)).collect())
             }),

@@ -4,6 +4,7 @@ pub mod alias;
 pub(crate) mod change;
 pub mod context;
 mod data_key;
+mod data_key_pair;
 mod dry_run;
 pub mod identifier;
 mod import;
@@ -13,6 +14,7 @@ pub mod key_policy;
 mod life;
 pub(crate) mod load;
 pub mod marker;
+mod message;
 pub mod metadata;
 pub(crate) mod multi_region;
 pub mod ops;
@@ -29,22 +31,12 @@ pub const NOT_SERVED: &[&str] = &[
     "ConnectCustomKeyStore",
     "CreateCustomKeyStore",
     "CreateGrant",
-    "Decapsulate",
     "DeleteCustomKeyStore",
-    "DeriveSharedSecret",
     "DescribeCustomKeyStores",
     "DisconnectCustomKeyStore",
-    "Encapsulate",
-    "GenerateDataKeyPair",
-    "GenerateDataKeyPairWithoutPlaintext",
-    "GenerateMac",
-    "GetPublicKey",
     "ListGrants",
     "ListRetirableGrants",
     "RetireGrant",
     "RevokeGrant",
-    "Sign",
     "UpdateCustomKeyStore",
-    "Verify",
-    "VerifyMac",
 ];

@@ -51,7 +51,7 @@ pub(crate) async fn make(service: &Service, call: &mut Call<'_>, wanted: &Wanted
     let asks =
         Asks { encryption_context: wanted.context, encryption_algorithm: Some(algorithm), ..found.asks() };
     let key = call.authorize(wanted.action, found.key.clone(), asks)?;
-    let key = key.usable_for(wanted.operation, KeyUsage::EncryptDecrypt)?.with_algorithm(algorithm)?;
+    let key = key.usable_for(wanted.operation, KeyUsage::EncryptDecrypt)?.for_data_keys()?;
     call.not_dry_run(wanted.dry_run)?;
     let context = EncryptionContext::encode(wanted.context);
     let made = vault::data_key(&*service.vault, &key, &context, length, wanted.disclose).await?;

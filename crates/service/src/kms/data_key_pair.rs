@@ -1,0 +1,75 @@
+//! What GenerateDataKeyPair and its sibling have in common.
+
+use std::sync::Arc;
+
+use claviger_hsm_proto::MaterialId;
+use claviger_wire::arn;
+
+use crate::call::{Asks, Call};
+use crate::dispatch::Service;
+use crate::error::{Error, Result};
+use crate::kms::context::EncryptionContext;
+use crate::kms::identifier::Forms;
+use crate::kms::shapes::{
+    DataKeyPairSpec, EncryptionAlgorithm, GrantTokens, KeyIdentifier, KeySpec, KeyUsage,
+};
+use crate::kms::{load, spec};
+use crate::vault::{self, DataKeyPair};
+
+/// A data key pair that a request asks for.
+pub(crate) struct Wanted<'a> {
+    pub(crate) action: &'static str,
+    pub(crate) operation: &'static str,
+    pub(crate) named: &'a KeyIdentifier,
+    pub(crate) context: Option<&'a EncryptionContext>,
+    pub(crate) pair: DataKeyPairSpec,
+    pub(crate) grant_tokens: Option<&'a GrantTokens>,
+    pub(crate) dry_run: Option<bool>,
+    pub(crate) disclose: bool,
+}
+
+/// The data key pair that was made.
+pub(crate) struct Made {
+    pub(crate) pair: DataKeyPair,
+    pub(crate) key_arn: Arc<str>,
+    pub(crate) material: MaterialId,
+}
+
+/// Decides, and makes the data key pair.
+pub(crate) async fn make(service: &Service, call: &mut Call<'_>, wanted: &Wanted<'_>) -> Result<Made> {
+    load::no_grant_tokens(wanted.grant_tokens)?;
+    let found = load::key(service, call, wanted.action, wanted.named, Forms::KeyOrAlias).await?;
+    let asks = Asks {
+        encryption_context: wanted.context,
+        encryption_algorithm: Some(EncryptionAlgorithm::SymmetricDefault),
+        data_key_pair_spec: Some(wanted.pair),
+        ..found.asks()
+    };
+    let key = call.authorize(wanted.action, found.key.clone(), asks)?;
+    let key = key.usable_for(wanted.operation, KeyUsage::EncryptDecrypt)?.for_data_keys()?;
+    spec::offered("KeyPairSpec", key_spec(wanted.pair)?, arn::partition(call.region()))?;
+    call.not_dry_run(wanted.dry_run)?;
+    let context = EncryptionContext::encode(wanted.context);
+    let pair = vault::data_key_pair(&*service.vault, &key, &context, wanted.pair, wanted.disclose).await?;
+    let material = key.current()?.id;
+    call.set_material(material)?;
+    Ok(Made { pair, key_arn: key.arn.clone(), material })
+}
+
+/// The key spec of the same name.
+fn key_spec(pair: DataKeyPairSpec) -> Result<KeySpec> {
+    let name = pair.as_str();
+    KeySpec::from_str_exact(name).ok_or_else(|| Error::internal(format!("{name} is no key spec")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_pair_is_of_a_key_spec_with_a_public_key() {
+        for pair in DataKeyPairSpec::ALL {
+            assert!(spec::is_asymmetric(key_spec(*pair).unwrap()), "{}", pair.as_str());
+        }
+    }
+}

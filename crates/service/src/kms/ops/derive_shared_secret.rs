@@ -1,0 +1,75 @@
+//! Agrees on a secret with the owner of a public key on the same curve.
+
+use std::sync::Arc;
+
+use claviger_wire::shape;
+use serde::Serialize;
+
+use crate::call::{Asks, Call};
+use crate::dispatch::Service;
+use crate::error::Result;
+use crate::kms::identifier::Forms;
+use crate::kms::load;
+use crate::kms::shapes::{
+    Disclosed, GrantTokens, KeyAgreementAlgorithm, KeyIdentifier, KeyUsage, PublicKey, Recipient,
+};
+use crate::operation::Operation;
+use crate::vault;
+
+/// The operation.
+pub struct DeriveSharedSecret;
+
+shape! {
+    /// What it takes.
+    #[derive(Debug)]
+    pub struct Request {
+        /// Key id, key ARN, alias name or alias ARN.
+        required key_id: KeyIdentifier = "keyId",
+        /// How.
+        required key_agreement_algorithm: KeyAgreementAlgorithm = "keyAgreementAlgorithm",
+        /// The other's public key.
+        required public_key: PublicKey = "publicKey",
+        /// Grant tokens.
+        optional grant_tokens: GrantTokens = "grantTokens",
+        /// Whether only to say if it would succeed.
+        optional dry_run: bool = "dryRun",
+        /// An attested recipient.
+        optional recipient: Recipient = "recipient",
+    }
+}
+
+/// What it answers.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Response {
+    key_id: Arc<str>,
+    shared_secret: Disclosed,
+    key_agreement_algorithm: &'static str,
+    key_origin: &'static str,
+}
+
+impl Operation for DeriveSharedSecret {
+    const NAME: &'static str = "DeriveSharedSecret";
+    const READ_ONLY: bool = true;
+    type Request = Request;
+    type Response = Response;
+
+    async fn run(service: &Service, call: &mut Call<'_>, request: &mut Request) -> Result<Response> {
+        load::no_grant_tokens(request.grant_tokens.as_ref())?;
+        load::no_recipient(request.recipient.as_ref())?;
+        let algorithm = request.key_agreement_algorithm;
+        let found =
+            load::key(service, call, "kms:DeriveSharedSecret", &request.key_id, Forms::KeyOrAlias).await?;
+        let asks = Asks { key_agreement_algorithm: Some(algorithm), ..found.asks() };
+        let key = call.authorize("kms:DeriveSharedSecret", found.key.clone(), asks)?;
+        let key = key.usable_for("DeriveSharedSecret", KeyUsage::KeyAgreement)?.with_algorithm(algorithm)?;
+        let secret = vault::derive_shared_secret(&*service.vault, &key, &request.public_key.0).await?;
+        call.not_dry_run(request.dry_run)?;
+        Ok(Response {
+            key_id: key.arn.clone(),
+            shared_secret: Disclosed(secret),
+            key_agreement_algorithm: algorithm.as_str(),
+            key_origin: key.origin.as_str(),
+        })
+    }
+}
