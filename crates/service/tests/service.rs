@@ -40,6 +40,9 @@ mod imports;
 #[path = "service/keys.rs"]
 mod keys;
 #[cfg(test)]
+#[path = "service/kinds.rs"]
+mod kinds;
+#[cfg(test)]
 #[path = "service/ledger.rs"]
 mod ledger;
 #[cfg(test)]
@@ -84,6 +87,9 @@ mod shown;
 #[cfg(test)]
 #[path = "service/state_matrix.rs"]
 mod state_matrix;
+#[cfg(test)]
+#[path = "service/signatures.rs"]
+mod signatures;
 #[cfg(test)]
 #[path = "service/tags.rs"]
 mod tags;

@@ -88,7 +88,7 @@ fn refused_calls_have_their_records() {
         (BOB, "DisableKey", json!({"KeyId": key.arn})),
         (BOB, "Decrypt", json!({"CiphertextBlob": blob})),
         (ALICE, "GenerateRandom", json!({})),
-        (ALICE, "Sign", json!({"KeyId": key.id})),
+        (ALICE, "CreateGrant", json!({"KeyId": key.id})),
         (ALICE, "NoSuchOperation", json!({"a": "b"})),
     ] {
         world.refuse(caller, operation, request);

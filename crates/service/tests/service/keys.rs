@@ -31,11 +31,10 @@ fn keys_are_made_as_asked_or_refused() {
         calls.ask(ALICE, "CreateKey", request);
     }
     calls.note("What this version does not serve says so.");
-    for request in [json!({"KeySpec": "RSA_2048", "KeyUsage": "SIGN_VERIFY"}), json!({"Origin": "EXTERNAL"})]
-    {
+    for request in [json!({"Origin": "AWS_CLOUDHSM"}), json!({"Origin": "EXTERNAL_KEY_STORE"})] {
         calls.ask(ALICE, "CreateKey", request);
     }
-    calls.ask(ALICE, "GenerateMac", json!({}));
+    calls.ask(ALICE, "CreateGrant", json!({}));
     calls.ask(ALICE, "NoSuchOperation", json!({}));
     calls.note("Members of the wrong type, and out of bounds.");
     for request in [

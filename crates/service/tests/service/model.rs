@@ -147,6 +147,11 @@ impl Model {
         }
     }
 
+    /// Every value of an enumeration.
+    pub(crate) fn choices(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.shapes[name].choices.iter().map(String::as_str)
+    }
+
     /// Every place of an operation's full body.
     pub(crate) fn places(&self, operation: &str) -> Vec<Place<'_>> {
         let input = &*self.operations[operation].input.shape;
