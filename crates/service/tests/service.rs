@@ -1,8 +1,14 @@
 //! The domain with real parts in one process: a store, the HSM's engine, a ledger, a clock that is moved by hand.
 
 #[cfg(test)]
+#[path = "service/agreement.rs"]
+mod agreement;
+#[cfg(test)]
 #[path = "service/aliases.rs"]
 mod aliases;
+#[cfg(test)]
+#[path = "service/asymmetric.rs"]
+mod asymmetric;
 #[cfg(test)]
 #[path = "service/attestation.rs"]
 mod attestation;
