@@ -91,11 +91,11 @@ mod schedule;
 #[path = "service/shown.rs"]
 mod shown;
 #[cfg(test)]
-#[path = "service/state_matrix.rs"]
-mod state_matrix;
-#[cfg(test)]
 #[path = "service/signatures.rs"]
 mod signatures;
+#[cfg(test)]
+#[path = "service/state_matrix.rs"]
+mod state_matrix;
 #[cfg(test)]
 #[path = "service/tags.rs"]
 mod tags;

@@ -239,6 +239,7 @@ fn ciphertexts_move_between_kinds_of_keys() {
                 assert_eq!(made.get(material).is_some(), is_symmetric, "{made}");
                 let additional = &answer.event["additionalEventData"];
                 assert_eq!(additional.get(in_trail).is_some(), is_symmetric, "{additional}");
+                assert_ne!(*additional, json!({}));
             }
             let request = json!({"KeyId": to.key.id, "EncryptionAlgorithm": to.algorithm,
                 "CiphertextBlob": made["CiphertextBlob"]});

@@ -1,10 +1,12 @@
 //! What the trail says of each call, and what it never says.
 
+use claviger_service::kms::ops;
 use claviger_service::schedule;
 use claviger_wire::incoming::{Origin, Tls};
 use expect_test::{ExpectFile, expect_file};
 use serde_json::{Value, json};
 
+use crate::kinds::make;
 use crate::policies::{open_to, policy};
 use crate::world::{ALICE, Ask, BOB, DAY_MS, NO_KEY, World, base64, block_on};
 
@@ -66,6 +68,106 @@ fn each_operation_has_its_record() {
     world.clock.advance(30 * DAY_MS);
     block_on(schedule::run_due(&world.service, world.now())).unwrap();
     compare(&world, from, &expect_file!["golden/events.txt"]);
+}
+
+/// The same for what keys of other kinds do. What a request leaves out is shown with its default.
+#[test]
+fn each_operation_of_other_kinds_has_its_record() {
+    let world = World::new();
+    let of = |spec, usage| make(&world, spec, usage);
+    let (rsa, other) = (of("RSA_2048", "ENCRYPT_DECRYPT"), world.key(ALICE));
+    let (signs, authenticates) = (of("ECC_NIST_P256", "SIGN_VERIFY"), of("HMAC_256", "GENERATE_VERIFY_MAC"));
+    let (agrees, encapsulates) =
+        (of("ECC_NIST_P256", "KEY_AGREEMENT"), of("ML_KEM_512", "ENCAPSULATE_DECAPSULATE"));
+    let from = world.ledger.len();
+    let message = base64(b"message");
+    let succeed = |operation: &str, request: Value| world.succeed(ALICE, operation, request);
+    succeed("CreateKey", json!({"KeySpec": "ECC_NIST_EDWARDS25519", "KeyUsage": "SIGN_VERIFY"}));
+    let oaep = "RSAES_OAEP_SHA_256";
+    let encrypt = json!({"KeyId": rsa.id, "Plaintext": message, "EncryptionAlgorithm": oaep});
+    let blob = succeed("Encrypt", encrypt)["CiphertextBlob"].clone();
+    succeed("Decrypt", json!({"KeyId": rsa.id, "CiphertextBlob": blob, "EncryptionAlgorithm": oaep}));
+    succeed(
+        "ReEncrypt",
+        json!({"SourceKeyId": rsa.id, "SourceEncryptionAlgorithm": oaep, "CiphertextBlob": blob,
+            "DestinationKeyId": other.id}),
+    );
+    let sign = json!({"KeyId": signs.id, "Message": message, "SigningAlgorithm": "ECDSA_SHA_256"});
+    let mut verify = sign.clone();
+    verify["Signature"] = succeed("Sign", sign)["Signature"].clone();
+    succeed("Verify", verify);
+    let mac = json!({"KeyId": authenticates.id, "Message": message, "MacAlgorithm": "HMAC_SHA_256"});
+    let mut verify = mac.clone();
+    verify["Mac"] = succeed("GenerateMac", mac)["Mac"].clone();
+    succeed("VerifyMac", verify);
+    let public = succeed("GetPublicKey", json!({"KeyId": agrees.id}))["PublicKey"].clone();
+    let derive = json!({"KeyId": agrees.id, "KeyAgreementAlgorithm": "ECDH", "PublicKey": public});
+    succeed("DeriveSharedSecret", derive);
+    let encapsulate = json!({"KeyId": encapsulates.id, "EncapsulationAlgorithm": "ML_KEM"});
+    let mut decapsulate = encapsulate.clone();
+    decapsulate["SharedSecretCiphertextBlob"] =
+        succeed("Encapsulate", encapsulate)["SharedSecretCiphertextBlob"].clone();
+    succeed("Decapsulate", decapsulate);
+    let pair = json!({"KeyId": other.id, "KeyPairSpec": "ECC_NIST_P256", "EncryptionContext": {"a": "b"}});
+    succeed("GenerateDataKeyPair", pair.clone());
+    succeed("GenerateDataKeyPairWithoutPlaintext", pair);
+    let wrong = json!({"KeyId": signs.id, "Message": message, "SigningAlgorithm": "ECDSA_SHA_256", "Signature": "eA==",
+        "MessageType": "RAW"});
+    world.refuse(ALICE, "Verify", wrong);
+    compare(&world, from, &expect_file!["golden/events_of_kinds.txt"]);
+}
+
+/// Nothing that keys of other kinds take or give stands in any event but what names it: no message, digest, signature, MAC,
+/// public key or shared secret; whether calls succeed or fail.
+#[test]
+fn secrets_of_other_kinds_stay_out_of_the_trail() {
+    const CANARY: &[u8] = b"canary-0123456789abcdef012345678";
+    let world = World::new();
+    let canary = base64(CANARY);
+    let mut secrets = vec![canary.clone(), String::from_utf8(CANARY.to_vec()).unwrap()];
+    let symmetric = world.key(ALICE);
+    let kinds = [
+        ("RSA_2048", "ENCRYPT_DECRYPT"),
+        ("RSA_2048", "SIGN_VERIFY"),
+        ("HMAC_256", "GENERATE_VERIFY_MAC"),
+        ("ECC_NIST_P256", "KEY_AGREEMENT"),
+        ("ML_KEM_768", "ENCAPSULATE_DECAPSULATE"),
+    ];
+    let keys = kinds.map(|(spec, usage)| make(&world, spec, usage));
+    let public = &world.succeed(ALICE, "GetPublicKey", json!({"KeyId": keys[3].id}))["PublicKey"];
+    let mut answered = 0;
+    for key in keys.iter().chain([&symmetric]) {
+        for kind in ["RAW", "DIGEST"] {
+            let everything = json!({"KeyId": key.id, "Plaintext": canary, "Message": canary, "MessageType": kind,
+                "EncryptionAlgorithm": "RSAES_OAEP_SHA_1", "SigningAlgorithm": "RSASSA_PSS_SHA_256",
+                "MacAlgorithm": "HMAC_SHA_256", "KeyAgreementAlgorithm": "ECDH", "EncapsulationAlgorithm": "ML_KEM",
+                "KeyPairSpec": "ECC_NIST_P256", "CiphertextBlob": base64(&CANARY.repeat(8)), "Signature": canary,
+                "Mac": canary, "PublicKey": public, "SharedSecretCiphertextBlob": base64(&CANARY.repeat(34))});
+            for entry in ops::ALL.iter().filter(|entry| entry.read_only) {
+                let answer = world.send(&Ask::new(ALICE, entry.name, everything.clone()));
+                let body: Value = serde_json::from_str(&answer.body).unwrap();
+                for member in [
+                    "CiphertextBlob",
+                    "Plaintext",
+                    "Signature",
+                    "Mac",
+                    "PublicKey",
+                    "SharedSecret",
+                    "SharedSecretCiphertextBlob",
+                    "PrivateKeyCiphertextBlob",
+                    "PrivateKeyPlaintext",
+                ] {
+                    secrets.extend(body[member].as_str().map(str::to_owned));
+                    answered += usize::from(body[member].is_string());
+                }
+            }
+        }
+    }
+    assert!(answered > 20, "{answered} secrets were given");
+    let trail = String::from_utf8(world.ledger.since(0).concat()).unwrap();
+    for secret in secrets {
+        assert!(!trail.contains(&secret), "{secret}");
+    }
 }
 
 /// Calls that fail are recorded too, each with what it said.

@@ -10,6 +10,7 @@ use claviger_wire::codec::Refusal;
 use claviger_wire::json;
 use serde_json::{Value, json};
 
+use crate::kinds::make;
 use crate::material::{Parameters, external};
 use crate::model::{Model, Place, Shape, shortest, text};
 use crate::policies::{open_to, policy};
@@ -27,8 +28,10 @@ const STRICTER: [(&str, &str); 4] = [
 ];
 
 /// Members of answers that no call of this version can have, and why.
-const ABSENT: [(&str, &str); 13] = [
+const ABSENT: [(&str, &str); 11] = [
     ("DecryptResponse.CiphertextForRecipient", "attested recipients are not served"),
+    ("DeriveSharedSecretResponse.CiphertextForRecipient", "attested recipients are not served"),
+    ("GenerateDataKeyPairResponse.CiphertextForRecipient", "attested recipients are not served"),
     ("GenerateDataKeyResponse.CiphertextForRecipient", "attested recipients are not served"),
     ("GenerateRandomResponse.CiphertextForRecipient", "attested recipients are not served"),
     (
@@ -40,10 +43,6 @@ const ABSENT: [(&str, &str); 13] = [
     ("KeyMetadata.CustomKeyStoreId", "custom key stores are not served"),
     ("KeyMetadata.XksKeyConfiguration", "custom key stores are not served"),
     ("XksKeyConfigurationType.Id", "custom key stores are not served"),
-    ("KeyMetadata.SigningAlgorithms", "only symmetric encryption keys are served"),
-    ("KeyMetadata.MacAlgorithms", "only symmetric encryption keys are served"),
-    ("KeyMetadata.KeyAgreementAlgorithms", "only symmetric encryption keys are served"),
-    ("KeyMetadata.EncapsulationAlgorithms", "only symmetric encryption keys are served"),
 ];
 
 /// Exceptions that every operation may answer (API reference, "Common Errors").
@@ -317,6 +316,51 @@ fn successes_of_imports(world: &World) -> Vec<(&'static str, Value)> {
     ]
 }
 
+/// Requests of the operations on keys of other kinds that succeed, one after the other.
+fn successes_of_kinds(world: &World) -> Vec<(&'static str, Value)> {
+    let message = base64(b"message");
+    let of = |spec, usage| make(world, spec, usage).id;
+    let (encrypts, signs) = (of("RSA_2048", "ENCRYPT_DECRYPT"), of("ECC_NIST_P256", "SIGN_VERIFY"));
+    let (authenticates, agrees) =
+        (of("HMAC_256", "GENERATE_VERIFY_MAC"), of("ECC_NIST_P256", "KEY_AGREEMENT"));
+    let encapsulates = of("ML_KEM_512", "ENCAPSULATE_DECAPSULATE");
+    let sign = json!({"KeyId": signs, "Message": message, "SigningAlgorithm": "ECDSA_SHA_256"});
+    let mac = json!({"KeyId": authenticates, "Message": message, "MacAlgorithm": "HMAC_SHA_256"});
+    let with = |request: &Value, member: &str, value: &Value| {
+        let mut request = request.clone();
+        request[member] = value.clone();
+        request
+    };
+    let signature = &world.succeed(ALICE, "Sign", sign.clone())["Signature"];
+    let code = &world.succeed(ALICE, "GenerateMac", mac.clone())["Mac"];
+    let public = &world.succeed(ALICE, "GetPublicKey", json!({"KeyId": agrees}))["PublicKey"];
+    let symmetric = world.key(ALICE).id;
+    let mut calls = vec![
+        ("Verify", with(&sign, "Signature", signature)),
+        ("Sign", sign),
+        ("VerifyMac", with(&mac, "Mac", code)),
+        ("GenerateMac", mac),
+        (
+            "DeriveSharedSecret",
+            json!({"KeyId": agrees, "KeyAgreementAlgorithm": "ECDH", "PublicKey": public}),
+        ),
+        ("Encapsulate", json!({"KeyId": encapsulates, "EncapsulationAlgorithm": "ML_KEM"})),
+        (
+            "Decapsulate",
+            json!({"KeyId": encapsulates, "EncapsulationAlgorithm": "ML_KEM",
+                "SharedSecretCiphertextBlob": base64(&[7; 768])}),
+        ),
+        ("GenerateDataKeyPair", json!({"KeyId": symmetric, "KeyPairSpec": "ECC_NIST_P256"})),
+        ("GenerateDataKeyPairWithoutPlaintext", json!({"KeyId": symmetric, "KeyPairSpec": "ECC_NIST_P256"})),
+    ];
+    calls.push(("DescribeKey", json!({"KeyId": authenticates})));
+    for key in [encrypts, signs, agrees, encapsulates] {
+        calls.push(("DescribeKey", json!({"KeyId": key})));
+        calls.push(("GetPublicKey", json!({"KeyId": key})));
+    }
+    calls
+}
+
 /// Answers have the model's members with the model's types, and all of them but those that cannot be.
 #[test]
 fn answers_are_the_models() {
@@ -326,7 +370,8 @@ fn answers_are_the_models() {
     let blob = world.encrypt(ALICE, &key, b"x", json!({}));
     let (mut present, mut possible, mut called) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
     let calls = successes(&key.id, &other.id, &set.id, &blob);
-    for (operation, request) in calls.into_iter().chain(successes_of_imports(&world)) {
+    let calls = calls.into_iter().chain(successes_of_imports(&world)).chain(successes_of_kinds(&world));
+    for (operation, request) in calls {
         let answer = world.succeed(ALICE, operation, request);
         called.insert(operation);
         match model.output(operation) {

@@ -125,10 +125,12 @@ impl Operation for ReEncrypt {
         };
         let source_key_material_id = shown(from, material);
         let destination_key_material_id = shown(to, new.current()?);
-        call.set_additional(&Materials {
-            source_key_material_id: source_key_material_id.as_deref(),
-            destination_key_material_id: destination_key_material_id.as_deref(),
-        })?;
+        if source_key_material_id.is_some() || destination_key_material_id.is_some() {
+            call.set_additional(&Materials {
+                source_key_material_id: source_key_material_id.as_deref(),
+                destination_key_material_id: destination_key_material_id.as_deref(),
+            })?;
+        }
         Ok(Response {
             ciphertext_blob: Blob(blob),
             source_key_id: old.arn.clone(),
