@@ -10,12 +10,14 @@ use claviger_store::{Commit, Precondition, Write};
 use claviger_wire::fault::Code;
 use serde::Serialize;
 
+use crate::attestation::Attested;
 use crate::audit::{self, Draft, Reservation, Resource, Subject};
 use crate::authn::{Caller, Principal};
 use crate::dispatch::Service;
 use crate::error::{Error, Result};
 use crate::kms::context::EncryptionContext;
 use crate::kms::key::Key;
+use crate::kms::recipient::Shown;
 use crate::kms::shapes::{
     DataKeyPairSpec, EncryptionAlgorithm, ExpirationModel, KeyAgreementAlgorithm, KeySpec, KeyUsage,
     MacAlgorithm, MessageType, MultiRegionKeyType, Origin, SigningAlgorithm, Tag, TagKey, WrappingAlgorithm,
@@ -46,6 +48,8 @@ pub(crate) struct Asks<'a> {
     pub(crate) mac_algorithm: Option<MacAlgorithm>,
     pub(crate) key_agreement_algorithm: Option<KeyAgreementAlgorithm>,
     pub(crate) data_key_pair_spec: Option<DataKeyPairSpec>,
+    /// Who the answer is enveloped to.
+    pub(crate) attested: Option<&'a Attested>,
     /// Alias name, `alias/` included, when the request names its key by an alias.
     pub(crate) request_alias: Option<&'a str>,
     pub(crate) bypass_lockout_check: Option<bool>,
@@ -278,13 +282,28 @@ impl<'a> Call<'a> {
 
     /// Notes which key material was used.
     pub(crate) fn set_material(&mut self, material: MaterialId) -> Result<()> {
+        self.set_used(Some(material), None)
+    }
+
+    /// Notes which key material was used, and who the answer is enveloped to.
+    pub(crate) fn set_used(
+        &mut self,
+        material: Option<MaterialId>,
+        attested: Option<&Attested>,
+    ) -> Result<()> {
         #[derive(Serialize)]
         #[serde(rename_all = "camelCase")]
-        struct Additional {
-            key_material_id: String,
+        struct Additional<'a> {
+            #[serde(skip_serializing_if = "Option::is_none")]
+            key_material_id: Option<String>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            recipient: Option<Shown<'a>>,
         }
-        self.draft.additional = Some(raw(&Additional { key_material_id: material.to_hex() })?);
-        Ok(())
+        if material.is_none() && attested.is_none() {
+            return Ok(());
+        }
+        let key_material_id = material.map(MaterialId::to_hex);
+        self.set_additional(&Additional { key_material_id, recipient: attested.map(Shown) })
     }
 
     /// Notes what else the trail shows.
@@ -397,6 +416,9 @@ impl Circumstances<'_, '_> {
         let asks = &self.asks;
         if let Some(pair) = name.strip_prefix("encryptioncontext:") {
             return self.encryption_context(pair);
+        }
+        if name.starts_with("recipientattestation:") {
+            return asks.attested.and_then(|attested| attested.condition(name)).and_then(one);
         }
         match name {
             "calleraccount" => one(self.call.subject.caller.account()),

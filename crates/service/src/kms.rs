@@ -18,6 +18,7 @@ mod message;
 pub mod metadata;
 pub(crate) mod multi_region;
 pub mod ops;
+pub(crate) mod recipient;
 pub(crate) mod rotation;
 pub mod shapes;
 pub mod spec;

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use claviger_hsm_proto::{
-    Binding, Command, CredentialBinding, HostKeyLabel, ImportTerms, MaterialId, MessageKind, Refusal, Reply,
-    WrappedCredential, WrappedKey, frame,
+    Binding, Command, CredentialBinding, Disclosed, HostKeyLabel, ImportTerms, MaterialId, MessageKind,
+    RecipientKey, Refusal, Reply, WrappedCredential, WrappedKey, frame,
 };
 use claviger_wire::fault::Code;
 use zeroize::Zeroizing;
 
 use crate::BoxFuture;
+use crate::attestation::Attested;
 use crate::call::Authorized;
 use crate::error::{Error, Result};
 use crate::kms::key::{Key, Material, UsableKey};
@@ -37,19 +38,27 @@ pub(crate) struct NewMaterial {
     pub(crate) public: Option<Vec<u8>>,
 }
 
-/// A data key, encrypted, and in the clear when it was asked for.
-pub(crate) struct DataKey {
-    pub(crate) blob: Vec<u8>,
-    pub(crate) plaintext: Option<Zeroizing<Vec<u8>>>,
+/// What the API gives to its caller.
+pub(crate) enum Disclosure {
+    /// In the clear.
+    Clear(Zeroizing<Vec<u8>>),
+    /// Enveloped to an attested recipient: DER of a CMS ContentInfo (RFC 5652).
+    Enveloped(Vec<u8>),
 }
 
-/// A data key pair: the private key encrypted, and in the clear when it was asked for.
+/// A data key, encrypted, and disclosed when that was asked for.
+pub(crate) struct DataKey {
+    pub(crate) blob: Vec<u8>,
+    pub(crate) disclosure: Option<Disclosure>,
+}
+
+/// A data key pair: the private key encrypted, and disclosed when that was asked for.
 pub(crate) struct DataKeyPair {
     pub(crate) blob: Vec<u8>,
     /// DER of a SubjectPublicKeyInfo.
     pub(crate) public: Vec<u8>,
     /// DER of a PKCS #8 PrivateKeyInfo.
-    pub(crate) private: Option<Zeroizing<Vec<u8>>>,
+    pub(crate) disclosure: Option<Disclosure>,
 }
 
 /// A new shared secret, and what opens to it under the key.
@@ -75,6 +84,34 @@ macro_rules! ask {
             Err(error) => Err(Error::internal(format!("the HSM's reply: {error}"))),
         }
     }};
+}
+
+/// Like [`ask!`] for a command whose answer is enveloped where there is a recipient: then no other will do.
+macro_rules! ask_for {
+    ($recipient:expr, $vault:expr, $command:expr, $pattern:pat => $value:expr) => {
+        match $recipient {
+            None => ask!($vault, $command, $pattern => Disclosure::Clear(Zeroizing::new($value.0.to_vec()))),
+            Some(_) => {
+                ask!($vault, $command, Reply::Enveloped { content } => Disclosure::Enveloped(content.to_vec()))
+            }
+        }
+    };
+}
+
+/// What stands beside an encrypted data key: enveloped where there is a recipient, and then not in the clear.
+fn beside(
+    recipient: Option<&Attested>,
+    clear: Option<Disclosed<'_>>,
+    enveloped: Option<&[u8]>,
+) -> Option<Disclosure> {
+    match recipient {
+        None => clear.map(|bytes| Disclosure::Clear(Zeroizing::new(bytes.0.to_vec()))),
+        Some(_) => enveloped.map(|content| Disclosure::Enveloped(content.to_vec())),
+    }
+}
+
+fn key_of(recipient: Option<&Attested>) -> Option<RecipientKey<'_>> {
+    recipient.map(|attested| RecipientKey(attested.public_key()))
 }
 
 /// Makes key material for a key that does not exist yet.
@@ -163,15 +200,19 @@ pub(crate) async fn encrypt(
 }
 
 /// Opens a ciphertext.
-pub(crate) async fn decrypt(vault: &dyn Vault, sealed: Sealed<'_>) -> Result<Zeroizing<Vec<u8>>> {
+pub(crate) async fn decrypt(
+    vault: &dyn Vault,
+    sealed: Sealed<'_>,
+    recipient: Option<&Attested>,
+) -> Result<Disclosure> {
     let command = Command::Decrypt {
         key: wrapped(sealed.key, sealed.material),
         context: sealed.context,
         blob: sealed.blob,
         algorithm: sealed.algorithm.as_str(),
-        recipient: None,
+        recipient: key_of(recipient),
     };
-    ask!(vault, command, Reply::Plaintext { plaintext } => Zeroizing::new(plaintext.0.to_vec()))
+    ask_for!(recipient, vault, command, Reply::Plaintext { plaintext } => plaintext)
 }
 
 /// A ciphertext to be opened, with its key and the material it names: an asymmetric key has only one.
@@ -218,17 +259,18 @@ pub(crate) async fn data_key(
     context: &[u8],
     length: u16,
     disclose: bool,
+    recipient: Option<&Attested>,
 ) -> Result<DataKey> {
     let command = Command::GenerateDataKey {
         key: wrapped(key, key.current()?),
         context,
         length,
         disclose,
-        recipient: None,
+        recipient: key_of(recipient),
     };
-    ask!(vault, command, Reply::DataKey { blob, plaintext, .. } => DataKey {
+    ask!(vault, command, Reply::DataKey { blob, plaintext, enveloped } => DataKey {
         blob: blob.to_vec(),
-        plaintext: plaintext.map(|plaintext| Zeroizing::new(plaintext.0.to_vec())),
+        disclosure: beside(recipient, plaintext, enveloped),
     })
 }
 
@@ -239,18 +281,19 @@ pub(crate) async fn data_key_pair(
     context: &[u8],
     pair: DataKeyPairSpec,
     disclose: bool,
+    recipient: Option<&Attested>,
 ) -> Result<DataKeyPair> {
     let command = Command::GenerateDataKeyPair {
         key: wrapped(key, key.current()?),
         context,
         pair: pair.as_str(),
         disclose,
-        recipient: None,
+        recipient: key_of(recipient),
     };
-    ask!(vault, command, Reply::DataKeyPair { blob, public, private, .. } => DataKeyPair {
+    ask!(vault, command, Reply::DataKeyPair { blob, public, private, enveloped } => DataKeyPair {
         blob: blob.to_vec(),
         public: public.to_vec(),
-        private: private.map(|private| Zeroizing::new(private.0.to_vec())),
+        disclosure: beside(recipient, private, enveloped),
     })
 }
 
@@ -314,9 +357,11 @@ pub(crate) async fn derive_shared_secret(
     vault: &dyn Vault,
     key: &UsableKey,
     peer: &[u8],
-) -> Result<Zeroizing<Vec<u8>>> {
-    let command = Command::DeriveSharedSecret { key: wrapped(key, key.current()?), peer, recipient: None };
-    ask!(vault, command, Reply::SharedSecret { secret } => Zeroizing::new(secret.0.to_vec()))
+    recipient: Option<&Attested>,
+) -> Result<Disclosure> {
+    let key = wrapped(key, key.current()?);
+    let command = Command::DeriveSharedSecret { key, peer, recipient: key_of(recipient) };
+    ask_for!(recipient, vault, command, Reply::SharedSecret { secret } => secret)
 }
 
 /// Makes a shared secret and encapsulates it to the key.
@@ -339,8 +384,13 @@ pub(crate) async fn decapsulate(
 }
 
 /// Random bytes.
-pub(crate) async fn random(vault: &dyn Vault, length: u16) -> Result<Zeroizing<Vec<u8>>> {
-    ask!(vault, Command::GenerateRandom { length, recipient: None }, Reply::Random { bytes } => Zeroizing::new(bytes.0.to_vec()))
+pub(crate) async fn random(
+    vault: &dyn Vault,
+    length: u16,
+    recipient: Option<&Attested>,
+) -> Result<Disclosure> {
+    let command = Command::GenerateRandom { length, recipient: key_of(recipient) };
+    ask_for!(recipient, vault, command, Reply::Random { bytes } => bytes)
 }
 
 /// How many materials one command evicts: of more the frame might not hold the names.

@@ -3,18 +3,17 @@
 use std::sync::Arc;
 
 use claviger_hsm_proto::MaterialId;
-use zeroize::Zeroizing;
 
 use crate::call::{Asks, Call};
 use crate::dispatch::Service;
 use crate::error::{Error, Result};
 use crate::kms::context::EncryptionContext;
 use crate::kms::identifier::Forms;
-use crate::kms::load;
 use crate::kms::shapes::{
-    DataKeySpec, EncryptionAlgorithm, GrantTokens, KeyIdentifier, KeyUsage, NumberOfBytes,
+    DataKeySpec, EncryptionAlgorithm, GrantTokens, KeyIdentifier, KeyUsage, NumberOfBytes, Recipient,
 };
-use crate::vault;
+use crate::kms::{load, recipient};
+use crate::vault::{self, Disclosure};
 
 /// A data key that a request asks for.
 pub(crate) struct Wanted<'a> {
@@ -27,12 +26,13 @@ pub(crate) struct Wanted<'a> {
     pub(crate) grant_tokens: Option<&'a GrantTokens>,
     pub(crate) dry_run: Option<bool>,
     pub(crate) disclose: bool,
+    pub(crate) recipient: Option<&'a Recipient>,
 }
 
 /// The data key that was made.
 pub(crate) struct Made {
     pub(crate) blob: Vec<u8>,
-    pub(crate) plaintext: Option<Zeroizing<Vec<u8>>>,
+    pub(crate) disclosure: Option<Disclosure>,
     pub(crate) key_arn: Arc<str>,
     pub(crate) material: MaterialId,
 }
@@ -48,14 +48,20 @@ pub(crate) async fn make(service: &Service, call: &mut Call<'_>, wanted: &Wanted
     load::no_grant_tokens(wanted.grant_tokens)?;
     let found = load::key(service, call, wanted.action, wanted.named, Forms::KeyOrAlias).await?;
     let algorithm = EncryptionAlgorithm::SymmetricDefault;
-    let asks =
-        Asks { encryption_context: wanted.context, encryption_algorithm: Some(algorithm), ..found.asks() };
+    let attested = recipient::attested(service, call, wanted.recipient)?;
+    let asks = Asks {
+        encryption_context: wanted.context,
+        encryption_algorithm: Some(algorithm),
+        attested: attested.as_ref(),
+        ..found.asks()
+    };
     let key = call.authorize(wanted.action, found.key.clone(), asks)?;
     let key = key.usable_for(wanted.operation, KeyUsage::EncryptDecrypt)?.for_data_keys()?;
     call.not_dry_run(wanted.dry_run)?;
     let context = EncryptionContext::encode(wanted.context);
-    let made = vault::data_key(&*service.vault, &key, &context, length, wanted.disclose).await?;
+    let attested = attested.as_ref();
+    let made = vault::data_key(&*service.vault, &key, &context, length, wanted.disclose, attested).await?;
     let material = key.current()?.id;
-    call.set_material(material)?;
-    Ok(Made { blob: made.blob, plaintext: made.plaintext, key_arn: key.arn.clone(), material })
+    call.set_used(Some(material), attested)?;
+    Ok(Made { blob: made.blob, disclosure: made.disclosure, key_arn: key.arn.clone(), material })
 }

@@ -11,9 +11,9 @@ use crate::error::{Error, Result};
 use crate::kms::context::EncryptionContext;
 use crate::kms::identifier::Forms;
 use crate::kms::shapes::{
-    DataKeyPairSpec, EncryptionAlgorithm, GrantTokens, KeyIdentifier, KeySpec, KeyUsage,
+    DataKeyPairSpec, EncryptionAlgorithm, GrantTokens, KeyIdentifier, KeySpec, KeyUsage, Recipient,
 };
-use crate::kms::{load, spec};
+use crate::kms::{load, recipient, spec};
 use crate::vault::{self, DataKeyPair};
 
 /// A data key pair that a request asks for.
@@ -26,6 +26,7 @@ pub(crate) struct Wanted<'a> {
     pub(crate) grant_tokens: Option<&'a GrantTokens>,
     pub(crate) dry_run: Option<bool>,
     pub(crate) disclose: bool,
+    pub(crate) recipient: Option<&'a Recipient>,
 }
 
 /// The data key pair that was made.
@@ -39,8 +40,10 @@ pub(crate) struct Made {
 pub(crate) async fn make(service: &Service, call: &mut Call<'_>, wanted: &Wanted<'_>) -> Result<Made> {
     load::no_grant_tokens(wanted.grant_tokens)?;
     let found = load::key(service, call, wanted.action, wanted.named, Forms::KeyOrAlias).await?;
+    let attested = recipient::attested(service, call, wanted.recipient)?;
     let asks = Asks {
         encryption_context: wanted.context,
+        attested: attested.as_ref(),
         encryption_algorithm: Some(EncryptionAlgorithm::SymmetricDefault),
         data_key_pair_spec: Some(wanted.pair),
         ..found.asks()
@@ -50,9 +53,10 @@ pub(crate) async fn make(service: &Service, call: &mut Call<'_>, wanted: &Wanted
     spec::offered("KeyPairSpec", key_spec(wanted.pair)?, arn::partition(call.region()))?;
     call.not_dry_run(wanted.dry_run)?;
     let context = EncryptionContext::encode(wanted.context);
-    let pair = vault::data_key_pair(&*service.vault, &key, &context, wanted.pair, wanted.disclose).await?;
+    let (vault, attested) = (&*service.vault, attested.as_ref());
+    let pair = vault::data_key_pair(vault, &key, &context, wanted.pair, wanted.disclose, attested).await?;
     let material = key.current()?.id;
-    call.set_material(material)?;
+    call.set_used(Some(material), attested)?;
     Ok(Made { pair, key_arn: key.arn.clone(), material })
 }
 

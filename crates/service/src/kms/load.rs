@@ -9,13 +9,14 @@ use claviger_store::Precondition;
 use claviger_wire::arn;
 use claviger_wire::fault::Code;
 
+use crate::attestation::Attested;
 use crate::call::{Asks, Authorized, Call};
 use crate::dispatch::Service;
 use crate::error::{Error, Result};
 use crate::kms::context::EncryptionContext;
 use crate::kms::identifier::{self, Forms, Identifier};
 use crate::kms::key::{Key, key_arn};
-use crate::kms::shapes::{EncryptionAlgorithm, GrantTokens, KeyIdentifier, Recipient};
+use crate::kms::shapes::{EncryptionAlgorithm, GrantTokens, KeyIdentifier};
 use crate::record;
 
 /// A key that a request names.
@@ -146,6 +147,7 @@ pub(crate) struct Source<'a> {
     pub(crate) context: Option<&'a EncryptionContext>,
     pub(crate) algorithm: EncryptionAlgorithm,
     pub(crate) reencrypt_on_same_key: Option<bool>,
+    pub(crate) attested: Option<&'a Attested>,
 }
 
 /// The key of a blob, decided about; and which of its materials the blob names, where there is a blob.
@@ -161,6 +163,7 @@ impl Source<'_> {
             encryption_algorithm: Some(self.algorithm),
             request_alias: alias,
             reencrypt_on_same_key: self.reencrypt_on_same_key,
+            attested: self.attested,
             ..Asks::default()
         }
     }
@@ -244,17 +247,6 @@ fn unknown_ciphertext() -> Error {
 pub(crate) fn no_grant_tokens(tokens: Option<&GrantTokens>) -> Result<()> {
     match tokens {
         Some(tokens) if !tokens.0.is_empty() => Err(Error::bare(Code::InvalidGrantToken)),
-        _ => Ok(()),
-    }
-}
-
-/// Refuses attested recipients, which this version does not serve: answering with a plaintext would be wrong.
-pub(crate) fn no_recipient(recipient: Option<&Recipient>) -> Result<()> {
-    match recipient {
-        Some(recipient) if recipient.has_document() => Err(Error::new(
-            Code::UnsupportedOperation,
-            "Recipient is not served by this version of Claviger.",
-        )),
         _ => Ok(()),
     }
 }

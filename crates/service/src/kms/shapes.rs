@@ -429,9 +429,10 @@ shape! {
 }
 
 impl Recipient {
-    /// Whether an attestation document was sent.
-    pub fn has_document(&self) -> bool {
-        self.0.document.is_some() || self.0.algorithm.is_some()
+    /// The attestation document, where the mechanism is named too.
+    pub fn document(&self) -> Option<&[u8]> {
+        let RecipientInfo { algorithm, document } = &self.0;
+        document.as_ref().filter(|_| algorithm.is_some()).map(|document| document.0.as_slice())
     }
 }
 

@@ -10,12 +10,12 @@ use crate::call::Call;
 use crate::dispatch::Service;
 use crate::error::{Error, Result};
 use crate::kms::context::EncryptionContext;
-use crate::kms::dry_run;
 use crate::kms::load::{self, Source};
 use crate::kms::shapes::{
-    CiphertextBlob, Disclosed, DryRunModifiers, EncryptionAlgorithm, GrantTokens, KeyIdentifier, KeyUsage,
-    Recipient,
+    Blob, CiphertextBlob, Disclosed, DryRunModifiers, EncryptionAlgorithm, GrantTokens, KeyIdentifier,
+    KeyUsage, Recipient,
 };
+use crate::kms::{dry_run, recipient};
 use crate::operation::Operation;
 use crate::vault::{self, Sealed};
 
@@ -50,9 +50,12 @@ shape! {
 #[serde(rename_all = "PascalCase")]
 pub struct Response {
     key_id: Arc<str>,
-    plaintext: Disclosed,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plaintext: Option<Disclosed>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ciphertext_for_recipient: Option<Blob>,
     encryption_algorithm: &'static str,
-    /// Of a symmetric key.
+    /// Of a symmetric key, without a recipient.
     #[serde(skip_serializing_if = "Option::is_none")]
     key_material_id: Option<String>,
 }
@@ -65,7 +68,8 @@ impl Operation for Decrypt {
 
     async fn run(service: &Service, call: &mut Call<'_>, request: &mut Request) -> Result<Response> {
         load::no_grant_tokens(request.grant_tokens.as_ref())?;
-        load::no_recipient(request.recipient.as_ref())?;
+        let attested = recipient::attested(service, call, request.recipient.as_ref())?;
+        let attested = attested.as_ref();
         let algorithm = *request.encryption_algorithm.get_or_insert(EncryptionAlgorithm::SymmetricDefault);
         let blob = request.ciphertext_blob.as_ref().map(|blob| blob.0.as_slice());
         let named = request.key_id.clone();
@@ -76,14 +80,13 @@ impl Operation for Decrypt {
             context: request.encryption_context.as_ref(),
             algorithm,
             reencrypt_on_same_key: None,
+            attested,
         };
         let found = source.find(service, call).await?;
         let opened = source.authorize(call, found)?;
         let key = opened.key.usable_for("Decrypt", KeyUsage::EncryptDecrypt)?.with_algorithm(algorithm)?;
         let shown = opened.material.filter(|_| algorithm == EncryptionAlgorithm::SymmetricDefault);
-        if let Some(material) = shown {
-            call.set_material(material)?;
-        }
+        call.set_used(shown, attested)?;
         let blob = source.blob;
         let context = EncryptionContext::bound_by(algorithm, request.encryption_context.as_ref())?;
         // The trail shows the key that was used, whether it was named or not.
@@ -93,13 +96,15 @@ impl Operation for Decrypt {
             return Err(Error::internal("a ciphertext was ignored outside a dry run"));
         };
         let sealed = Sealed { key: &key, material, algorithm, context: &context, blob };
-        let plaintext = vault::decrypt(&*service.vault, sealed).await?;
+        let disclosure = vault::decrypt(&*service.vault, sealed, attested).await?;
         call.not_dry_run(request.dry_run)?;
+        let (plaintext, ciphertext_for_recipient) = disclosure.members();
         Ok(Response {
             key_id: key.arn.clone(),
-            plaintext: Disclosed(plaintext),
+            key_material_id: shown.filter(|_| plaintext.is_some()).map(MaterialId::to_hex),
+            plaintext,
+            ciphertext_for_recipient,
             encryption_algorithm: algorithm.as_str(),
-            key_material_id: shown.map(MaterialId::to_hex),
         })
     }
 }

@@ -9,10 +9,10 @@ use crate::call::{Asks, Call};
 use crate::dispatch::Service;
 use crate::error::Result;
 use crate::kms::identifier::Forms;
-use crate::kms::load;
 use crate::kms::shapes::{
-    Disclosed, GrantTokens, KeyAgreementAlgorithm, KeyIdentifier, KeyUsage, PublicKey, Recipient,
+    Blob, Disclosed, GrantTokens, KeyAgreementAlgorithm, KeyIdentifier, KeyUsage, PublicKey, Recipient,
 };
+use crate::kms::{load, recipient};
 use crate::operation::Operation;
 use crate::vault;
 
@@ -43,7 +43,10 @@ shape! {
 #[serde(rename_all = "PascalCase")]
 pub struct Response {
     key_id: Arc<str>,
-    shared_secret: Disclosed,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shared_secret: Option<Disclosed>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ciphertext_for_recipient: Option<Blob>,
     key_agreement_algorithm: &'static str,
     key_origin: &'static str,
 }
@@ -56,18 +59,23 @@ impl Operation for DeriveSharedSecret {
 
     async fn run(service: &Service, call: &mut Call<'_>, request: &mut Request) -> Result<Response> {
         load::no_grant_tokens(request.grant_tokens.as_ref())?;
-        load::no_recipient(request.recipient.as_ref())?;
         let algorithm = request.key_agreement_algorithm;
         let found =
             load::key(service, call, "kms:DeriveSharedSecret", &request.key_id, Forms::KeyOrAlias).await?;
-        let asks = Asks { key_agreement_algorithm: Some(algorithm), ..found.asks() };
+        let attested = recipient::attested(service, call, request.recipient.as_ref())?;
+        let attested = attested.as_ref();
+        let asks = Asks { key_agreement_algorithm: Some(algorithm), attested, ..found.asks() };
         let key = call.authorize("kms:DeriveSharedSecret", found.key.clone(), asks)?;
         let key = key.usable_for("DeriveSharedSecret", KeyUsage::KeyAgreement)?.with_algorithm(algorithm)?;
-        let secret = vault::derive_shared_secret(&*service.vault, &key, &request.public_key.0).await?;
+        let peer = &request.public_key.0;
+        let disclosure = vault::derive_shared_secret(&*service.vault, &key, peer, attested).await?;
         call.not_dry_run(request.dry_run)?;
+        call.set_used(None, attested)?;
+        let (shared_secret, ciphertext_for_recipient) = disclosure.members();
         Ok(Response {
             key_id: key.arn.clone(),
-            shared_secret: Disclosed(secret),
+            shared_secret,
+            ciphertext_for_recipient,
             key_agreement_algorithm: algorithm.as_str(),
             key_origin: key.origin.as_str(),
         })

@@ -10,7 +10,6 @@ use crate::dispatch::Service;
 use crate::error::{Error, Result};
 use crate::kms::context::EncryptionContext;
 use crate::kms::data_key::{self, Wanted};
-use crate::kms::load;
 use crate::kms::shapes::{
     Blob, DataKeySpec, Disclosed, GrantTokens, KeyIdentifier, NumberOfBytes, Recipient,
 };
@@ -45,7 +44,10 @@ shape! {
 #[serde(rename_all = "PascalCase")]
 pub struct Response {
     ciphertext_blob: Blob,
-    plaintext: Disclosed,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plaintext: Option<Disclosed>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ciphertext_for_recipient: Option<Blob>,
     key_id: Arc<str>,
     key_material_id: String,
 }
@@ -57,7 +59,6 @@ impl Operation for GenerateDataKey {
     type Response = Response;
 
     async fn run(service: &Service, call: &mut Call<'_>, request: &mut Request) -> Result<Response> {
-        load::no_recipient(request.recipient.as_ref())?;
         let wanted = Wanted {
             action: "kms:GenerateDataKey",
             operation: "GenerateDataKey",
@@ -68,13 +69,16 @@ impl Operation for GenerateDataKey {
             grant_tokens: request.grant_tokens.as_ref(),
             dry_run: request.dry_run,
             disclose: true,
+            recipient: request.recipient.as_ref(),
         };
         let made = data_key::make(service, call, &wanted).await?;
-        let plaintext =
-            made.plaintext.ok_or_else(|| Error::internal("the HSM did not disclose the data key"))?;
+        let disclosure =
+            made.disclosure.ok_or_else(|| Error::internal("the HSM did not disclose the data key"))?;
+        let (plaintext, ciphertext_for_recipient) = disclosure.members();
         Ok(Response {
             ciphertext_blob: Blob(made.blob),
-            plaintext: Disclosed(plaintext),
+            plaintext,
+            ciphertext_for_recipient,
             key_id: made.key_arn,
             key_material_id: made.material.to_hex(),
         })

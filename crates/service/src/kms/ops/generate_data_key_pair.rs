@@ -10,7 +10,6 @@ use crate::dispatch::Service;
 use crate::error::{Error, Result};
 use crate::kms::context::EncryptionContext;
 use crate::kms::data_key_pair::{self, Wanted};
-use crate::kms::load;
 use crate::kms::shapes::{Blob, DataKeyPairSpec, Disclosed, GrantTokens, KeyIdentifier, Recipient};
 use crate::operation::Operation;
 
@@ -41,10 +40,13 @@ shape! {
 #[serde(rename_all = "PascalCase")]
 pub struct Response {
     private_key_ciphertext_blob: Blob,
-    private_key_plaintext: Disclosed,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    private_key_plaintext: Option<Disclosed>,
     public_key: Blob,
     key_id: Arc<str>,
     key_pair_spec: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ciphertext_for_recipient: Option<Blob>,
     key_material_id: String,
 }
 
@@ -55,7 +57,6 @@ impl Operation for GenerateDataKeyPair {
     type Response = Response;
 
     async fn run(service: &Service, call: &mut Call<'_>, request: &mut Request) -> Result<Response> {
-        load::no_recipient(request.recipient.as_ref())?;
         let wanted = Wanted {
             action: "kms:GenerateDataKeyPair",
             operation: "GenerateDataKeyPair",
@@ -65,16 +66,20 @@ impl Operation for GenerateDataKeyPair {
             grant_tokens: request.grant_tokens.as_ref(),
             dry_run: request.dry_run,
             disclose: true,
+            recipient: request.recipient.as_ref(),
         };
         let made = data_key_pair::make(service, call, &wanted).await?;
-        let private = made.pair.private;
-        let private = private.ok_or_else(|| Error::internal("the HSM did not disclose the private key"))?;
+        let disclosure = made.pair.disclosure;
+        let disclosure =
+            disclosure.ok_or_else(|| Error::internal("the HSM did not disclose the private key"))?;
+        let (private_key_plaintext, ciphertext_for_recipient) = disclosure.members();
         Ok(Response {
             private_key_ciphertext_blob: Blob(made.pair.blob),
-            private_key_plaintext: Disclosed(private),
+            private_key_plaintext,
             public_key: Blob(made.pair.public),
             key_id: made.key_arn,
             key_pair_spec: request.key_pair_spec.as_str(),
+            ciphertext_for_recipient,
             key_material_id: made.material.to_hex(),
         })
     }

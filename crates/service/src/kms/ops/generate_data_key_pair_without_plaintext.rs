@@ -60,6 +60,7 @@ impl Operation for GenerateDataKeyPairWithoutPlaintext {
             grant_tokens: request.grant_tokens.as_ref(),
             dry_run: request.dry_run,
             disclose: false,
+            recipient: None,
         };
         let made = data_key_pair::make(service, call, &wanted).await?;
         Ok(Response {

@@ -61,6 +61,7 @@ impl Operation for GenerateDataKeyWithoutPlaintext {
             grant_tokens: request.grant_tokens.as_ref(),
             dry_run: request.dry_run,
             disclose: false,
+            recipient: None,
         };
         let made = data_key::make(service, call, &wanted).await?;
         Ok(Response {

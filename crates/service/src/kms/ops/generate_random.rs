@@ -7,8 +7,8 @@ use serde::Serialize;
 use crate::call::{Asks, Call};
 use crate::dispatch::Service;
 use crate::error::{Error, Result};
-use crate::kms::load;
-use crate::kms::shapes::{CustomKeyStoreId, Disclosed, NumberOfBytes, Recipient};
+use crate::kms::recipient;
+use crate::kms::shapes::{Blob, CustomKeyStoreId, Disclosed, NumberOfBytes, Recipient};
 use crate::operation::Operation;
 use crate::vault;
 
@@ -32,7 +32,10 @@ shape! {
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Response {
-    plaintext: Disclosed,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plaintext: Option<Disclosed>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ciphertext_for_recipient: Option<Blob>,
 }
 
 impl Operation for GenerateRandom {
@@ -45,13 +48,16 @@ impl Operation for GenerateRandom {
         let Some(length) = request.number_of_bytes else {
             return Err(Error::validation("NumberOfBytes is required."));
         };
-        load::no_recipient(request.recipient.as_ref())?;
-        call.authorize_account("kms:GenerateRandom", Asks::default())?;
+        let attested = recipient::attested(service, call, request.recipient.as_ref())?;
+        let attested = attested.as_ref();
+        call.authorize_account("kms:GenerateRandom", Asks { attested, ..Asks::default() })?;
         if request.custom_key_store_id.is_some() {
             let message = "CustomKeyStoreId is not served by this version of Claviger.";
             return Err(Error::new(Code::UnsupportedOperation, message));
         }
-        let bytes = vault::random(&*service.vault, length.0).await?;
-        Ok(Response { plaintext: Disclosed(bytes) })
+        let (plaintext, ciphertext_for_recipient) =
+            vault::random(&*service.vault, length.0, attested).await?.members();
+        call.set_used(None, attested)?;
+        Ok(Response { plaintext, ciphertext_for_recipient })
     }
 }

@@ -95,6 +95,7 @@ impl Operation for ReEncrypt {
             context: request.source_encryption_context.as_ref(),
             algorithm: from,
             reencrypt_on_same_key: None,
+            attested: None,
         };
         let found = source.find(service, call).await?;
         let named = &request.destination_key_id;
