@@ -79,6 +79,9 @@ mod oracle;
 #[path = "service/policies.rs"]
 mod policies;
 #[cfg(test)]
+#[path = "service/recipients.rs"]
+mod recipients;
+#[cfg(test)]
 #[path = "service/revocation.rs"]
 mod revocation;
 #[cfg(test)]

@@ -133,14 +133,6 @@ fn what_this_version_does_not_have_says_so() {
     let key = world.key(ALICE);
     let mut calls = Transcript::of(&world);
     calls.ask(ALICE, "GenerateRandom", json!({"NumberOfBytes": 1, "CustomKeyStoreId": "cks-1"}));
-    let recipient = json!({"KeyEncryptionAlgorithm": "RSAES_OAEP_SHA_256", "AttestationDocument": "AAAA"});
-    let with_recipient = |mut request: Value| {
-        request["Recipient"] = recipient.clone();
-        request
-    };
-    calls.ask(ALICE, "GenerateRandom", with_recipient(json!({"NumberOfBytes": 1})));
-    calls.ask(ALICE, "GenerateDataKey", with_recipient(json!({"KeyId": key.id, "NumberOfBytes": 1})));
-    calls.ask(ALICE, "Decrypt", with_recipient(json!({"CiphertextBlob": base64(b"x")})));
     let token = json!(["a-grant-token"]);
     for (operation, mut request) in [
         ("DescribeKey", json!({"KeyId": key.id})),

@@ -15,6 +15,7 @@ use expect_test::{Expect, ExpectFile};
 use http::{Method, Request};
 use serde_json::{Value, json};
 
+use crate::enclave::trusted;
 use crate::ledger::MemoryLedger;
 use crate::shown::{check_event_elsewhere, hide_ids, hide_member};
 use crate::vault::EngineVault;
@@ -393,7 +394,7 @@ fn start(
     regions: &Regions,
 ) -> (Arc<Installation>, Service) {
     let opened = Installation::open(Arc::clone(store), &**vault, vault.domain(), regions.clone(), START);
-    let installation = Arc::new(block_on(opened).unwrap());
+    let installation = Arc::new(block_on(opened).unwrap().with_attestation(trusted().roots()));
     let service = Service::new(
         Arc::clone(&installation),
         Arc::<EngineVault>::clone(vault),
