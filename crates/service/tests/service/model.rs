@@ -259,7 +259,8 @@ pub(crate) fn text(name: &str, length: usize) -> String {
     }
 }
 
-fn lower_first(member: &str) -> String {
+/// With a small first letter, as messages name members.
+pub(crate) fn lower_first(member: &str) -> String {
     let (first, rest) = member.split_at(1);
     first.to_lowercase() + rest
 }
