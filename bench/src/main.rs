@@ -6,8 +6,10 @@
 
 #![expect(clippy::print_stdout, reason = "a program whose answer is a table")]
 
+mod asymmetric;
 mod ceiling;
 mod crypto;
+mod library;
 mod load;
 mod machine;
 mod report;
@@ -44,6 +46,9 @@ struct Cli {
     /// Only the symmetric operations over TLS, shortly: for a look while working on the hot path.
     #[arg(long)]
     quick: bool,
+    /// With `--quick`: also the asymmetric operations.
+    #[arg(long)]
+    asymmetric: bool,
     /// Only this operation.
     #[arg(long, value_name = "OPERATION")]
     only: Option<String>,
@@ -65,6 +70,7 @@ fn main() -> ExitCode {
             connections: cli.connections,
             many_keys: cli.many_keys,
             quick: cli.quick,
+            asymmetric: cli.asymmetric,
             only: cli.only.clone(),
         })),
     };

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::load::{self, Connection, Seen, Target};
 use crate::requests::{self, Credentials};
 use crate::subject::{Ceiling, Claviger, Cpu};
-use crate::{crypto, machine};
+use crate::{asymmetric, crypto, machine};
 
 /// What to measure.
 pub(crate) struct Plan {
@@ -20,6 +20,7 @@ pub(crate) struct Plan {
     pub(crate) connections: usize,
     pub(crate) many_keys: usize,
     pub(crate) quick: bool,
+    pub(crate) asymmetric: bool,
     pub(crate) only: Option<String>,
 }
 
@@ -43,16 +44,24 @@ pub(crate) async fn run(plan: &Plan) -> Result<(), String> {
         crypto::encryption_micros()?
     );
     let data = dir.path().join("data");
-    let subject = Claviger::start(&programs, &data, true)?;
+    let mut subject = Claviger::start(&programs, &data, true)?;
     println!("Start of an empty folder to ready: {} ms\n", subject.start_up.as_millis());
     let ceiling = Ceiling::start(&dir.path().join("ceiling"))?;
     let keys = Keys::make(&subject, FEW_KEYS, Vec::new()).await?;
     operations(plan, &subject, &ceiling, &keys).await?;
+    if plan.quick && !plan.asymmetric {
+        return subject.stop();
+    }
+    if !plan.quick {
+        one_connection(plan, &subject, &keys, fsync).await?;
+        subject = durability(plan, &programs, &data, subject, &keys).await?;
+    }
+    asymmetric::run(plan, &subject).await?;
+    let decrypts = sign(&subject.credentials, &subject.tls, "Decrypt", &keys.bodies("Decrypt", POOL))?;
+    asymmetric::stalls(plan, &subject, decrypts).await?;
     if plan.quick {
         return subject.stop();
     }
-    one_connection(plan, &subject, &keys, fsync).await?;
-    let subject = durability(plan, &programs, &data, subject, &keys).await?;
     many_keys(plan, &programs, &data, subject, keys).await
 }
 
@@ -95,11 +104,11 @@ impl Keys {
     }
 }
 
-fn text(value: Option<&Value>) -> String {
+pub(crate) fn text(value: Option<&Value>) -> String {
     value.and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
-fn sign(
+pub(crate) fn sign(
     credentials: &Credentials,
     target: &Target,
     operation: &str,
@@ -110,7 +119,11 @@ fn sign(
 }
 
 /// Carries out calls over sixteen connections and answers what they answered, in order.
-async fn calls(subject: &Claviger, operation: &str, bodies: &[String]) -> Result<Vec<Value>, String> {
+pub(crate) async fn calls(
+    subject: &Claviger,
+    operation: &str,
+    bodies: &[String],
+) -> Result<Vec<Value>, String> {
     const CONNECTIONS: usize = 16;
     let mut answers: Vec<Value> = vec![Value::Null; bodies.len()];
     // A signature is good for five minutes; a part of the bodies takes seconds.
@@ -145,20 +158,20 @@ async fn calls(subject: &Claviger, operation: &str, bodies: &[String]) -> Result
 }
 
 /// One measurement: what the load saw, and what the processes used.
-struct Measured {
-    seen: Seen,
-    host_micros: f64,
-    hsm_micros: f64,
+pub(crate) struct Measured {
+    pub(crate) seen: Seen,
+    pub(crate) host_micros: f64,
+    pub(crate) hsm_micros: f64,
 }
 
 impl Measured {
-    fn total(&self) -> f64 {
+    pub(crate) fn total(&self) -> f64 {
         self.host_micros + self.hsm_micros
     }
 }
 
 /// Runs a load on a thread of its own, after a short one that warms everything up.
-async fn measure(
+pub(crate) async fn measure(
     target: &Target,
     requests: Vec<Bytes>,
     connections: usize,
@@ -242,8 +255,8 @@ async fn durability(
     subject: Claviger,
     keys: &Keys,
 ) -> Result<Claviger, String> {
-    println!("| Encrypt, TLS | req/s with fsync | without | share |");
-    println!("|---|---|---|---|");
+    println!("| Encrypt, TLS | req/s with fsync | without | share | host+HSM us with fsync | without |");
+    println!("|---|---|---|---|---|---|");
     let mut rates = Vec::new();
     let mut running = subject;
     for fsync in [true, false] {
@@ -252,13 +265,13 @@ async fn durability(
         for connections in [plan.connections, 4 * plan.connections] {
             let signed = sign(&running.credentials, &running.tls, "Encrypt", &keys.bodies("Encrypt", POOL))?;
             let got = measure(&running.tls, signed, connections, plan.window, || running.cpu()).await?;
-            rates.push((connections, got.seen.per_second()));
+            rates.push((connections, got.seen.per_second(), got.total()));
         }
     }
     let (with, without) = rates.split_at(rates.len() / 2);
-    for ((connections, with), (_, without)) in with.iter().zip(without) {
+    for ((connections, with, cost), (_, without, bare)) in with.iter().zip(without) {
         println!(
-            "| {connections} connections | {with:.0} | {without:.0} | {:.0} % |",
+            "| {connections} connections | {with:.0} | {without:.0} | {:.0} % | {cost:.1} | {bare:.1} |",
             with / without * 100.0
         );
     }

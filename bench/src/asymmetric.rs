@@ -1,0 +1,218 @@
+//! Operations with private keys and the like: through HTTP, beside the library alone in the same run.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::library;
+use crate::report::{Measured, Plan, calls, measure, sign, text};
+use crate::subject::Claviger;
+
+/// Keys of each kind; requests go round them.
+const KEYS: usize = 4;
+/// Requests of each pool.
+const POOL: usize = 1_024;
+/// Length of what is signed, in bytes.
+const MESSAGE: [u8; 256] = [3; 256];
+
+/// One row: an operation on one kind of key.
+struct Case {
+    operation: &'static str,
+    spec: &'static str,
+    usage: &'static str,
+    algorithm: &'static str,
+}
+
+const fn case(
+    operation: &'static str,
+    spec: &'static str,
+    usage: &'static str,
+    algorithm: &'static str,
+) -> Case {
+    Case { operation, spec, usage, algorithm }
+}
+
+/// Every signing spec once, and one case for each other operation and size.
+const CASES: &[Case] = &[
+    case("Sign", "RSA_2048", "SIGN_VERIFY", "RSASSA_PSS_SHA_256"),
+    case("Verify", "RSA_2048", "SIGN_VERIFY", "RSASSA_PSS_SHA_256"),
+    case("Sign", "RSA_3072", "SIGN_VERIFY", "RSASSA_PSS_SHA_256"),
+    case("Verify", "RSA_3072", "SIGN_VERIFY", "RSASSA_PSS_SHA_256"),
+    case("Sign", "RSA_4096", "SIGN_VERIFY", "RSASSA_PSS_SHA_256"),
+    case("Verify", "RSA_4096", "SIGN_VERIFY", "RSASSA_PSS_SHA_256"),
+    case("Sign", "ECC_NIST_P256", "SIGN_VERIFY", "ECDSA_SHA_256"),
+    case("Verify", "ECC_NIST_P256", "SIGN_VERIFY", "ECDSA_SHA_256"),
+    case("Sign", "ECC_NIST_P384", "SIGN_VERIFY", "ECDSA_SHA_384"),
+    case("Verify", "ECC_NIST_P384", "SIGN_VERIFY", "ECDSA_SHA_384"),
+    case("Sign", "ECC_NIST_P521", "SIGN_VERIFY", "ECDSA_SHA_512"),
+    case("Verify", "ECC_NIST_P521", "SIGN_VERIFY", "ECDSA_SHA_512"),
+    case("Sign", "ECC_SECG_P256K1", "SIGN_VERIFY", "ECDSA_SHA_256"),
+    case("Verify", "ECC_SECG_P256K1", "SIGN_VERIFY", "ECDSA_SHA_256"),
+    case("Sign", "ECC_NIST_EDWARDS25519", "SIGN_VERIFY", "ED25519_SHA_512"),
+    case("Verify", "ECC_NIST_EDWARDS25519", "SIGN_VERIFY", "ED25519_SHA_512"),
+    case("Sign", "ML_DSA_44", "SIGN_VERIFY", "ML_DSA_SHAKE_256"),
+    case("Verify", "ML_DSA_44", "SIGN_VERIFY", "ML_DSA_SHAKE_256"),
+    case("Sign", "ML_DSA_65", "SIGN_VERIFY", "ML_DSA_SHAKE_256"),
+    case("Verify", "ML_DSA_65", "SIGN_VERIFY", "ML_DSA_SHAKE_256"),
+    case("Sign", "ML_DSA_87", "SIGN_VERIFY", "ML_DSA_SHAKE_256"),
+    case("Verify", "ML_DSA_87", "SIGN_VERIFY", "ML_DSA_SHAKE_256"),
+    case("Decrypt", "RSA_2048", "ENCRYPT_DECRYPT", "RSAES_OAEP_SHA_256"),
+    case("Decrypt", "RSA_4096", "ENCRYPT_DECRYPT", "RSAES_OAEP_SHA_256"),
+    case("DeriveSharedSecret", "ECC_NIST_P256", "KEY_AGREEMENT", "ECDH"),
+    case("DeriveSharedSecret", "ECC_NIST_P384", "KEY_AGREEMENT", "ECDH"),
+    case("Encapsulate", "ML_KEM_768", "ENCAPSULATE_DECAPSULATE", "ML_KEM"),
+    case("Decapsulate", "ML_KEM_768", "ENCAPSULATE_DECAPSULATE", "ML_KEM"),
+    case("GenerateMac", "HMAC_256", "GENERATE_VERIFY_MAC", "HMAC_SHA_256"),
+    case("GenerateDataKeyPair", "ECC_NIST_P256", "ENCRYPT_DECRYPT", ""),
+    case("GenerateDataKeyPair", "RSA_2048", "ENCRYPT_DECRYPT", ""),
+];
+
+/// Measures every case and prints the table.
+pub(crate) async fn run(plan: &Plan, subject: &Claviger) -> Result<(), String> {
+    println!(
+        "| operation, TLS, {} connections | req/s | p50 us | p99 us | host us | HSM us | library us | all but the \
+         library us | library's share |",
+        plan.connections
+    );
+    println!("|---|---|---|---|---|---|---|---|---|");
+    let wanted = |case: &&Case| plan.only.as_deref().is_none_or(|only| only == case.operation);
+    let mut keys = Keys::default();
+    for case in CASES.iter().filter(wanted) {
+        let bodies = keys.bodies(subject, case).await?;
+        let signed = sign(&subject.credentials, &subject.tls, case.operation, &bodies)?;
+        let got = measure(&subject.tls, signed, plan.connections, plan.window, || subject.cpu()).await?;
+        print_row(case, &got, library::micros(case.operation, case.spec)?);
+    }
+    println!();
+    Ok(())
+}
+
+fn print_row(case: &Case, got: &Measured, library: f64) {
+    println!(
+        "| {} {} | {:.0} | {} | {} | {:.1} | {:.1} | {library:.1} | {:.1} | {:.0} % |",
+        case.operation,
+        case.spec,
+        got.seen.per_second(),
+        got.seen.percentile(50),
+        got.seen.percentile(99),
+        got.host_micros,
+        got.hsm_micros,
+        got.total() - library,
+        100.0 * library / got.total(),
+    );
+}
+
+/// What Decrypt waits for while key pairs are made on other connections.
+pub(crate) async fn stalls(
+    plan: &Plan,
+    subject: &Claviger,
+    decrypts: Vec<bytes::Bytes>,
+) -> Result<(), String> {
+    const MAKERS: usize = 16;
+    println!("| Decrypt, TLS, 16 connections | req/s | p50 us | p99 us |");
+    println!("|---|---|---|---|");
+    let alone = measure(&subject.tls, decrypts.clone(), 16, plan.window, || subject.cpu()).await?;
+    print_stall("alone", &alone);
+    let key = text(
+        calls(subject, "CreateKey", &["{}".to_owned()])
+            .await?
+            .first()
+            .and_then(|answer| answer.pointer("/KeyMetadata/KeyId")),
+    );
+    let body = format!(r#"{{"KeyId":"{key}","KeyPairSpec":"RSA_2048"}}"#);
+    let pairs = sign(&subject.credentials, &subject.tls, "GenerateDataKeyPair", &vec![body; MAKERS])?;
+    let (target, window) = (subject.tls.clone(), plan.window + Duration::from_secs(2));
+    let makers = tokio::task::spawn_blocking(move || crate::load::run(&target, &pairs, MAKERS, window));
+    let beside = measure(&subject.tls, decrypts, 16, plan.window, || subject.cpu()).await?;
+    let made = makers.await.map_err(|error| error.to_string())??;
+    print_stall(&format!("beside {:.0} RSA_2048 key pairs a second", made.per_second()), &beside);
+    #[expect(clippy::cast_lossless, reason = "a ratio to print")]
+    let ratio = beside.seen.percentile(99) as f64 / alone.seen.percentile(99).max(1) as f64;
+    println!("\np99 of Decrypt while key pairs are made: {ratio:.2} times that alone\n");
+    Ok(())
+}
+
+fn print_stall(what: &str, got: &Measured) {
+    let (p50, p99) = (got.seen.percentile(50), got.seen.percentile(99));
+    println!("| {what} | {:.0} | {p50} | {p99} |", got.seen.per_second());
+}
+
+/// Keys made so far, by spec and usage.
+#[derive(Default)]
+struct Keys(BTreeMap<(&'static str, &'static str), Vec<String>>);
+
+impl Keys {
+    async fn get(&mut self, subject: &Claviger, case: &Case) -> Result<Vec<String>, String> {
+        let spec = if case.operation == "GenerateDataKeyPair" { "SYMMETRIC_DEFAULT" } else { case.spec };
+        if let Some(made) = self.0.get(&(spec, case.usage)) {
+            return Ok(made.clone());
+        }
+        let body = format!(r#"{{"KeySpec":"{spec}","KeyUsage":"{}"}}"#, case.usage);
+        let answers = calls(subject, "CreateKey", &vec![body; KEYS]).await?;
+        let ids: Vec<String> =
+            answers.iter().map(|answer| text(answer.pointer("/KeyMetadata/KeyId"))).collect();
+        self.0.insert((spec, case.usage), ids.clone());
+        Ok(ids)
+    }
+
+    /// Request bodies of a case: for the second half of a pair of operations, with what the first half answered.
+    async fn bodies(&mut self, subject: &Claviger, case: &Case) -> Result<Vec<String>, String> {
+        let ids = self.get(subject, case).await?;
+        let message = base64_simd::STANDARD.encode_to_string(MESSAGE);
+        let body = |first: &str, id: &String| match first {
+            "Sign" => {
+                format!(r#"{{"KeyId":"{id}","Message":"{message}","SigningAlgorithm":"{}"}}"#, case.algorithm)
+            }
+            "Encrypt" => {
+                let plaintext = base64_simd::STANDARD.encode_to_string([7; 64]);
+                let algorithm = case.algorithm;
+                format!(r#"{{"KeyId":"{id}","Plaintext":"{plaintext}","EncryptionAlgorithm":"{algorithm}"}}"#)
+            }
+            "DeriveSharedSecret" => {
+                format!(r#"{{"KeyId":"{id}","KeyAgreementAlgorithm":"ECDH","PublicKey":"{{peer}}"}}"#)
+            }
+            "Encapsulate" => format!(r#"{{"KeyId":"{id}","EncapsulationAlgorithm":"ML_KEM"}}"#),
+            "GenerateMac" => {
+                format!(r#"{{"KeyId":"{id}","Message":"{message}","MacAlgorithm":"{}"}}"#, case.algorithm)
+            }
+            _ => format!(r#"{{"KeyId":"{id}","KeyPairSpec":"{}"}}"#, case.spec),
+        };
+        let made: Vec<String> = match case.operation {
+            "Verify" => {
+                let first: Vec<String> = ids.iter().map(|id| body("Sign", id)).collect();
+                let answers = calls(subject, "Sign", &first).await?;
+                first.iter().zip(&answers).map(|(body, answer)| with(body, "Signature", answer)).collect()
+            }
+            "Decrypt" => {
+                let first: Vec<String> = ids.iter().map(|id| body("Encrypt", id)).collect();
+                let answers = calls(subject, "Encrypt", &first).await?;
+                let without = ids
+                    .iter()
+                    .map(|id| format!(r#"{{"KeyId":"{id}","EncryptionAlgorithm":"{}"}}"#, case.algorithm));
+                without.zip(&answers).map(|(body, answer)| with(&body, "CiphertextBlob", answer)).collect()
+            }
+            "Decapsulate" => {
+                let first: Vec<String> = ids.iter().map(|id| body("Encapsulate", id)).collect();
+                let answers = calls(subject, "Encapsulate", &first).await?;
+                first
+                    .iter()
+                    .zip(&answers)
+                    .map(|(body, answer)| with(body, "SharedSecretCiphertextBlob", answer))
+                    .collect()
+            }
+            "DeriveSharedSecret" => {
+                let peer = base64_simd::STANDARD.encode_to_string(library::peer(case.spec)?);
+                ids.iter().map(|id| body(case.operation, id).replace("{peer}", &peer)).collect()
+            }
+            other => ids.iter().map(|id| body(other, id)).collect(),
+        };
+        Ok(made.into_iter().cycle().take(POOL).collect())
+    }
+}
+
+/// A body with one more member, taken from an answer.
+fn with(body: &str, member: &str, answer: &Value) -> String {
+    let value = text(answer.get(member));
+    format!(r#"{},"{member}":"{value}"}}"#, body.trim_end_matches('}'))
+}

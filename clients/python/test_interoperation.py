@@ -1,0 +1,296 @@
+"""Every algorithm against libraries that are not ours: what is made inside holds outside, and the other way round."""
+
+import hashlib
+import hmac
+import secrets
+import subprocess
+
+import pytest
+from botocore.exceptions import ClientError
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, mlkem, padding, rsa
+
+from harness.importing import imported_key, pkcs8
+from harness.oracle import CANARY
+from harness.server import Server
+
+MESSAGE = b"a message of a caller " * 20
+SHA = {"SHA_256": hashes.SHA256, "SHA_384": hashes.SHA384, "SHA_512": hashes.SHA512}
+CURVES = {
+    "ECC_NIST_P256": ec.SECP256R1,
+    "ECC_NIST_P384": ec.SECP384R1,
+    "ECC_NIST_P521": ec.SECP521R1,
+    "ECC_SECG_P256K1": ec.SECP256K1,
+}
+RSA_SPECS = ["RSA_2048", "RSA_3072", "RSA_4096"]
+ECDSA = {
+    "ECC_NIST_P256": "ECDSA_SHA_256",
+    "ECC_NIST_P384": "ECDSA_SHA_384",
+    "ECC_NIST_P521": "ECDSA_SHA_512",
+    "ECC_SECG_P256K1": "ECDSA_SHA_256",
+}
+ML_DSA = {"ML_DSA_44": mldsa.MLDSA44PrivateKey, "ML_DSA_65": mldsa.MLDSA65PrivateKey, "ML_DSA_87": mldsa.MLDSA87PrivateKey}
+ML_KEM = {"ML_KEM_768": mlkem.MLKEM768PrivateKey, "ML_KEM_1024": mlkem.MLKEM1024PrivateKey}
+
+
+@pytest.fixture(scope="module")
+def kms(server: Server):
+    return server.client()
+
+
+def make(kms, spec: str, usage: str) -> tuple[str, object]:
+    """A key made inside, and its public part as the other library reads it."""
+    key_id = kms.create_key(KeySpec=spec, KeyUsage=usage)["KeyMetadata"]["KeyId"]
+    return key_id, public_key(kms, key_id)
+
+
+def public_key(kms, key_id: str):
+    return serialization.load_der_public_key(kms.get_public_key(KeyId=key_id)["PublicKey"])
+
+
+def own(spec: str):
+    """A private key made outside."""
+    if spec in CURVES:
+        return ec.generate_private_key(CURVES[spec]())
+    if spec in ML_DSA:
+        return ML_DSA[spec].generate()
+    if spec == "ECC_NIST_EDWARDS25519":
+        return ed25519.Ed25519PrivateKey.generate()
+    return rsa.generate_private_key(65537, int(spec.removeprefix("RSA_")))
+
+
+def scheme(algorithm: str) -> tuple[padding.AsymmetricPadding, hashes.HashAlgorithm]:
+    """An RSA signature algorithm in the other library's words."""
+    chosen = SHA[algorithm[-7:]]()
+    if "PSS" in algorithm:
+        return padding.PSS(padding.MGF1(chosen), chosen.digest_size), chosen
+    return padding.PKCS1v15(), chosen
+
+
+def digest(algorithm: hashes.HashAlgorithm, message: bytes) -> bytes:
+    return hashlib.new(algorithm.name, message).digest()
+
+
+SIGNATURES = [
+    *((spec, f"RSASSA_{kind}_{sha}") for spec in RSA_SPECS for kind in ("PSS", "PKCS1_V1_5") for sha in SHA),
+    *ECDSA.items(),
+    ("ECC_NIST_EDWARDS25519", "ED25519_SHA_512"),
+    *((spec, "ML_DSA_SHAKE_256") for spec in ML_DSA),
+]
+
+
+def sign_outside(key, algorithm: str, message: bytes) -> bytes:
+    if isinstance(key, rsa.RSAPrivateKey):
+        return key.sign(message, *scheme(algorithm))
+    if isinstance(key, ec.EllipticCurvePrivateKey):
+        return key.sign(message, ec.ECDSA(SHA[algorithm[-7:]]()))
+    return key.sign(message)
+
+
+def verify_outside(key, algorithm: str, message: bytes, signature: bytes) -> None:
+    """Raises where the other library does not accept the signature."""
+    if isinstance(key, rsa.RSAPublicKey):
+        key.verify(signature, message, *scheme(algorithm))
+    elif isinstance(key, ec.EllipticCurvePublicKey):
+        key.verify(signature, message, ec.ECDSA(SHA[algorithm[-7:]]()))
+    else:
+        key.verify(signature, message)
+
+
+@pytest.fixture(scope="module")
+def signing_keys(kms):
+    """One key made inside and one imported for each spec, made when first asked for."""
+    made: dict[tuple[str, bool], tuple] = {}
+
+    def get(spec: str, imported: bool):
+        if (spec, imported) not in made:
+            if imported:
+                outside = own(spec)
+                made[spec, imported] = (imported_key(kms, pkcs8(outside), spec, "SIGN_VERIFY"), outside)
+            else:
+                made[spec, imported] = make(kms, spec, "SIGN_VERIFY")
+        return made[spec, imported]
+
+    return get
+
+
+@pytest.mark.parametrize("spec, algorithm", SIGNATURES)
+def test_signatures_made_inside_verify_outside(kms, signing_keys, spec, algorithm):
+    key_id, outside = signing_keys(spec, imported=False)
+    signed = kms.sign(KeyId=key_id, Message=MESSAGE, SigningAlgorithm=algorithm)
+    verify_outside(outside, algorithm, MESSAGE, signed["Signature"])
+    with pytest.raises(InvalidSignature):
+        verify_outside(outside, algorithm, MESSAGE + b"x", signed["Signature"])
+    if "SHA_" in algorithm and not algorithm.startswith("ED25519"):
+        hashed = digest(SHA[algorithm[-7:]](), MESSAGE)
+        signed = kms.sign(KeyId=key_id, Message=hashed, MessageType="DIGEST", SigningAlgorithm=algorithm)
+        verify_outside(outside, algorithm, MESSAGE, signed["Signature"])
+
+
+@pytest.mark.parametrize("spec, algorithm", SIGNATURES)
+def test_signatures_made_outside_verify_inside(kms, signing_keys, spec, algorithm):
+    """The key is imported, so that both sides have it; it is the same key on both."""
+    key_id, outside = signing_keys(spec, imported=True)
+    spki = (serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    assert kms.get_public_key(KeyId=key_id)["PublicKey"] == outside.public_key().public_bytes(*spki)
+    signature = sign_outside(outside, algorithm, MESSAGE)
+    verified = kms.verify(KeyId=key_id, Message=MESSAGE, Signature=signature, SigningAlgorithm=algorithm)
+    assert verified["SignatureValid"] is True
+    altered = bytes([signature[0], signature[1], signature[2] ^ 1, *signature[3:]])
+    for wrong, message in ((altered, MESSAGE), (signature, MESSAGE + b"x")):
+        with pytest.raises(ClientError) as caught:
+            kms.verify(KeyId=key_id, Message=message, Signature=wrong, SigningAlgorithm=algorithm)
+        assert caught.value.response["Error"]["Code"] == "KMSInvalidSignatureException"
+    verify_outside(
+        outside.public_key(),
+        algorithm,
+        MESSAGE,
+        kms.sign(KeyId=key_id, Message=MESSAGE, SigningAlgorithm=algorithm)["Signature"],
+    )
+
+
+@pytest.mark.parametrize("spec", ML_DSA)
+def test_the_representative_of_ml_dsa_may_be_made_outside(kms, signing_keys, spec):
+    key_id, outside = signing_keys(spec, imported=False)
+    tr = hashlib.shake_256(outside.public_bytes_raw()).digest(64)
+    mu = hashlib.shake_256(tr + b"\0\0" + MESSAGE * 100).digest(64)
+    signed = kms.sign(
+        KeyId=key_id, Message=mu, MessageType="EXTERNAL_MU", SigningAlgorithm="ML_DSA_SHAKE_256"
+    )
+    outside.verify(signed["Signature"], MESSAGE * 100)
+
+
+OAEP = ["RSAES_OAEP_SHA_1", "RSAES_OAEP_SHA_256"]
+
+
+@pytest.mark.parametrize("algorithm", OAEP)
+@pytest.mark.parametrize("spec", RSA_SPECS)
+def test_oaep_both_ways(kms, spec, algorithm):
+    key_id, outside = make(kms, spec, "ENCRYPT_DECRYPT")
+    chosen = hashes.SHA1() if algorithm.endswith("SHA_1") else hashes.SHA256()
+    blocks = padding.OAEP(padding.MGF1(chosen), chosen, None)
+    longest = outside.key_size // 8 - 2 * chosen.digest_size - 2
+    for plaintext in (CANARY, b"x", secrets.token_bytes(longest)):
+        opened = kms.decrypt(
+            KeyId=key_id, CiphertextBlob=outside.encrypt(plaintext, blocks), EncryptionAlgorithm=algorithm
+        )
+        assert opened["Plaintext"] == plaintext
+    with pytest.raises(ClientError):
+        kms.encrypt(KeyId=key_id, Plaintext=b"x" * (longest + 1), EncryptionAlgorithm=algorithm)
+    original = rsa.generate_private_key(65537, outside.key_size)
+    imported = imported_key(kms, pkcs8(original), spec, "ENCRYPT_DECRYPT")
+    sealed = kms.encrypt(KeyId=imported, Plaintext=CANARY, EncryptionAlgorithm=algorithm)
+    assert original.decrypt(sealed["CiphertextBlob"], blocks) == CANARY
+
+
+@pytest.mark.parametrize("spec", ["ECC_NIST_P256", "ECC_NIST_P384", "ECC_NIST_P521"])
+def test_key_agreement(kms, spec):
+    key_id, outside = make(kms, spec, "KEY_AGREEMENT")
+    peer = ec.generate_private_key(CURVES[spec]())
+    spki = peer.public_key().public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    inside = kms.derive_shared_secret(KeyId=key_id, KeyAgreementAlgorithm="ECDH", PublicKey=spki)
+    assert inside["SharedSecret"] == peer.exchange(ec.ECDH(), outside)
+
+
+@pytest.mark.parametrize("spec", ML_KEM)
+def test_encapsulation_both_ways(kms, spec):
+    key_id, outside = make(kms, spec, "ENCAPSULATE_DECAPSULATE")
+    secret, ciphertext = outside.encapsulate()
+    opened = kms.decapsulate(KeyId=key_id, SharedSecretCiphertextBlob=ciphertext, EncapsulationAlgorithm="ML_KEM")
+    assert opened["SharedSecret"] == secret
+    original = ML_KEM[spec].generate()
+    pair = kms.create_key()["KeyMetadata"]["KeyId"]
+    made = kms.generate_data_key_pair(KeyId=pair, KeyPairSpec=spec)
+    loaded = serialization.load_der_private_key(made["PrivateKeyPlaintext"], None)
+    assert isinstance(loaded, type(original))
+    secret, ciphertext = serialization.load_der_public_key(made["PublicKey"]).encapsulate()
+    assert loaded.decapsulate(ciphertext) == secret
+
+
+@pytest.mark.parametrize("bits, name", [(224, "sha224"), (256, "sha256"), (384, "sha384"), (512, "sha512")])
+def test_message_authentication_codes(kms, bits, name):
+    algorithm = f"HMAC_SHA_{bits}"
+    for length in (bits // 8, 128):
+        material = secrets.token_bytes(length)
+        key_id = imported_key(kms, material, f"HMAC_{bits}", "GENERATE_VERIFY_MAC")
+        expected = hmac.new(material, MESSAGE, name).digest()
+        assert kms.generate_mac(KeyId=key_id, Message=MESSAGE, MacAlgorithm=algorithm)["Mac"] == expected
+        assert kms.verify_mac(KeyId=key_id, Message=MESSAGE, MacAlgorithm=algorithm, Mac=expected)["MacValid"]
+        wrong = bytes([expected[0] ^ 1, *expected[1:]])
+        with pytest.raises(ClientError) as caught:
+            kms.verify_mac(KeyId=key_id, Message=MESSAGE, MacAlgorithm=algorithm, Mac=wrong)
+        assert caught.value.response["Error"]["Code"] == "KMSInvalidMacException"
+
+
+@pytest.mark.parametrize("spec", [*RSA_SPECS, *CURVES, "ECC_NIST_EDWARDS25519"])
+def test_data_key_pairs(kms, spec):
+    """The private key loads, matches the public one, and is what the blob holds."""
+    key_id = kms.create_key()["KeyMetadata"]["KeyId"]
+    context = {"purpose": "pair"}
+    made = kms.generate_data_key_pair(KeyId=key_id, KeyPairSpec=spec, EncryptionContext=context)
+    private = serialization.load_der_private_key(made["PrivateKeyPlaintext"], None)
+    spki = (serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    assert private.public_key().public_bytes(*spki) == made["PublicKey"]
+    opened = kms.decrypt(CiphertextBlob=made["PrivateKeyCiphertextBlob"], EncryptionContext=context)
+    assert opened["Plaintext"] == made["PrivateKeyPlaintext"]
+    blind = kms.generate_data_key_pair_without_plaintext(KeyId=key_id, KeyPairSpec=spec)
+    assert "PrivateKeyPlaintext" not in blind and blind["PublicKey"] != made["PublicKey"]
+    opened = kms.decrypt(CiphertextBlob=blind["PrivateKeyCiphertextBlob"])["Plaintext"]
+    private = serialization.load_der_private_key(opened, None)
+    assert private.public_key().public_bytes(*spki) == blind["PublicKey"]
+
+
+WRAPPINGS = [
+    (key, algorithm)
+    for key in RSA_SPECS
+    for algorithm in (
+        "RSAES_OAEP_SHA_1",
+        "RSAES_OAEP_SHA_256",
+        "RSA_AES_KEY_WRAP_SHA_1",
+        "RSA_AES_KEY_WRAP_SHA_256",
+    )
+]
+
+
+@pytest.mark.parametrize("wrapping_key, algorithm", WRAPPINGS)
+def test_every_way_to_import(kms, wrapping_key, algorithm):
+    """The same material in two keys: what one MAC key computes, the original computes."""
+    material = secrets.token_bytes(32)
+    key_id = imported_key(kms, material, "HMAC_256", "GENERATE_VERIFY_MAC", algorithm, wrapping_key)
+    expected = hmac.new(material, MESSAGE, "sha256").digest()
+    assert kms.generate_mac(KeyId=key_id, Message=MESSAGE, MacAlgorithm="HMAC_SHA_256")["Mac"] == expected
+    symmetric = imported_key(kms, secrets.token_bytes(32), algorithm=algorithm, wrapping_key=wrapping_key)
+    sealed = kms.encrypt(KeyId=symmetric, Plaintext=CANARY)["CiphertextBlob"]
+    assert kms.decrypt(CiphertextBlob=sealed)["Plaintext"] == CANARY
+
+
+def openssl(*arguments: object, given: bytes | None = None) -> bytes:
+    command = ["openssl", *map(str, arguments)]
+    return subprocess.run(command, input=given, capture_output=True, check=True, timeout=60).stdout
+
+
+def test_sm2_against_openssl(server: Server, tmp_path):
+    """SM2 is served where the partition is China's."""
+    kms = server.client(region="cn-north-1")
+    key_id = kms.create_key(KeySpec="SM2", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["KeyId"]
+    (tmp_path / "public.der").write_bytes(kms.get_public_key(KeyId=key_id)["PublicKey"])
+    openssl("pkey", "-pubin", "-inform", "DER", "-in", tmp_path / "public.der", "-out", tmp_path / "public.pem")
+    signed = kms.sign(KeyId=key_id, Message=MESSAGE, SigningAlgorithm="SM2DSA")["Signature"]
+    (tmp_path / "signature").write_bytes(signed)
+    (tmp_path / "message").write_bytes(MESSAGE)
+    identity = ("-pkeyopt", "distid:1234567812345678")
+    answer = openssl(
+        *("pkeyutl", "-verify", "-rawin", "-digest", "sm3", "-pubin", "-inkey", tmp_path / "public.pem"),
+        *("-sigfile", tmp_path / "signature", "-in", tmp_path / "message", *identity),
+    )
+    assert b"Signature Verified Successfully" in answer
+
+    key_id = kms.create_key(KeySpec="SM2", KeyUsage="ENCRYPT_DECRYPT")["KeyMetadata"]["KeyId"]
+    (tmp_path / "public.der").write_bytes(kms.get_public_key(KeyId=key_id)["PublicKey"])
+    openssl("pkey", "-pubin", "-inform", "DER", "-in", tmp_path / "public.der", "-out", tmp_path / "public.pem")
+    sealed = openssl("pkeyutl", "-encrypt", "-pubin", "-inkey", tmp_path / "public.pem", given=CANARY)
+    opened = kms.decrypt(KeyId=key_id, CiphertextBlob=sealed, EncryptionAlgorithm="SM2PKE")
+    assert opened["Plaintext"] == CANARY
