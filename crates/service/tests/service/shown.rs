@@ -67,3 +67,22 @@ pub(crate) fn check_event_elsewhere(operation: &str, event: &Value, written: &[V
     assert!(second["awsRegion"] != event["awsRegion"] && second["eventID"] != event["eventID"]);
     true
 }
+
+/// Errors that are known only once the HSM has been asked.
+pub(crate) fn needs_hsm(operation: &str, code: &str) -> bool {
+    match code {
+        "InvalidCiphertextException"
+        | "IncorrectKeyMaterialException"
+        | "InvalidImportTokenException"
+        | "KMSInvalidMacException"
+        | "KMSInvalidSignatureException"
+        | "DryRunOperationException"
+        | "KMSInternalException"
+        | "DependencyTimeoutException" => true,
+        // Names the new material, which the HSM computes.
+        "KMSInvalidStateException" => operation == "ImportKeyMaterial",
+        // A public key off its curve, and a content that is too long for the key it moves to.
+        "ValidationException" => ["DeriveSharedSecret", "ReEncrypt"].contains(&operation),
+        _ => false,
+    }
+}

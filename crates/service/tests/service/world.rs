@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use crate::enclave::trusted;
 use crate::ledger::MemoryLedger;
-use crate::shown::{check_event_elsewhere, hide_ids, hide_member};
+use crate::shown::{check_event_elsewhere, hide_ids, hide_member, needs_hsm};
 use crate::vault::EngineVault;
 
 /// The root user of an account, with its credential.
@@ -366,25 +366,6 @@ const HIDDEN: [&str; 13] = [
     "ImportToken",
     "EncryptedKeyMaterial",
 ];
-
-/// Errors that are known only once the HSM has been asked.
-fn needs_hsm(operation: &str, code: &str) -> bool {
-    match code {
-        "InvalidCiphertextException"
-        | "IncorrectKeyMaterialException"
-        | "InvalidImportTokenException"
-        | "KMSInvalidMacException"
-        | "KMSInvalidSignatureException"
-        | "DryRunOperationException"
-        | "KMSInternalException"
-        | "DependencyTimeoutException" => true,
-        // Names the new material, which the HSM computes.
-        "KMSInvalidStateException" => operation == "ImportKeyMaterial",
-        // A public key off its curve, and a content that is too long for the key it moves to.
-        "ValidationException" => ["DeriveSharedSecret", "ReEncrypt"].contains(&operation),
-        _ => false,
-    }
-}
 
 fn start(
     store: &Arc<dyn Store>,
