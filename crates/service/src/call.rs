@@ -1,5 +1,8 @@
 //! One call in progress: who calls, when, what was decided, and what the trail will say of it.
 
+pub(crate) mod iam;
+mod principal;
+
 use std::borrow::Cow;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -11,7 +14,7 @@ use claviger_wire::fault::Code;
 use serde::Serialize;
 
 use crate::audit::{self, Draft, Resource, Subject};
-use crate::authn::{Caller, Principal};
+use crate::authn::Caller;
 use crate::dispatch::Service;
 use crate::error::{Error, Result};
 use crate::kms::context::EncryptionContext;
@@ -169,11 +172,7 @@ impl<'a> Call<'a> {
                 }
                 None => policy::ResourceSide::Unguarded,
             },
-            grant: policy::Grant::None,
-            identity: &[],
-            boundary: None,
-            session: None,
-            endpoint: None,
+            ..principal::policies(self.subject.caller)
         };
         match policy::decide(&request, &policies) {
             policy::Decision::Allow(_) => Ok(()),
@@ -186,9 +185,7 @@ impl<'a> Call<'a> {
     }
 
     fn principal(&self) -> policy::Principal<'a> {
-        match self.subject.caller.principal() {
-            Principal::Root => policy::Principal::Root { account: self.subject.caller.account() },
-        }
+        self.subject.caller.as_policy_principal()
     }
 
     /// The answer of a dry run that would have succeeded.
@@ -257,6 +254,7 @@ impl<'a> Call<'a> {
         let event = audit::event(&self.subject, &self.draft, None);
         writes.push(outbox::put(service, self.subject.event_id, &event)?);
         writes.extend(service.installation.outbox.take());
+        writes.extend(service.installation.last_used.take(&writes)?);
         service.installation.store.commit(Commit { preconditions, writes }).await?;
         self.committed = Some(event);
         Ok(())
@@ -342,7 +340,6 @@ impl Circumstances<'_, '_> {
     }
 
     fn global(&self, name: &str) -> Option<policy::Values<'_>> {
-        let (caller, incoming) = (self.call.subject.caller, self.call.subject.incoming);
         if let Some(wanted) = name.strip_prefix("requesttag/") {
             let tag = self.asks.tags?.iter().find(|tag| tag.key.eq_ignore_ascii_case(wanted))?;
             return one(&*tag.value);
@@ -352,20 +349,6 @@ impl Circumstances<'_, '_> {
             return one(value.as_str());
         }
         match name {
-            "principalarn" => one(caller.arn()),
-            "principalaccount" => one(caller.account()),
-            "principaltype" => match caller.principal() {
-                Principal::Root => one("Account"),
-            },
-            "principalisawsservice" | "viaawsservice" => flag(false),
-            "userid" => one(caller.principal_id()),
-            "sourceip" => one(incoming.origin.peer.to_canonical().to_string()),
-            "securetransport" => flag(incoming.origin.tls.is_some()),
-            "currenttime" => one(self.call.subject.now.iso()),
-            "epochtime" => one(self.call.subject.now.seconds().to_string()),
-            "requestedregion" => one(self.call.subject.region),
-            "useragent" => incoming.header("user-agent").and_then(one),
-            "referer" => incoming.header("referer").and_then(one),
             "resourceaccount" => self.key.and_then(|key| one(&*key.account)),
             "tagkeys" => {
                 let tags = self.asks.tags.iter().copied().flatten().map(|tag| Cow::Borrowed(&*tag.key));
@@ -373,7 +356,7 @@ impl Circumstances<'_, '_> {
                 let all: Vec<_> = tags.chain(keys).collect();
                 (self.asks.tags.is_some() || self.asks.tag_keys.is_some()).then_some(policy::Values::Set(all))
             }
-            _ => None,
+            _ => principal::value(self.call, name),
         }
     }
 }

@@ -8,6 +8,8 @@ use claviger_wire::arn;
 use quick_cache::sync::Cache as Bounded;
 
 use crate::attestation::Roots;
+use crate::authn::last_used::LastUsed;
+use crate::authn::session::Sessions;
 use crate::authn::{Scoped, ScopedName};
 use crate::cache::{Cache, Capacity};
 use crate::error::{Error, Result};
@@ -74,6 +76,10 @@ pub struct Installation {
     pub(crate) regions: Regions,
     pub(crate) markers: Markers,
     pub(crate) scoped: Bounded<ScopedName, Arc<Scoped>>,
+    pub(crate) sessions: Sessions,
+    pub(crate) last_used: LastUsed,
+    /// When it was made.
+    pub(crate) created: Moment,
     pub(crate) outbox: crate::outbox::Delivered,
     pub(crate) deletions: tokio::sync::Notify,
     attestation: Roots,
@@ -91,14 +97,18 @@ impl Installation {
         regions: Regions,
         now: Moment,
     ) -> Result<Self, OpenError> {
-        check_record(&*store, domain, now).await?;
+        let created = check_record(&*store, domain, now).await?;
         let markers = Markers::new(&*vault::host_key(vault, HostKeyLabel::Markers).await?);
+        let sessions = Sessions::new(&*vault::host_key(vault, HostKeyLabel::Sessions).await?)?;
         Ok(Self {
             cache: Cache::new(Arc::clone(&store), Capacity::default()),
             store,
             regions,
             markers,
             scoped: Bounded::new(MAX_SIGNING_KEYS),
+            sessions,
+            last_used: LastUsed::new(),
+            created,
             outbox: crate::outbox::Delivered::default(),
             deletions: tokio::sync::Notify::new(),
             attestation: Roots::default(),
@@ -117,7 +127,8 @@ impl Installation {
     }
 }
 
-async fn check_record(store: &dyn Store, domain: [u8; 16], now: Moment) -> Result<(), OpenError> {
+/// Reads the installation's record, or makes it. Answers when it was made.
+async fn check_record(store: &dyn Store, domain: [u8; 16], now: Moment) -> Result<Moment, OpenError> {
     let failed = |error: claviger_store::Error| OpenError::Failed(error.to_string());
     let name = record::installation();
     let snapshot = store.read(vec![Read::One(name.clone())]).await.map_err(failed)?;
@@ -127,7 +138,7 @@ async fn check_record(store: &dyn Store, domain: [u8; 16], now: Moment) -> Resul
             preconditions: vec![Precondition::Absent(name.clone())],
             writes: vec![Write::Put { name, value: record::encode(&made)? }],
         };
-        return store.commit(commit).await.map(|_| ()).map_err(failed);
+        return store.commit(commit).await.map(|_| now).map_err(failed);
     };
     let found: InstallationRecord = record::decode(&found)?;
     if found.format > FORMAT {
@@ -135,6 +146,6 @@ async fn check_record(store: &dyn Store, domain: [u8; 16], now: Moment) -> Resul
     } else if found.domain != domain {
         Err(OpenError::ForeignDomain)
     } else {
-        Ok(())
+        Ok(Moment(found.created_ms))
     }
 }

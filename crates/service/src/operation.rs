@@ -4,6 +4,7 @@ use std::future::Future;
 
 use claviger_wire::codec::{self, Member, Refusal};
 use claviger_wire::json::Value;
+use claviger_wire::xml;
 use serde::Serialize;
 
 use crate::dispatch::Service;
@@ -52,6 +53,11 @@ pub struct Entry {
 const MAX_ATTEMPTS: usize = 16;
 
 impl Entry {
+    /// The entry of an operation of the query protocol: its answer is the element of its result.
+    pub const fn query<O: Operation>() -> Self {
+        Self { run: |service, call, body| Box::pin(run_query::<O>(service, call, body)), ..Self::of::<O>() }
+    }
+
     /// The entry of an operation.
     pub const fn of<O: Operation>() -> Self {
         Self {
@@ -63,7 +69,37 @@ impl Entry {
     }
 }
 
+impl std::fmt::Debug for Entry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
 async fn run<O: Operation>(service: &Service, call: &mut Call<'_>, body: &Value<'_>) -> Result<Vec<u8>> {
+    let response = answer::<O>(service, call, body).await?;
+    let body = serde_json::to_vec(&response).map_err(|error| Error::internal(error.to_string()))?;
+    // The unit type, for operations without an output shape, serializes to `null`; AWS answers nothing at all.
+    Ok(if body == b"null" { Vec::new() } else { body })
+}
+
+async fn run_query<O: Operation>(
+    service: &Service,
+    call: &mut Call<'_>,
+    body: &Value<'_>,
+) -> Result<Vec<u8>> {
+    let response = answer::<O>(service, call, body).await?;
+    if size_of::<O::Response>() == 0 {
+        return Ok(Vec::new());
+    }
+    let result = xml::result(O::NAME, &response).map_err(|error| Error::internal(error.to_string()))?;
+    Ok(result.into_bytes())
+}
+
+async fn answer<O: Operation>(
+    service: &Service,
+    call: &mut Call<'_>,
+    body: &Value<'_>,
+) -> Result<O::Response> {
     let mut request: O::Request = codec::decode(body)?;
     if !O::READ_ONLY {
         call.set_parameters(&request)?;
@@ -82,8 +118,5 @@ async fn run<O: Operation>(service: &Service, call: &mut Call<'_>, body: &Value<
     if O::READ_ONLY {
         call.set_parameters(&request)?;
     }
-    let response = outcome?;
-    let body = serde_json::to_vec(&response).map_err(|error| Error::internal(error.to_string()))?;
-    // The unit type, for operations without an output shape, serializes to `null`; AWS answers nothing at all.
-    Ok(if body == b"null" { Vec::new() } else { body })
+    outcome
 }

@@ -6,6 +6,9 @@ use serde_json::{Value, json};
 
 use crate::world::{ALICE, Answer, Ask, BOB, Key, World, block_on, unbase64};
 
+/// Version of the records.
+const VERSION: u8 = 3;
+
 /// A key's record as an attacker who can write to the store sees it. Written down here a second time on purpose: this
 /// is the format of every store there is.
 #[derive(Debug, Clone, Encode, Decode)]
@@ -36,6 +39,21 @@ struct KeyRecord {
     policy: String,
     #[n(12)]
     materials: Vec<MaterialRecord>,
+    #[cbor(n(13), with = "minicbor::bytes")]
+    public: Option<Vec<u8>>,
+    #[n(14)]
+    pending: Option<MaterialRecord>,
+    /// Of no key here; the same for what follows it, but for the count of rotations.
+    #[n(15)]
+    rotation: Option<()>,
+    #[n(16)]
+    rotations_on_demand: Option<u16>,
+    #[n(17)]
+    regions: Option<()>,
+    #[n(18)]
+    pending_window_days: Option<u16>,
+    #[n(30)]
+    principals: Option<Vec<()>>,
 }
 
 #[derive(Debug, Clone, Encode, Decode)]
@@ -54,6 +72,10 @@ struct MaterialRecord {
     token: Vec<u8>,
     #[n(2)]
     created_ms: i64,
+    #[n(3)]
+    rotated: Option<()>,
+    #[n(4)]
+    imported: Option<()>,
 }
 
 fn raw(world: &World, key: &Key) -> Record {
@@ -64,7 +86,7 @@ fn raw(world: &World, key: &Key) -> Record {
 
 fn read(world: &World, key: &Key) -> KeyRecord {
     let value = raw(world, key).value;
-    assert_eq!(value[0], 1, "the version");
+    assert_eq!(value[0], VERSION, "the version");
     minicbor::decode(&value[1..]).unwrap()
 }
 
@@ -74,7 +96,7 @@ fn write(world: &World, name: Vec<u8>, value: Vec<u8>) {
 }
 
 fn replace(world: &World, key: &Key, record: &KeyRecord) {
-    let value = [vec![1], minicbor::to_vec(record).unwrap()].concat();
+    let value = [vec![VERSION], minicbor::to_vec(record).unwrap()].concat();
     write(world, raw(world, key).name, value);
 }
 
@@ -106,7 +128,7 @@ fn the_format_is_the_one_written_down_here() {
     let key = world.key_with(ALICE, json!({"Description": "d", "Tags": [{"TagKey": "a", "TagValue": "b"}]}));
     world.succeed(ALICE, "ScheduleKeyDeletion", json!({"KeyId": key.id}));
     let value = raw(&world, &key).value;
-    assert_eq!([vec![1], minicbor::to_vec(read(&world, &key)).unwrap()].concat(), value);
+    assert_eq!([vec![VERSION], minicbor::to_vec(read(&world, &key)).unwrap()].concat(), value);
 }
 
 /// Attack D5: the wrapped material of one key in the place of another's.
@@ -212,7 +234,7 @@ fn damaged_records_are_refused() {
     let describe = || world.send(&Ask::new(ALICE, "DescribeKey", json!({"KeyId": key.id})));
     for value in [
         Vec::new(),
-        vec![1],
+        vec![VERSION],
         [&*record.value, &[0]].concat(),
         record.value[..record.value.len() - 1].to_vec(),
     ] {
@@ -220,7 +242,7 @@ fn damaged_records_are_refused() {
         check_refused(&describe());
     }
     let mut newer = record.value.clone();
-    newer[0] = 2;
+    newer[0] = VERSION + 1;
     write(&world, record.name.clone(), newer);
     check_refused(&describe());
     write(&world, record.name.clone(), record.value);
