@@ -1,6 +1,9 @@
 //! The domain with real parts in one process: a store, the HSM's engine, a ledger, a clock that is moved by hand.
 
 #[cfg(test)]
+#[path = "service/actor.rs"]
+mod actor;
+#[cfg(test)]
 #[path = "service/aliases.rs"]
 mod aliases;
 #[cfg(test)]
@@ -31,6 +34,9 @@ mod enclave;
 #[path = "service/front.rs"]
 mod front;
 #[cfg(test)]
+#[path = "service/iam.rs"]
+mod iam;
+#[cfg(test)]
 #[path = "service/identifiers.rs"]
 mod identifiers;
 #[cfg(test)]
@@ -52,8 +58,14 @@ mod oracle;
 #[path = "service/policies.rs"]
 mod policies;
 #[cfg(test)]
+#[path = "service/principals.rs"]
+mod principals;
+#[cfg(test)]
 #[path = "service/revocation.rs"]
 mod revocation;
+#[cfg(test)]
+#[path = "service/sessions.rs"]
+mod sessions;
 #[cfg(test)]
 #[path = "service/states.rs"]
 mod states;
