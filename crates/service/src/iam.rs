@@ -13,6 +13,7 @@ mod membership;
 pub mod ops;
 mod role;
 pub mod shapes;
+mod simulate;
 mod tags;
 mod versions;
 mod views;

@@ -76,6 +76,13 @@ impl<'a> Cursor<'a> {
         self.cut(items, name)
     }
 
+    /// The page of a list that is at hand and keeps its order.
+    pub(crate) fn numbered<T>(&self, items: Vec<T>) -> Page<T> {
+        let numbered: Vec<(usize, T)> = items.into_iter().enumerate().collect();
+        let page = self.page(numbered, |(number, _)| format!("{number:010}"));
+        Page { items: page.items.into_iter().map(|(_, item)| item).collect(), marker: page.marker }
+    }
+
     fn cut<T>(&self, mut items: Vec<T>, name: impl Fn(&T) -> String) -> Page<T> {
         let truncated = items.len() > self.size;
         items.truncate(self.size);

@@ -59,6 +59,8 @@ pub mod put_user_permissions_boundary;
 pub mod put_user_policy;
 pub mod remove_user_from_group;
 pub mod set_default_policy_version;
+pub mod simulate_custom_policy;
+pub mod simulate_principal_policy;
 pub mod tag_policy;
 pub mod tag_role;
 pub mod tag_user;
@@ -131,6 +133,8 @@ pub const ALL: &[Entry] = &[
     Entry::query::<put_user_policy::PutUserPolicy>(),
     Entry::query::<remove_user_from_group::RemoveUserFromGroup>(),
     Entry::query::<set_default_policy_version::SetDefaultPolicyVersion>(),
+    Entry::query::<simulate_custom_policy::SimulateCustomPolicy>(),
+    Entry::query::<simulate_principal_policy::SimulatePrincipalPolicy>(),
     Entry::query::<tag_policy::TagPolicy>(),
     Entry::query::<tag_role::TagRole>(),
     Entry::query::<tag_user::TagUser>(),

@@ -143,6 +143,8 @@ texts! {
     ContextKeyName: 5..=256;
     /// Value of a condition key.
     ContextKeyValue: 0..=4096;
+    /// How resources of EC2 are simulated.
+    ResourceHandlingOption: 1..=64;
 }
 
 /// Declares an integer member with its bounds.
@@ -221,6 +223,10 @@ lists! {
     ActionNames(ActionName): 0..=256;
     /// Resources that are simulated.
     ResourceArns(ResourceName): 0..=256;
+    /// Policies of an organization.
+    OrganizationPolicies(Unread): 0..=7;
+    /// Policies that a simulation leaves out.
+    ExcludedPolicies(Unread): 0..=256;
     /// Condition keys of a simulation.
     ContextEntries(ContextEntry): 0..=256;
     /// Values of a condition key.
@@ -248,6 +254,16 @@ shape! {
         optional values: ContextKeyValues = "contextKeyValues",
         /// Their type; texts say all that the types do.
         optional kind: ContextKeyType = "contextKeyType",
+    }
+}
+
+/// An element of what is refused where it is given, so that nothing of it matters.
+#[derive(Debug, Clone, Serialize)]
+pub struct Unread;
+
+impl Member for Unread {
+    fn decode(value: &Value<'_>, _at: Path<'_>, _notes: &mut Notes) -> Result<Option<Self>, WrongType> {
+        codec::structure(value).map(|_| Some(Self))
     }
 }
 
