@@ -61,6 +61,9 @@ mod policies;
 #[path = "service/principals.rs"]
 mod principals;
 #[cfg(test)]
+#[path = "service/query_oracle.rs"]
+mod query_oracle;
+#[cfg(test)]
 #[path = "service/revocation.rs"]
 mod revocation;
 #[cfg(test)]

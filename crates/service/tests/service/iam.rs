@@ -401,3 +401,44 @@ fn a08_a_signature_is_for_one_service() {
     assert_eq!(reply.code().unwrap(), "SignatureDoesNotMatch");
     assert!(reply.body.contains("Credential should be scoped to correct service: 'iam'."), "{}", reply.body);
 }
+
+/// The simulator decides as the decision itself does, and says which condition keys it missed.
+#[test]
+fn the_simulator_tells_what_would_be_decided() {
+    let world = World::new();
+    let root = Actor::from(ALICE);
+    new_user(&world, ALICE, "Ann");
+    let document = json!({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Action": "kms:*", "Resource": "*",
+         "Condition": {"StringEquals": {"kms:KeyUsage": "ENCRYPT_DECRYPT"}}},
+        {"Effect": "Deny", "Action": "kms:Decrypt", "Resource": "*"}]})
+    .to_string();
+    give(&world, ALICE, "Ann", &document);
+    let actions = [
+        ("ActionNames.member.1", "kms:Encrypt"),
+        ("ActionNames.member.2", "kms:Decrypt"),
+        ("ActionNames.member.3", "s3:GetObject"),
+    ];
+    let usage = [
+        ("ContextEntries.member.1.ContextKeyName", "kms:KeyUsage"),
+        ("ContextEntries.member.1.ContextKeyValues.member.1", "ENCRYPT_DECRYPT"),
+        ("ContextEntries.member.1.ContextKeyType", "string"),
+    ];
+    let ask = |action: &str, source: (&str, &str), more: &[(&str, &str)]| {
+        let members = [&[source], &actions[..], more].concat();
+        let reply = root.does(&world, action, &members);
+        reply.elements("EvalDecision").into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let decided = ["allowed", "explicitDeny", "implicitDeny"];
+    assert_eq!(ask("SimulatePrincipalPolicy", ("PolicySourceArn", ADMIN), &usage), decided);
+    assert_eq!(ask("SimulateCustomPolicy", ("PolicyInputList.member.1", &document), &usage), decided);
+    let without = ask("SimulateCustomPolicy", ("PolicyInputList.member.1", &document), &[]);
+    assert_eq!(without, ["implicitDeny", "explicitDeny", "implicitDeny"]);
+    let cap = allow(&["s3:*"]);
+    let bounded = [&usage[..], &[("PermissionsBoundaryPolicyInputList.member.1", &*cap)]].concat();
+    let capped = ask("SimulatePrincipalPolicy", ("PolicySourceArn", ADMIN), &bounded);
+    assert_eq!(capped, ["implicitDeny", "explicitDeny", "implicitDeny"]);
+    let scp = [("OrderedOrganizationPolicyInputList.member.1.ServiceControlPolicyInputList.member.1", &*cap)];
+    let members = [&[("PolicyInputList.member.1", &*document)], &actions[..], &scp].concat();
+    assert_eq!(root.refused(&world, "SimulateCustomPolicy", &members), "UnsupportedOperationException");
+}
