@@ -54,6 +54,11 @@ text! {
 }
 
 text! {
+    /// What another provider asserts.
+    pub struct ContextAssertion: 4..=3072
+}
+
+text! {
     /// Who stands behind a session.
     pub struct SourceIdentity: 2..=256, "[\\w+=,.@-]*", is_name
 }
@@ -153,7 +158,7 @@ shape! {
         /// ARN of the provider.
         optional provider: ArnText = "providerArn",
         /// What it asserts.
-        optional assertion: SessionPolicy = "contextAssertion",
+        optional assertion: ContextAssertion = "contextAssertion",
     }
 }
 
