@@ -12,7 +12,10 @@ pub(crate) struct Generated {
 
 /// Every generated file.
 pub(crate) fn all() -> Result<Vec<Generated>, String> {
-    Ok(vec![kms_operations()?])
+    [("kms", "KMS", "of"), ("iam", "IAM", "query"), ("sts", "STS", "query")]
+        .into_iter()
+        .map(|(folder, name, entry)| operations(folder, name, entry))
+        .collect()
 }
 
 /// Writes them.
@@ -25,24 +28,26 @@ pub(crate) fn write() -> Result<(), String> {
     Ok(())
 }
 
-/// The table of operations: one entry for each file of the folder.
-fn kms_operations() -> Result<Generated, String> {
-    let folder = root().join("crates/service/src/kms/ops");
+/// The table of a service's operations: one entry for each file of its folder. `entry` is the constructor of `Entry`
+/// that speaks the service's protocol.
+fn operations(service: &str, name: &str, entry: &str) -> Result<Generated, String> {
+    let folder = root().join(format!("crates/service/src/{service}/ops"));
     let entries = std::fs::read_dir(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     let mut modules: Vec<String> = entries
         .flatten()
         .filter_map(|entry| entry.file_name().to_str()?.strip_suffix(".rs").map(str::to_owned))
         .collect();
     modules.sort();
-    let mut content = "//! The operations of KMS: one file each. Generated from this folder by `cargo xtask codegen`; do not \
-                       edit.\n\nuse crate::operation::Entry;\n\n"
-        .to_owned();
+    let mut content = format!(
+        "//! The operations of {name}: one file each. Generated from this folder by `cargo xtask codegen`; do not \
+         edit.\n\nuse crate::operation::Entry;\n\n"
+    );
     for module in &modules {
         content.push_str(&format!("pub mod {module};\n"));
     }
     content.push_str("\n/// Every operation that is served, by name.\npub const ALL: &[Entry] = &[\n");
     for module in &modules {
-        content.push_str(&format!("    Entry::of::<{module}::{}>(),\n", camel_case(module)));
+        content.push_str(&format!("    Entry::{entry}::<{module}::{}>(),\n", camel_case(module)));
     }
     content.push_str("];\n");
     Ok(Generated { path: folder.with_extension("rs"), content })

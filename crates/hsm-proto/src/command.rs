@@ -434,4 +434,7 @@ pub enum HostKeyLabel {
     /// Authenticates pagination markers.
     #[n(1)]
     Markers,
+    /// Seals the tokens of sessions.
+    #[n(2)]
+    Sessions,
 }

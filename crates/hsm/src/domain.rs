@@ -78,6 +78,7 @@ impl Domain {
         let label = match label {
             HostKeyLabel::Records => "claviger host records v1",
             HostKeyLabel::Markers => "claviger host markers v1",
+            HostKeyLabel::Sessions => "claviger host sessions v1",
         };
         primitives::derive(self.host_root.copy().bytes(), label, &self.id)
     }

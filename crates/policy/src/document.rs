@@ -69,26 +69,26 @@ impl Document {
         Ok(Self { kind, id: header.id, statements: statements.into() })
     }
 
-    /// Binds the users and roles that the document names to unique ids, as KMS does when it saves a key policy.
+    /// Binds the users, roles and role sessions that the document names to unique ids, as KMS does when it saves a key
+    /// policy.
     ///
-    /// `unique_id` is asked for each [`PrincipalName::User`] and [`PrincipalName::Role`]; where it gives `None`, the
-    /// principal does not exist and the document is refused.
+    /// `unique_id` is asked for each [`PrincipalName::User`], [`PrincipalName::Role`] and [`PrincipalName::Session`]
+    /// (for the id of its role); where it gives `None`, the principal does not exist and the document is refused.
     pub fn bind(
         mut self,
         mut unique_id: impl FnMut(&PrincipalName) -> Option<Box<str>>,
     ) -> Result<Self, Malformed> {
         for (index, statement) in self.statements.iter_mut().enumerate() {
             for name in statement.principals.names_mut() {
-                let (PrincipalName::User { .. } | PrincipalName::Role { .. }) = name else { continue };
-                let found = unique_id(name);
-                let (PrincipalName::User { arn, id } | PrincipalName::Role { arn, id }) = name else {
+                if name.arn().is_none() {
                     continue;
-                };
+                }
+                let found = unique_id(name);
                 if found.is_none() {
-                    let problem = Problem::InvalidPrincipal(arn.to_string());
+                    let problem = Problem::InvalidPrincipal(name.arn().unwrap_or_default().to_owned());
                     return Err(Malformed::Grammar { statement: Some(index), problem });
                 }
-                *id = found;
+                name.bind(found);
             }
         }
         Ok(self)

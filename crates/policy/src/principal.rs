@@ -82,8 +82,14 @@ pub enum PrincipalName {
         /// Unique id that [`crate::Document::bind`] bound it to.
         id: Option<Box<str>>,
     },
-    /// ARN of one session of a role.
-    Session(Box<str>),
+    /// One session of a role.
+    Session {
+        /// ARN as written.
+        arn: Box<str>,
+        /// Unique id of the role, which [`crate::Document::bind`] bound it to. Once bound, the session must be of that
+        /// very role, too.
+        id: Option<Box<str>>,
+    },
     /// ARN of a federated user.
     FederatedUser(Box<str>),
     /// Unique id of a user (`AIDA..`) or role (`AROA..`).
@@ -106,6 +112,21 @@ pub(crate) enum Grip {
 }
 
 impl PrincipalName {
+    /// The ARN as written, of what [`crate::Document::bind`] binds to a unique id.
+    pub fn arn(&self) -> Option<&str> {
+        match self {
+            Self::User { arn, .. } | Self::Role { arn, .. } | Self::Session { arn, .. } => Some(arn),
+            _ => None,
+        }
+    }
+
+    /// Binds it to a unique id.
+    pub(crate) fn bind(&mut self, found: Option<Box<str>>) {
+        if let Self::User { id, .. } | Self::Role { id, .. } | Self::Session { id, .. } = self {
+            *id = found;
+        }
+    }
+
     /// Reads an entry under `AWS`.
     fn parse_aws(text: &str) -> Option<Self> {
         if text == "*" {
@@ -130,7 +151,7 @@ impl PrincipalName {
             ("iam", "role") if is_path_and_name(rest) => Some(Self::Role { arn: text.into(), id: None }),
             ("sts", "assumed-role") => {
                 let (role, session) = rest.split_once('/')?;
-                (is_name(role) && is_name(session)).then(|| Self::Session(text.into()))
+                (is_name(role) && is_name(session)).then(|| Self::Session { arn: text.into(), id: None })
             }
             ("sts", "federated-user") if is_name(rest) => Some(Self::FederatedUser(text.into())),
             _ => None,
@@ -154,8 +175,9 @@ impl PrincipalName {
             (Self::Role { arn, id }, Principal::RoleSession { role_arn, role_id, .. }) => {
                 (is_bound(arn, id.as_deref(), role_arn, role_id), Grip::Capped)
             }
-            (Self::Session(arn), Principal::RoleSession { session_arn, .. }) => {
-                (**arn == **session_arn, Grip::Direct)
+            (Self::Session { arn, id }, Principal::RoleSession { session_arn, role_id, .. }) => {
+                let same_role = id.as_deref().is_none_or(|id| id == *role_id);
+                (**arn == **session_arn && same_role, Grip::Direct)
             }
             (Self::FederatedUser(arn), Principal::FederatedUser { arn: own, .. }) => {
                 (**arn == **own, Grip::Direct)

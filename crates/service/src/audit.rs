@@ -63,8 +63,8 @@ const MAX_TEXT: usize = 1024;
 
 /// Most bytes that the event of a request with such a body takes. Members may be shown twice: as parameters, and as part
 /// of what is answered.
-pub(crate) fn event_size(body: usize) -> usize {
-    2 * body.min(MAX_PARAMETERS) + EVENT_OVERHEAD
+pub(crate) fn event_size(incoming: &Incoming) -> usize {
+    2 * incoming.body.len().max(incoming.query.len()).min(MAX_PARAMETERS) + EVENT_OVERHEAD
 }
 
 /// A resource that a call touched.
@@ -144,23 +144,6 @@ pub(crate) fn event(subject: &Subject<'_>, draft: &Draft, ended: Option<&Ended<'
         line.json("tlsDetails", &tls);
     }
     line.finish()
-}
-
-/// `userIdentity` of a caller, written once for all its calls.
-pub(crate) fn identity(
-    kind: &str,
-    principal_id: &str,
-    arn: &str,
-    account: &str,
-    access_key_id: &str,
-) -> String {
-    let mut line = Line::with_capacity(256);
-    line.text("type", kind)
-        .text("principalId", principal_id)
-        .text("arn", arn)
-        .text("accountId", account)
-        .text("accessKeyId", access_key_id);
-    json(line)
 }
 
 /// Something the service did by itself.

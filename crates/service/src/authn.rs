@@ -1,35 +1,47 @@
 //! Who is calling. The only place that makes a [`Caller`], and it takes a verified signature to do so.
 
+pub(crate) mod last_used;
+pub(crate) mod principal;
+pub(crate) mod session;
+mod trail;
+
 use std::sync::Arc;
 
 use claviger_hsm_proto::{CredentialBinding, WrappedCredential};
+use claviger_policy as policy;
 use claviger_store::Revision;
 use claviger_wire::fault::Code;
 use claviger_wire::incoming::Incoming;
 use claviger_wire::sigv4::{Claim, InScope, Refusal, Scope, SigningKey};
 use quick_cache::Equivalent;
 
-use crate::audit;
 use crate::cache::Credential;
 use crate::dispatch::Service;
 use crate::error::{Error, Result};
 use crate::moment::Moment;
 use crate::record;
 use crate::vault;
+use principal::Standing;
+use session::Session;
 
 /// What kind of principal a caller is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Principal {
     /// The root user of an account.
     Root,
+    /// A user.
+    User,
+    /// A session of a role.
+    RoleSession,
 }
 
 /// An authenticated caller. There is no constructor outside this module.
 #[derive(Debug, Clone)]
 pub struct Caller {
-    principal: Principal,
-    account: String,
+    standing: Standing,
     arn: String,
+    principal_arn: String,
+    principal_id: String,
     access_key_id: String,
     region: String,
     /// `userIdentity` of the trail.
@@ -37,17 +49,30 @@ pub struct Caller {
 }
 
 impl Caller {
+    fn new(standing: Standing, access_key_id: &str, region: &str) -> Self {
+        let (arn, principal_arn) = (standing.arn(region), standing.principal_arn(region));
+        let principal_id = standing.user_id();
+        let who = trail::Who { arn: &arn, principal_arn: &principal_arn, principal_id: &principal_id };
+        let identity = trail::identity(&standing, &who, access_key_id);
+        let (access_key_id, region) = (access_key_id.to_owned(), region.to_owned());
+        Self { standing, arn, principal_arn, principal_id, access_key_id, region, identity }
+    }
+
     /// Kind of principal.
     pub fn principal(&self) -> Principal {
-        self.principal
+        match (&self.standing.identity, &self.standing.session) {
+            (None, _) => Principal::Root,
+            (Some(_), Some(session)) if session.name.is_some() => Principal::RoleSession,
+            (Some(_), _) => Principal::User,
+        }
     }
 
     /// Account, 12 digits.
     pub fn account(&self) -> &str {
-        &self.account
+        &self.standing.account
     }
 
-    /// ARN, such as `arn:aws:iam::111122223333:root`.
+    /// ARN, such as `arn:aws:iam::111122223333:root`; of a role's session, that of the session.
     pub fn arn(&self) -> &str {
         &self.arn
     }
@@ -62,22 +87,40 @@ impl Caller {
         &self.region
     }
 
-    /// Unique id: the account of a root user.
+    /// Unique id (`aws:userid`): the account of a root user, `AIDA..` of a user, `AROA..:name` of a role's session.
     pub fn principal_id(&self) -> &str {
-        &self.account
+        &self.principal_id
+    }
+
+    /// ARN of the root user, the user, or the role whose session this is (`aws:PrincipalArn`).
+    pub(crate) fn principal_arn(&self) -> &str {
+        &self.principal_arn
+    }
+
+    /// The principal as it stands now.
+    pub(crate) fn standing(&self) -> &Standing {
+        &self.standing
+    }
+
+    /// The principal as decisions take it.
+    pub(crate) fn as_policy_principal(&self) -> policy::Principal<'_> {
+        let account = self.account();
+        match (&self.standing.identity, self.principal()) {
+            (Some(role), Principal::RoleSession) => policy::Principal::RoleSession {
+                role_arn: &self.principal_arn,
+                role_id: &role.id,
+                session_arn: &self.arn,
+                account,
+            },
+            (Some(user), _) => policy::Principal::User { arn: &self.arn, id: &user.id, account },
+            (None, _) => policy::Principal::Root { account },
+        }
     }
 
     /// A caller for tests of what comes after authentication.
     #[cfg(test)]
     pub(crate) fn of_root_for_tests(account: &str) -> Self {
-        Self {
-            principal: Principal::Root,
-            account: account.to_owned(),
-            arn: format!("arn:aws:iam::{account}:root"),
-            access_key_id: "AKIATESTTESTTESTTEST".to_owned(),
-            region: "us-east-1".to_owned(),
-            identity: "{}".to_owned(),
-        }
+        Self::new(Standing::root(account), "AKIATESTTESTTESTTEST", "us-east-1")
     }
 
     /// `userIdentity` of the trail, as JSON.
@@ -86,14 +129,16 @@ impl Caller {
     }
 }
 
-/// What a credential gives on one day, in one Region, to one service: the key that its signatures are made with, and who
-/// it is that makes them. Reaches no one but through a signature that the key verifies.
+/// What a credential gives on one day, in one Region, to one service: the key that its signatures are made with. For the
+/// root user also who it is that makes them, which no other record changes. Reaches no one but through a signature that
+/// the key verifies.
 pub(crate) struct Scoped {
     key: SigningKey,
-    caller: Arc<Caller>,
+    root: Option<Arc<Caller>>,
 }
 
-/// Names a [`Scoped`]. The revision of the credential is part of it, so that nothing outlives a change of it.
+/// Names a [`Scoped`]. The revision of the credential is part of it, so that nothing outlives a change of it. That of a
+/// session is 0, which no record has: its access key id stands for one secret for ever.
 #[derive(Hash, PartialEq, Eq)]
 pub(crate) struct ScopedName {
     revision: Revision,
@@ -117,7 +162,25 @@ impl Equivalent<ScopedName> for ScopedRef<'_> {
     }
 }
 
-/// Authenticates a request to a service (`kms`, `sts`).
+/// A credential that a request claims to be signed with.
+enum Found {
+    LongTerm(Arc<Credential>),
+    Session(Arc<Session>),
+}
+
+impl Found {
+    /// Account, sealed secret and revision.
+    fn secret(&self) -> (&str, &[u8], Revision) {
+        match self {
+            Self::LongTerm(credential) => {
+                (&credential.record.account, &credential.record.token, credential.revision)
+            }
+            Self::Session(session) => (&session.record.account, &session.record.secret, 0),
+        }
+    }
+}
+
+/// Authenticates a request to a service (`kms`, `iam`, `sts`).
 ///
 /// # Errors
 /// The errors of the front end (API reference, "Common Errors").
@@ -128,61 +191,102 @@ pub(crate) async fn authenticate(
     now: Moment,
 ) -> Result<Arc<Caller>> {
     let claim = Claim::parse(incoming).map_err(refused)?;
-    let serves = |region: &str| service.installation.regions.serve(region);
-    let claim = claim.check_scope(expected, serves, now.seconds()).map_err(refused)?;
-    let credential = match claim.security_token() {
-        // No session exists in this version, so no session token can be genuine.
-        Some(_) => None,
-        None => service.installation.cache.credential(record::credential(claim.access_key_id())).await?,
+    let regions = &service.installation.regions;
+    let serves = |region: &str| match expected {
+        "kms" => regions.serve(region),
+        // IAM is in one Region only, and STS has its oldest endpoint there.
+        _ => regions.serve(region) || region == GLOBAL_REGION,
     };
-    let Some(credential) = credential else {
+    let claim = claim.check_scope(expected, serves, now.seconds()).map_err(refused)?;
+    let Some(found) = find(service, &claim, now).await? else {
         // The same work as for a known key id, so that the time does not tell which ids exist.
         drop(claim.verify(&SigningKey::new(&[0; 32])));
         return Err(unrecognized());
     };
-    let (revision, access_key_id, scope) = (credential.revision, claim.access_key_id(), claim.scope());
+    let (_, _, revision) = found.secret();
+    let (access_key_id, scope) = (claim.access_key_id(), claim.scope());
     let known = service.installation.scoped.get(&ScopedRef { revision, access_key_id, scope });
     let scoped = match known {
         Some(scoped) => scoped,
-        None => derive(service, &claim, &credential).await?,
+        None => derive(service, &claim, &found).await?,
     };
-    claim.verify(&scoped.key).map_err(refused)?;
-    Ok(Arc::clone(&scoped.caller))
+    let verified = claim.verify(&scoped.key).map_err(refused)?;
+    if let Some(root) = &scoped.root {
+        return Ok(Arc::clone(root));
+    }
+    let standing = standing(service, &found).await?.ok_or_else(unrecognized)?;
+    let (access_key_id, scope) = (verified.access_key_id(), verified.scope());
+    if matches!(found, Found::LongTerm(_)) {
+        service.installation.last_used.note(access_key_id, &scope.service, &scope.region, now);
+    }
+    Ok(Arc::new(Caller::new(standing, access_key_id, &scope.region)))
+}
+
+/// The Region that AWS's clients sign requests to IAM for.
+pub(crate) const GLOBAL_REGION: &str = "us-east-1";
+
+/// The credential that a claim names, if there is one and it may be used.
+async fn find(service: &Service, claim: &InScope, now: Moment) -> Result<Option<Found>> {
+    let access_key_id = claim.access_key_id();
+    let Some(token) = claim.security_token() else {
+        let name = record::credential(access_key_id);
+        let credential = service.installation.cache.credential(name).await?;
+        return Ok(credential.filter(|it| it.record.is_active()).map(Found::LongTerm));
+    };
+    let session = service.installation.sessions.open(token);
+    // A token of one session does not serve for the key of another, nor for a long-term key (attack A5).
+    let Some(session) = session.filter(|it| it.record.access_key_id == access_key_id) else {
+        return Ok(None);
+    };
+    if session.record.expires_ms <= now.0 {
+        return Err(refused(Refusal::ExpiredToken));
+    }
+    Ok(Some(Found::Session(session)))
+}
+
+/// How often a principal that changes while it is read is read anew.
+const MAX_ATTEMPTS: usize = 8;
+
+/// Whom a credential stands for now.
+async fn standing(service: &Service, found: &Found) -> Result<Option<Standing>> {
+    let cache = &service.installation.cache;
+    let mut attempt = 1;
+    loop {
+        let standing = match found {
+            Found::LongTerm(credential) => Standing::of_credential(cache, credential).await,
+            Found::Session(session) => Standing::of_session(cache, session).await,
+        };
+        match standing {
+            Err(error) if error.conflict && attempt < MAX_ATTEMPTS => {
+                attempt += 1;
+                cache.freshen().await?;
+            }
+            outcome => return outcome,
+        }
+    }
 }
 
 /// Has the HSM derive the signing key of the claim's scope, and keeps it for its day.
-async fn derive(service: &Service, claim: &InScope, credential: &Credential) -> Result<Arc<Scoped>> {
-    let (scope, record) = (claim.scope(), &credential.record);
-    let access_key_id = claim.access_key_id();
-    let binding = CredentialBinding { account: &record.account, access_key_id };
-    let wrapped = WrappedCredential { binding, token: &record.token };
+async fn derive(service: &Service, claim: &InScope, found: &Found) -> Result<Arc<Scoped>> {
+    let (scope, access_key_id) = (claim.scope(), claim.access_key_id());
+    let (account, token, revision) = found.secret();
+    let wrapped = WrappedCredential { binding: CredentialBinding { account, access_key_id }, token };
     let derived =
         vault::signing_key(&*service.vault, wrapped, &scope.date, &scope.region, &scope.service).await?;
-    let scoped =
-        Arc::new(Scoped { key: SigningKey::new(&derived), caller: Arc::new(caller(claim, credential)?) });
-    let name = ScopedName {
-        revision: credential.revision,
-        access_key_id: access_key_id.to_owned(),
-        scope: scope.clone(),
+    let root = match found {
+        Found::LongTerm(credential) if credential.record.principal == principal::ROOT => {
+            Some(Arc::new(Caller::new(Standing::root(account), access_key_id, &scope.region)))
+        }
+        _ => None,
     };
+    let scoped = Arc::new(Scoped { key: SigningKey::new(&derived), root });
+    let name = ScopedName { revision, access_key_id: access_key_id.to_owned(), scope: scope.clone() };
     service.installation.scoped.insert(name, Arc::clone(&scoped));
     Ok(scoped)
 }
 
-fn caller(claim: &InScope, credential: &Credential) -> Result<Caller> {
-    let (account, access_key_id) = (credential.record.account.clone(), claim.access_key_id().to_owned());
-    let region = claim.scope().region.clone();
-    match credential.record.principal.as_str() {
-        "root" => {
-            let arn = format!("arn:{}:iam::{account}:root", claviger_wire::arn::partition(&region));
-            let identity = audit::identity("Root", &account, &arn, &account, &access_key_id);
-            Ok(Caller { principal: Principal::Root, account, arn, access_key_id, region, identity })
-        }
-        other => Err(Error::internal(format!("a credential belongs to an unknown principal `{other}`"))),
-    }
-}
-
-fn unrecognized() -> Error {
+/// The error of an access key or session that is not known.
+pub(crate) fn unrecognized() -> Error {
     refused(Refusal::UnrecognizedClient)
 }
 

@@ -12,8 +12,11 @@ use claviger_store::{Changes, Read, Record, Revision, Store};
 use quick_cache::sync::Cache as Bounded;
 
 use crate::error::{Error, Result};
+use crate::iam::identity::Identity;
+use crate::iam::managed::ManagedPolicy;
 use crate::kms::key::Key;
 use crate::kms::key_policy::Policies;
+use crate::record::iam::PrincipalRecord;
 use crate::record::{self, AliasRecord, CredentialRecord, Kind, MaterialOwner};
 
 /// Bounds of the cache, in entries.
@@ -21,13 +24,15 @@ use crate::record::{self, AliasRecord, CredentialRecord, Kind, MaterialOwner};
 pub(crate) struct Capacity {
     /// Keys, each about 1 KiB.
     pub keys: usize,
-    /// Aliases, materials and credentials, each of them.
+    /// Aliases, materials, credentials and principals, each of them.
     pub others: usize,
+    /// Users, groups and roles; and managed policies. Each a few KiB.
+    pub identities: usize,
 }
 
 impl Default for Capacity {
     fn default() -> Self {
-        Self { keys: 131_072, others: 131_072 }
+        Self { keys: 131_072, others: 131_072, identities: 16_384 }
     }
 }
 
@@ -45,6 +50,9 @@ pub(crate) struct Cache {
     aliases: Table<AliasRecord>,
     materials: Table<MaterialOwner>,
     credentials: Table<Credential>,
+    identities: Table<Identity>,
+    managed_policies: Table<ManagedPolicy>,
+    principals: Table<PrincipalRecord>,
     /// Everything changed up to this revision has been dropped.
     applied: AtomicU64,
     /// Held while entries are dropped and while one is added, so that neither overtakes the other.
@@ -67,6 +75,9 @@ impl Cache {
             aliases: Bounded::new(capacity.others),
             materials: Bounded::new(capacity.others),
             credentials: Bounded::new(capacity.others),
+            identities: Bounded::new(capacity.identities),
+            managed_policies: Bounded::new(capacity.identities),
+            principals: Bounded::new(capacity.others),
             applied: AtomicU64::new(0),
             change: Mutex::new(()),
         }
@@ -103,6 +114,9 @@ impl Cache {
                 self.aliases.clear();
                 self.materials.clear();
                 self.credentials.clear();
+                self.identities.clear();
+                self.managed_policies.clear();
+                self.principals.clear();
                 *revision
             }
         };
@@ -118,6 +132,9 @@ impl Cache {
             Kind::Alias => drop(self.aliases.remove(name)),
             Kind::Material => drop(self.materials.remove(name)),
             Kind::Credential => drop(self.credentials.remove(name)),
+            Kind::Identity => drop(self.identities.remove(name)),
+            Kind::ManagedPolicy => drop(self.managed_policies.remove(name)),
+            Kind::Principal => drop(self.principals.remove(name)),
             Kind::Due | Kind::Other => {}
         }
     }
@@ -129,7 +146,7 @@ impl Cache {
 
     /// Decodes a key's record with its policy compiled.
     pub(crate) fn decode_key(&self, record: &Record) -> Result<Key> {
-        let mut key = Key::decode(record, |text| self.policies.compiled(text))?;
+        let mut key = Key::decode(record, |text, bound| self.policies.compiled(text, bound))?;
         // Many keys share few accounts and Regions; each would otherwise hold a copy of its own.
         key.account = self.shared(&key.account);
         key.region = self.shared(&key.region);
@@ -160,6 +177,21 @@ impl Cache {
         let decode =
             |record: &Record| Ok(Credential { record: record::decode(record)?, revision: record.revision });
         self.entry(&self.credentials, name, decode).await
+    }
+
+    /// A user, group or role by the name of its record.
+    pub(crate) async fn identity(&self, name: Vec<u8>) -> Result<Option<Arc<Identity>>> {
+        self.entry(&self.identities, name, Identity::decode).await
+    }
+
+    /// A managed policy by the name of its record.
+    pub(crate) async fn managed_policy(&self, name: Vec<u8>) -> Result<Option<Arc<ManagedPolicy>>> {
+        self.entry(&self.managed_policies, name, ManagedPolicy::decode).await
+    }
+
+    /// Whom a unique id names, by the name of its record.
+    pub(crate) async fn principal(&self, name: Vec<u8>) -> Result<Option<Arc<PrincipalRecord>>> {
+        self.entry(&self.principals, name, |record| record::decode(record)).await
     }
 
     async fn entry<T>(

@@ -1,5 +1,8 @@
 //! One call in progress: who calls, when, what was decided, and what the trail will say of it.
 
+pub(crate) mod iam;
+mod principal;
+
 use std::borrow::Cow;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -12,7 +15,7 @@ use serde::Serialize;
 
 use crate::attestation::Attested;
 use crate::audit::{self, Draft, Reservation, Resource, Subject};
-use crate::authn::{Caller, Principal};
+use crate::authn::Caller;
 use crate::dispatch::Service;
 use crate::error::{Error, Result};
 use crate::kms::context::EncryptionContext;
@@ -220,11 +223,7 @@ impl<'a> Call<'a> {
                 }
                 None => policy::ResourceSide::Unguarded,
             },
-            grant: policy::Grant::None,
-            identity: &[],
-            boundary: None,
-            session: None,
-            endpoint: None,
+            ..principal::policies(self.subject.caller)
         };
         match policy::decide(&request, &policies) {
             policy::Decision::Allow(_) => Ok(()),
@@ -237,9 +236,7 @@ impl<'a> Call<'a> {
     }
 
     fn principal(&self) -> policy::Principal<'a> {
-        match self.subject.caller.principal() {
-            Principal::Root => policy::Principal::Root { account: self.subject.caller.account() },
-        }
+        self.subject.caller.as_policy_principal()
     }
 
     /// The answer of a dry run that would have succeeded.
@@ -367,6 +364,7 @@ impl<'a> Call<'a> {
         }
         writes.extend(service.installation.outbox.take());
         let wakes = writes.iter().any(is_schedule);
+        writes.extend(service.installation.last_used.take(&writes)?);
         service.installation.store.commit(Commit { preconditions, writes }).await?;
         (self.committed, self.committed_elsewhere) = (Some(event), elsewhere);
         if wakes {
@@ -487,7 +485,6 @@ impl Circumstances<'_, '_> {
     }
 
     fn global(&self, name: &str) -> Option<policy::Values<'_>> {
-        let (caller, incoming) = (self.call.subject.caller, self.call.subject.incoming);
         if let Some(wanted) = name.strip_prefix("requesttag/") {
             let tag = self.asks.tags?.iter().find(|tag| tag.key.eq_ignore_ascii_case(wanted))?;
             return one(&*tag.value);
@@ -497,20 +494,7 @@ impl Circumstances<'_, '_> {
             return one(value.as_str());
         }
         match name {
-            "principalarn" => one(caller.arn()),
-            "principalaccount" => one(caller.account()),
-            "principaltype" => match caller.principal() {
-                Principal::Root => one("Account"),
-            },
-            "principalisawsservice" | "viaawsservice" => flag(false),
-            "userid" => one(caller.principal_id()),
-            "sourceip" => one(incoming.origin.peer.to_canonical().to_string()),
-            "securetransport" => flag(incoming.origin.tls.is_some()),
-            "currenttime" => one(self.call.subject.now.iso()),
-            "epochtime" => one(self.call.subject.now.seconds().to_string()),
             "requestedregion" => one(self.asks.region.unwrap_or(self.call.subject.region)),
-            "useragent" => incoming.header("user-agent").and_then(one),
-            "referer" => incoming.header("referer").and_then(one),
             "resourceaccount" => self.key.and_then(|key| one(&*key.account)),
             "tagkeys" => {
                 let tags = self.asks.tags.iter().copied().flatten().map(|tag| Cow::Borrowed(&*tag.key));
@@ -518,7 +502,7 @@ impl Circumstances<'_, '_> {
                 let all: Vec<_> = tags.chain(keys).collect();
                 (self.asks.tags.is_some() || self.asks.tag_keys.is_some()).then_some(policy::Values::Set(all))
             }
-            _ => None,
+            _ => principal::value(self.call, name),
         }
     }
 }

@@ -42,14 +42,10 @@ pub async fn create_root(
     account: &str,
     now: Moment,
 ) -> Result<NewCredential> {
-    let access_key_id = random_access_key_id(entropy)?;
-    let binding = CredentialBinding { account, access_key_id: &access_key_id };
-    let made = vault::create_credential(vault, binding, None).await?;
-    let secret = made.secret.ok_or_else(|| Error::internal("the HSM made a credential without a secret"))?;
-    let secret =
-        String::from_utf8(secret.to_vec()).map_err(|_| Error::internal("the HSM's secret is not text"))?;
-    put(installation, account, &access_key_id, made.token, now).await?;
-    Ok(NewCredential { access_key_id, secret_access_key: Zeroizing::new(secret) })
+    let access_key_id = random_id(entropy, "AKIA", ACCESS_KEY_ID_LEN)?;
+    let (token, secret_access_key) = create(vault, account, &access_key_id).await?;
+    put(installation, account, &access_key_id, token, now).await?;
+    Ok(NewCredential { access_key_id, secret_access_key })
 }
 
 /// Seals a credential that an operator brings along, replacing one of the same id and account.
@@ -109,19 +105,35 @@ async fn put(
         principal: "root".to_owned(),
         token,
         created_ms: now.0,
+        inactive: None,
     })?;
     let commit = Commit { preconditions: vec![precondition], writes: vec![Write::Put { name, value }] };
     installation.store.commit(commit).await?;
     Ok(())
 }
 
-/// `AKIA` and sixteen random characters of base32 (RFC 4648).
-fn random_access_key_id(entropy: &dyn Entropy) -> Result<String> {
+/// Length of a long-term or temporary access key id that is made here, in characters.
+pub(crate) const ACCESS_KEY_ID_LEN: usize = 20;
+
+/// A prefix that says what it names, and random characters of base32 (RFC 4648), `len` characters in all.
+pub(crate) fn random_id(entropy: &dyn Entropy, prefix: &str, len: usize) -> Result<String> {
     const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-    let mut bytes = [0; 16];
+    let mut bytes = vec![0; len.saturating_sub(prefix.len())];
     entropy.fill(&mut bytes)?;
     let letter = |byte: &u8| ALPHABET.get(usize::from(byte % 32)).map(|letter| char::from(*letter));
-    Ok("AKIA".chars().chain(bytes.iter().filter_map(letter)).collect())
+    Ok(prefix.chars().chain(bytes.iter().filter_map(letter)).collect())
+}
+
+/// Has the HSM make a secret access key and seal it for an access key id.
+pub(crate) async fn create(
+    vault: &dyn Vault,
+    account: &str,
+    access_key_id: &str,
+) -> Result<(Vec<u8>, Zeroizing<String>)> {
+    let made = vault::create_credential(vault, CredentialBinding { account, access_key_id }, None).await?;
+    let secret = made.secret.ok_or_else(|| Error::internal("the HSM made a credential without a secret"))?;
+    let secret = std::str::from_utf8(&secret).map_err(|_| Error::internal("the HSM's secret is not text"))?;
+    Ok((made.token, Zeroizing::new(secret.to_owned())))
 }
 
 #[cfg(test)]

@@ -9,13 +9,13 @@ use claviger_wire::xml;
 use zeroize::Zeroizing;
 
 use crate::audit::{self, Ended, Ledger, Subject};
-use crate::authn;
+use crate::authn::{self, Caller};
 use crate::call::{Call, CommittedElsewhere};
 use crate::error::{Error, Result};
 use crate::installation::Installation;
 use crate::moment::{Entropy, Moment};
 use crate::outbox;
-use crate::sts;
+use crate::query::Api;
 use crate::vault::Vault;
 
 mod front;
@@ -65,10 +65,10 @@ pub struct Handled {
 }
 
 /// Which protocol an answer is written in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) enum Protocol {
     Json,
-    Query,
+    Query(&'static Api),
 }
 
 const JSON: &str = "application/x-amz-json-1.1";
@@ -108,7 +108,7 @@ impl Service {
                     now,
                     event_source: route.event_source(),
                     event_name: &name,
-                    region: caller.region(),
+                    region: route.region(caller.region()),
                     request_id: &request_id,
                     event_id: &event_id,
                     read_only: route.read_only(),
@@ -123,7 +123,7 @@ impl Service {
         let (request_id, name) = (subject.request_id.to_owned(), subject.event_name.to_owned());
         let caller = subject.caller;
         // Room for the event is taken first: where there is none, nothing may happen.
-        let reservation = match self.ledger.reserve(audit::event_size(subject.incoming.body.len())).await {
+        let reservation = match self.ledger.reserve(audit::event_size(subject.incoming)).await {
             Ok(reservation) => reservation,
             Err(error) => return failed(request_id, protocol, &name, &outbox::ledger_failed(error)),
         };
@@ -171,17 +171,32 @@ impl Service {
     async fn outcome(&self, call: &mut Call<'_>, route: &Route<'_>) -> Result<Vec<u8>> {
         match route {
             Route::Refused(refused) => Err(refused.error()),
-            Route::NotServed(name) => Err(not_served(name)),
+            Route::NotServed(name, _) => Err(not_served(name)),
             Route::Json(entry, body) => {
                 let outcome = (entry.run)(self, call, body).await;
                 fail_closed(call, outcome)
             }
-            Route::Query(action) => {
-                let outcome = sts::run(self, call, action).await;
-                fail_closed(call, outcome)
+            Route::Query(api, entry, body) => {
+                let outcome = match may_call(call.caller(), api, entry.name) {
+                    true => (entry.run)(self, call, body).await,
+                    false => Err(authn::unrecognized()),
+                };
+                let result = fail_closed(call, outcome)?;
+                let result =
+                    std::str::from_utf8(&result).map_err(|error| Error::internal(error.to_string()))?;
+                let body = xml::response(entry.name, api.namespace, call.subject.request_id, result);
+                body.map(String::into_bytes).map_err(|error| Error::internal(error.to_string()))
             }
         }
     }
+}
+
+/// Whether the kind of the caller's credentials may be used with an action. Sessions of users and of the root user are
+/// for other services: without multi-factor authentication, which this version does not have, they reach nothing of IAM
+/// and little of STS (IAM User Guide, "Comparing AWS STS credentials").
+fn may_call(caller: &Caller, api: &Api, action: &str) -> bool {
+    let is_session_of_user = caller.standing().session.as_ref().is_some_and(|session| session.name.is_none());
+    !is_session_of_user || (api.service == "sts" && matches!(action, "AssumeRole" | "GetCallerIdentity"))
 }
 
 /// An operation that answers without having asked for a decision does not get to answer.
@@ -206,21 +221,25 @@ fn handled(
 fn succeeded(request_id: String, protocol: Protocol, operation: String, body: Vec<u8>) -> Handled {
     let content_type = match protocol {
         Protocol::Json => JSON,
-        Protocol::Query => XML,
+        Protocol::Query(_) => XML,
     };
-    let content_type = (!body.is_empty() || protocol == Protocol::Json).then_some(content_type);
     // The body may hold a plaintext: it is cleared once it has been written.
     let body = Bytes::from_owner(Zeroizing::new(body));
-    handled(Outgoing { status: 200, content_type, request_id, body }, operation, None, None)
+    handled(
+        Outgoing { status: 200, content_type: Some(content_type), request_id, body },
+        operation,
+        None,
+        None,
+    )
 }
 
 fn failed(request_id: String, protocol: Protocol, operation: &str, error: &Error) -> Handled {
     let (code, message) = (error.code, error.message.as_deref());
     let (status, content_type, name, body) = match protocol {
         Protocol::Json => (code.json_status(), JSON, code.json_name(), fault::json_body(code, message)),
-        Protocol::Query => {
+        Protocol::Query(api) => {
             let (name, status) = code.query_name();
-            let body = xml::error(sts::NAMESPACE, &request_id, name, status, message.unwrap_or_default());
+            let body = xml::error(api.namespace, &request_id, name, status, message.unwrap_or_default());
             (status, XML, name, body.unwrap_or_default().into_bytes())
         }
     };
@@ -230,7 +249,7 @@ fn failed(request_id: String, protocol: Protocol, operation: &str, error: &Error
 
 fn front_refusal(request_id: String, operation: String, refused: &Refused) -> Handled {
     if refused.message.is_some() {
-        return failed(request_id, Protocol::Query, &operation, &refused.error());
+        return failed(request_id, refused.protocol, &operation, &refused.error());
     }
     let outgoing = Outgoing {
         status: refused.status,

@@ -9,6 +9,8 @@ use claviger_wire::arn;
 use quick_cache::sync::Cache as Bounded;
 
 use crate::attestation::Roots;
+use crate::authn::last_used::LastUsed;
+use crate::authn::session::Sessions;
 use crate::authn::{Scoped, ScopedName};
 use crate::cache::{Cache, Capacity};
 use crate::error::{Error, Result};
@@ -78,6 +80,10 @@ pub struct Installation {
     pub(crate) domain: [u8; 16],
     pub(crate) markers: Markers,
     pub(crate) scoped: Bounded<ScopedName, Arc<Scoped>>,
+    pub(crate) sessions: Sessions,
+    pub(crate) last_used: LastUsed,
+    /// When it was made.
+    pub(crate) created: Moment,
     pub(crate) outbox: crate::outbox::Delivered,
     /// Wakes the scheduler.
     pub(crate) schedule: tokio::sync::Notify,
@@ -101,8 +107,9 @@ impl Installation {
         regions: Regions,
         now: Moment,
     ) -> Result<Self, OpenError> {
-        let usage_since = check_records(&*store, domain, now).await?;
+        let (created, usage_since) = check_records(&*store, domain, now).await?;
         let markers = Markers::new(&*vault::host_key(vault, HostKeyLabel::Markers).await?);
+        let sessions = Sessions::new(&*vault::host_key(vault, HostKeyLabel::Sessions).await?)?;
         Ok(Self {
             cache: Cache::new(Arc::clone(&store), Capacity::default()),
             store,
@@ -110,6 +117,9 @@ impl Installation {
             domain,
             markers,
             scoped: Bounded::new(MAX_SIGNING_KEYS),
+            sessions,
+            last_used: LastUsed::new(),
+            created,
             outbox: crate::outbox::Delivered::default(),
             schedule: tokio::sync::Notify::new(),
             latest_ms: AtomicI64::new(now.0),
@@ -136,9 +146,13 @@ impl Installation {
     }
 }
 
-/// Checks that the store is this installation's, and makes what is not there yet. Answers since when the uses of keys are
-/// tracked: stores of older programs begin with it now.
-async fn check_records(store: &dyn Store, domain: [u8; 16], now: Moment) -> Result<Moment, OpenError> {
+/// Checks that the store is this installation's, and makes what is not there yet. Answers when the installation was made,
+/// and since when the uses of keys are tracked: stores of older programs begin with it now.
+async fn check_records(
+    store: &dyn Store,
+    domain: [u8; 16],
+    now: Moment,
+) -> Result<(Moment, Moment), OpenError> {
     let failed = |error: claviger_store::Error| OpenError::Failed(error.to_string());
     let (name, since_name) = (record::installation(), record::usage_since());
     let reads = vec![Read::One(name.clone()), Read::One(since_name.clone())];
@@ -149,13 +163,14 @@ async fn check_records(store: &dyn Store, domain: [u8; 16], now: Moment) -> Resu
         commit.preconditions.push(Precondition::Absent(name.clone()));
         commit.writes.push(Write::Put { name, value });
     };
-    match found.first() {
+    let created = match found.first() {
         Some(found) => check_record(&record::decode(found)?, domain)?,
         None => {
             let made = InstallationRecord { format: FORMAT, domain, created_ms: now.0 };
             make(name, record::encode(&made)?);
+            now
         }
-    }
+    };
     let since = match since.first() {
         Some(since) => Moment(record::decode::<UsageSinceRecord>(since)?.since_ms),
         None => {
@@ -166,15 +181,15 @@ async fn check_records(store: &dyn Store, domain: [u8; 16], now: Moment) -> Resu
     if !commit.writes.is_empty() {
         store.commit(commit).await.map_err(failed)?;
     }
-    Ok(since)
+    Ok((created, since))
 }
 
-fn check_record(found: &InstallationRecord, domain: [u8; 16]) -> Result<(), OpenError> {
+fn check_record(found: &InstallationRecord, domain: [u8; 16]) -> Result<Moment, OpenError> {
     if found.format > FORMAT {
         Err(OpenError::Newer(found.format))
     } else if found.domain != domain {
         Err(OpenError::ForeignDomain)
     } else {
-        Ok(())
+        Ok(Moment(found.created_ms))
     }
 }

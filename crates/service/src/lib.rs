@@ -1,4 +1,4 @@
-//! The domain of Claviger: the operations of KMS and STS, who may call them, and the record of each call.
+//! The domain of Claviger: the operations of KMS, IAM and STS, who may call them, and the record of each call.
 //!
 //! A request goes one way through this crate ([`dispatch`]):
 //!
@@ -18,11 +18,13 @@ mod call;
 pub mod credential;
 mod dispatch;
 mod error;
+pub mod iam;
 mod installation;
 pub mod kms;
 mod moment;
 mod operation;
 pub mod outbox;
+pub mod query;
 mod record;
 pub mod schedule;
 pub mod sts;

@@ -1,9 +1,11 @@
 //! What an operation is, and the table entry that dispatch finds it by.
 
+use std::any::TypeId;
 use std::future::Future;
 
 use claviger_wire::codec::{self, Member, Refusal};
 use claviger_wire::json::Value;
+use claviger_wire::xml;
 use serde::Serialize;
 
 use crate::dispatch::Service;
@@ -19,7 +21,7 @@ pub trait Operation: 'static {
     /// What it takes. Its `Serialize` is what the audit trail shows.
     type Request: Member + Serialize + Send + Sync;
     /// What it answers. `()` answers an empty body.
-    type Response: Serialize + Send;
+    type Response: Serialize + Send + 'static;
 
     /// Carries it out. Must ask `call` for a decision before anything else that depends on the caller; dispatch
     /// refuses to answer for a call that recorded none.
@@ -52,6 +54,11 @@ pub struct Entry {
 const MAX_ATTEMPTS: usize = 16;
 
 impl Entry {
+    /// The entry of an operation of the query protocol: its answer is the element of its result.
+    pub const fn query<O: Operation>() -> Self {
+        Self { run: |service, call, body| Box::pin(run_query::<O>(service, call, body)), ..Self::of::<O>() }
+    }
+
     /// The entry of an operation.
     pub const fn of<O: Operation>() -> Self {
         Self {
@@ -63,7 +70,38 @@ impl Entry {
     }
 }
 
+impl std::fmt::Debug for Entry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
 async fn run<O: Operation>(service: &Service, call: &mut Call<'_>, body: &Value<'_>) -> Result<Vec<u8>> {
+    let response = answer::<O>(service, call, body).await?;
+    let body = serde_json::to_vec(&response).map_err(|error| Error::internal(error.to_string()))?;
+    // The unit type, for operations without an output shape, serializes to `null`; AWS answers nothing at all.
+    Ok(if body == b"null" { Vec::new() } else { body })
+}
+
+async fn run_query<O: Operation>(
+    service: &Service,
+    call: &mut Call<'_>,
+    body: &Value<'_>,
+) -> Result<Vec<u8>> {
+    let response = answer::<O>(service, call, body).await?;
+    // The unit type is for operations without an output shape; an empty shape has an empty result.
+    if TypeId::of::<O::Response>() == TypeId::of::<()>() {
+        return Ok(Vec::new());
+    }
+    let result = xml::result(O::NAME, &response).map_err(|error| Error::internal(error.to_string()))?;
+    Ok(result.into_bytes())
+}
+
+async fn answer<O: Operation>(
+    service: &Service,
+    call: &mut Call<'_>,
+    body: &Value<'_>,
+) -> Result<O::Response> {
     let mut request: O::Request = codec::decode(body)?;
     if !O::READ_ONLY {
         call.set_parameters(&request)?;
@@ -82,8 +120,5 @@ async fn run<O: Operation>(service: &Service, call: &mut Call<'_>, body: &Value<
     if O::READ_ONLY {
         call.set_parameters(&request)?;
     }
-    let response = outcome?;
-    let body = serde_json::to_vec(&response).map_err(|error| Error::internal(error.to_string()))?;
-    // The unit type, for operations without an output shape, serializes to `null`; AWS answers nothing at all.
-    Ok(if body == b"null" { Vec::new() } else { body })
+    outcome
 }

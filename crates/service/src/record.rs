@@ -9,11 +9,14 @@ use minicbor::{Decode, Encode};
 
 use crate::error::{Error, Result};
 
+pub(crate) mod iam;
+
 /// Format of the store as a whole: the set of names and what stands under them.
 pub const FORMAT: u32 = 1;
 
-/// Version of the records below. 2 added what keys have that are not symmetric, imported, rotated or multi-Region.
-const VERSION: u8 = 2;
+/// Version of the records below. 2 added what keys have that are not symmetric, imported, rotated or multi-Region; 3 the
+/// principals of IAM and what binds key policies to them.
+const VERSION: u8 = 3;
 
 /// Writes a record.
 pub(crate) fn encode<T: Encode<()>>(value: &T) -> Result<Vec<u8>> {
@@ -46,6 +49,10 @@ pub(crate) enum Kind {
     Material,
     Credential,
     Due,
+    /// A user, group or role.
+    Identity,
+    ManagedPolicy,
+    Principal,
     Other,
 }
 
@@ -57,6 +64,9 @@ pub(crate) fn kind(name: &[u8]) -> Kind {
         Some(b"material") => Kind::Material,
         Some(b"credential") => Kind::Credential,
         Some(b"due") => Kind::Due,
+        Some(b"user" | b"group" | b"role") => Kind::Identity,
+        Some(b"policy") => Kind::ManagedPolicy,
+        Some(b"principal") => Kind::Principal,
         _ => Kind::Other,
     }
 }
@@ -250,6 +260,9 @@ pub(crate) struct KeyRecord {
     /// Days that a primary key waits once its last replica is gone.
     #[n(18)]
     pub(crate) pending_window_days: Option<u16>,
+    /// Unique ids of the users and roles that the policy names.
+    #[n(30)]
+    pub(crate) principals: Option<Vec<iam::BoundRecord>>,
 }
 
 /// Automatic rotation of a key.
@@ -353,7 +366,7 @@ pub(crate) struct SweepRecord {
 pub(crate) struct CredentialRecord {
     #[n(0)]
     pub(crate) account: String,
-    /// Whose it is; `root` is the account's root user.
+    /// Whose it is: `root` for the account's root user, else the unique id of a user.
     #[n(1)]
     pub(crate) principal: String,
     /// The secret access key, sealed by the HSM.
@@ -361,6 +374,16 @@ pub(crate) struct CredentialRecord {
     pub(crate) token: Vec<u8>,
     #[n(3)]
     pub(crate) created_ms: i64,
+    /// Whether it is switched off; it is on when absent.
+    #[n(4)]
+    pub(crate) inactive: Option<bool>,
+}
+
+impl CredentialRecord {
+    /// Whether it may be used.
+    pub(crate) fn is_active(&self) -> bool {
+        self.inactive != Some(true)
+    }
 }
 
 /// The last use of a key.
@@ -411,7 +434,7 @@ mod tests {
         assert_eq!(decode::<AliasRecord>(&record(bytes.clone())).unwrap().target, "t");
         bytes[0] = VERSION + 1;
         let error = decode::<AliasRecord>(&record(bytes)).unwrap_err();
-        assert!(error.cause.unwrap().contains("has version 3"));
+        assert!(error.cause.unwrap().contains("has version 4"));
     }
 
     /// A key as version 1 wrote it.

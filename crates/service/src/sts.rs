@@ -1,52 +1,30 @@
-//! The Security Token Service: what of it this version serves.
+//! The Security Token Service: who a caller is, and temporary credentials.
 
+mod credentials;
 pub mod ops;
+mod session;
+mod shapes;
 
-use claviger_wire::xml;
-use serde::Serialize;
+use crate::query::Api;
 
-use crate::call::Call;
-use crate::dispatch::Service;
-use crate::error::{Error, Result};
+/// The API as the query protocol serves it.
+pub static API: Api = Api {
+    service: "sts",
+    version: "2011-06-15",
+    namespace: "https://sts.amazonaws.com/doc/2011-06-15/",
+    event_source: "sts.amazonaws.com",
+    entries: ops::ALL,
+    not_served: NOT_SERVED,
+};
 
-/// Namespace of the answers.
-pub const NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
-/// Version of the API.
-pub const VERSION: &str = "2011-06-15";
-
-/// The actions that are served.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
-    /// [`ops::get_caller_identity`].
-    GetCallerIdentity,
-}
-
-impl Action {
-    /// The action of this name.
-    pub fn named(name: &str) -> Option<Self> {
-        (name == Self::GetCallerIdentity.name()).then_some(Self::GetCallerIdentity)
-    }
-
-    /// Name as AWS spells it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::GetCallerIdentity => "GetCallerIdentity",
-        }
-    }
-}
-
-/// Carries out an action and writes its answer.
-pub(crate) async fn run(_service: &Service, call: &mut Call<'_>, action: &Action) -> Result<Vec<u8>> {
-    match action {
-        Action::GetCallerIdentity => {
-            let identity = ops::get_caller_identity::run(call);
-            answer(call, action.name(), &identity)
-        }
-    }
-}
-
-fn answer(call: &Call<'_>, action: &str, result: &impl Serialize) -> Result<Vec<u8>> {
-    xml::response(action, NAMESPACE, call.subject.request_id, result)
-        .map(String::into_bytes)
-        .map_err(|error| Error::internal(error.to_string()))
-}
+/// Actions of STS that this version does not serve. They answer an error that says so.
+const NOT_SERVED: &[&str] = &[
+    "AssumeRoleWithSAML",
+    "AssumeRoleWithWebIdentity",
+    "AssumeRoot",
+    "DecodeAuthorizationMessage",
+    "GetDelegatedAccessToken",
+    "GetFederationToken",
+    "GetScopedCredentials",
+    "GetWebIdentityToken",
+];

@@ -1,6 +1,9 @@
 //! The domain with real parts in one process: a store, the HSM's engine, a ledger, a clock that is moved by hand.
 
 #[cfg(test)]
+#[path = "service/actor.rs"]
+mod actor;
+#[cfg(test)]
 #[path = "service/agreement.rs"]
 mod agreement;
 #[cfg(test)]
@@ -36,6 +39,9 @@ mod enclave;
 #[cfg(test)]
 #[path = "service/front.rs"]
 mod front;
+#[cfg(test)]
+#[path = "service/iam.rs"]
+mod iam;
 #[cfg(test)]
 #[path = "service/identifiers.rs"]
 mod identifiers;
@@ -79,6 +85,12 @@ mod oracle;
 #[path = "service/policies.rs"]
 mod policies;
 #[cfg(test)]
+#[path = "service/principals.rs"]
+mod principals;
+#[cfg(test)]
+#[path = "service/query_oracle.rs"]
+mod query_oracle;
+#[cfg(test)]
 #[path = "service/recipients.rs"]
 mod recipients;
 #[cfg(test)]
@@ -90,6 +102,9 @@ mod rotations;
 #[cfg(test)]
 #[path = "service/schedule.rs"]
 mod schedule;
+#[cfg(test)]
+#[path = "service/sessions.rs"]
+mod sessions;
 #[cfg(test)]
 #[path = "service/shown.rs"]
 mod shown;

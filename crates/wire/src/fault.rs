@@ -75,6 +75,18 @@ pub enum Code {
     Validation,
     /// The query protocol's name for an operation it does not know.
     InvalidAction,
+    /// There is no such user, role, policy.. (IAM).
+    NoSuchEntity,
+    /// The name is taken (IAM).
+    EntityAlreadyExists,
+    /// Something hangs on what is to be deleted (IAM).
+    DeleteConflict,
+    /// A value that the service does not take, although the model allows it (IAM).
+    InvalidInput,
+    /// A value that the service does not take, although the model allows it (STS).
+    InvalidParameterValue,
+    /// Session policies and tags are too large together (STS).
+    PackedPolicyTooLarge,
 }
 
 impl Code {
@@ -116,6 +128,12 @@ impl Code {
             Self::UnsupportedOperation => "UnsupportedOperationException",
             Self::Validation => "ValidationException",
             Self::InvalidAction => "InvalidAction",
+            Self::NoSuchEntity => "NoSuchEntityException",
+            Self::EntityAlreadyExists => "EntityAlreadyExistsException",
+            Self::DeleteConflict => "DeleteConflictException",
+            Self::InvalidInput => "InvalidInputException",
+            Self::InvalidParameterValue => "InvalidParameterValueException",
+            Self::PackedPolicyTooLarge => "PackedPolicyTooLargeException",
         }
     }
 
@@ -132,6 +150,14 @@ impl Code {
             Self::Validation | Self::Serialization => ("ValidationError", 400),
             Self::KmsInternal => ("InternalFailure", 500),
             Self::DependencyTimeout => ("ServiceUnavailable", 503),
+            Self::NoSuchEntity => ("NoSuchEntity", 404),
+            Self::EntityAlreadyExists => ("EntityAlreadyExists", 409),
+            Self::DeleteConflict => ("DeleteConflict", 409),
+            Self::LimitExceeded => ("LimitExceeded", 409),
+            Self::InvalidInput => ("InvalidInput", 400),
+            Self::MalformedPolicyDocument => ("MalformedPolicyDocument", 400),
+            Self::InvalidParameterValue => ("InvalidParameterValue", 400),
+            Self::PackedPolicyTooLarge => ("PackedPolicyTooLarge", 400),
             other => (other.json_name(), 400),
         }
     }

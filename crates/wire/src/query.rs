@@ -1,6 +1,9 @@
 //! The query protocol of IAM and STS: form-encoded parameters in, XML out ([`crate::xml`]).
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use crate::json::{MAX_DEPTH, Value};
 
 /// Most parameters of one request.
 pub const MAX_PARAMETERS: usize = 1024;
@@ -18,6 +21,18 @@ pub enum BadQuery {
     TooMany,
     /// A parameter stands twice.
     Duplicate(String),
+    /// A parameter is a value and a structure at once, or is nested deeper than any shape.
+    Shape(String),
+}
+
+impl std::fmt::Display for BadQuery {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::TooMany => write!(f, "a request has at most {MAX_PARAMETERS} parameters"),
+            Self::Duplicate(name) => write!(f, "parameter {name} stands more than once"),
+            Self::Shape(name) => write!(f, "parameter {name} is at odds with the others"),
+        }
+    }
 }
 
 impl<'a> Query<'a> {
@@ -46,6 +61,87 @@ impl<'a> Query<'a> {
     pub fn value(&self, name: &str) -> Option<&str> {
         self.parameters.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_ref())
     }
+
+    /// The members of the request as a tree: `Tags.member.1.Key` is the key of the first element of the list `Tags`.
+    /// What names the operation and what signs the request are no members.
+    ///
+    /// # Errors
+    /// [`BadQuery::Shape`].
+    pub fn into_tree(self) -> Result<Value<'a>, BadQuery> {
+        let mut root = BTreeMap::new();
+        for (name, value) in self.parameters {
+            if matches!(&*name, "Action" | "Version") || name.starts_with("X-Amz-") {
+                continue;
+            }
+            insert(&mut root, &name, value, 0).map_err(|()| BadQuery::Shape(name.into_owned()))?;
+        }
+        Ok(object(root))
+    }
+}
+
+/// A value, or what stands below a name.
+enum Node<'a> {
+    Leaf(Cow<'a, str>),
+    Branch(BTreeMap<String, Node<'a>>),
+}
+
+fn insert<'a>(
+    children: &mut BTreeMap<String, Node<'a>>,
+    name: &str,
+    value: Cow<'a, str>,
+    depth: usize,
+) -> Result<(), ()> {
+    if depth >= MAX_DEPTH {
+        return Err(());
+    }
+    match name.split_once('.') {
+        None => match children.insert(name.to_owned(), Node::Leaf(value)) {
+            None => Ok(()),
+            Some(_) => Err(()),
+        },
+        Some((head, rest)) => {
+            let child = children.entry(head.to_owned()).or_insert_with(|| Node::Branch(BTreeMap::new()));
+            match child {
+                Node::Branch(children) => insert(children, rest, value, depth + 1),
+                Node::Leaf(_) => Err(()),
+            }
+        }
+    }
+}
+
+fn object(children: BTreeMap<String, Node<'_>>) -> Value<'_> {
+    Value::Object(children.into_iter().map(|(name, node)| (Cow::Owned(name), value(node))).collect())
+}
+
+fn value(node: Node<'_>) -> Value<'_> {
+    match node {
+        Node::Leaf(text) => Value::String(text),
+        Node::Branch(children) => match list(children) {
+            Ok(elements) => Value::Array(elements),
+            Err(children) => object(children),
+        },
+    }
+}
+
+/// The elements of what has `member.1`, `member.2`.. below it, by rising number; anything else comes back as it is.
+fn list(mut children: BTreeMap<String, Node<'_>>) -> Result<Vec<Value<'_>>, BTreeMap<String, Node<'_>>> {
+    let is_list = |node: &Node<'_>| match node {
+        Node::Branch(elements) => elements.keys().all(|place| index(place).is_some()),
+        Node::Leaf(_) => false,
+    };
+    if children.len() != 1 || !children.get("member").is_some_and(is_list) {
+        return Err(children);
+    }
+    let Some(Node::Branch(elements)) = children.remove("member") else { return Err(children) };
+    let mut elements: Vec<_> = elements.into_iter().map(|(place, node)| (index(&place), node)).collect();
+    elements.sort_by_key(|(place, _)| *place);
+    Ok(elements.into_iter().map(|(_, node)| value(node)).collect())
+}
+
+/// The number of an element, in its one spelling.
+fn index(place: &str) -> Option<u16> {
+    let number: u16 = place.parse().ok()?;
+    (number > 0 && number.to_string() == place).then_some(number)
 }
 
 #[cfg(test)]
@@ -58,6 +154,34 @@ mod tests {
         assert_eq!(query.value("Action"), Some("GetCallerIdentity"));
         assert_eq!(query.value("A"), Some("+ b"));
         assert_eq!(query.value("a"), None);
+    }
+
+    fn tree(form: &str) -> Result<String, BadQuery> {
+        Query::parse(form.as_bytes()).unwrap().into_tree().map(|tree| format!("{tree:?}"))
+    }
+
+    #[test]
+    fn names_make_a_tree() {
+        let form = "Action=A&Version=1&X-Amz-Date=d&Name=n&Tags.member.10.Key=j&Tags.member.2.Key=b&Tags.member.2.Value=%26\
+                    &Empty=&S.x=1";
+        assert_eq!(
+            tree(form).unwrap(),
+            r#"Object([("Empty", String("")), ("Name", String("n")), ("S", Object([("x", String("1"))])), "#
+                .to_owned()
+                + r#"("Tags", Array([Object([("Key", String("b")), ("Value", String("&"))]), "#
+                + r#"Object([("Key", String("j"))])]))])"#
+        );
+    }
+
+    #[test]
+    fn trees_that_contradict_themselves_are_refused() {
+        for form in ["A=1&A.b=2", "A.b=2&A=1", "A.b=1&A.b.c=2"] {
+            assert!(matches!(tree(form), Err(BadQuery::Shape(_))), "{form}");
+        }
+        assert!(matches!(tree(&format!("{}x=1", "a.".repeat(MAX_DEPTH))), Err(BadQuery::Shape(_))));
+        // Two spellings of one place make no list, so nothing that wants a list takes it.
+        assert!(tree("L.member.1=a&L.member.01=b").unwrap().contains(r#"("L", Object"#));
+        assert!(tree("L.member.0=a").unwrap().contains(r#"("L", Object"#));
     }
 
     #[test]

@@ -29,20 +29,29 @@ struct ErrorEnvelope<'a> {
     request_id: &'a str,
 }
 
-/// The body of a success: `<ActionResponse><ActionResult>..</ActionResult><ResponseMetadata>..</ActionResponse>`.
+/// The result of an action: `<ActionResult>..</ActionResult>`.
 ///
 /// # Errors
 /// Those of the serializer, for types that have no XML form.
-pub fn response<T: Serialize>(
+pub fn result<T: Serialize>(action: &str, value: &T) -> Result<String, quick_xml::SeError> {
+    let mut body = String::with_capacity(512);
+    let name = format!("{action}Result");
+    value.serialize(Serializer::with_root(&mut body, Some(&name))?)?;
+    Ok(body)
+}
+
+/// The body of a success: `<ActionResponse>`, the [`result`] where the action has one, `<ResponseMetadata>`.
+///
+/// # Errors
+/// Those of the serializer.
+pub fn response(
     action: &str,
     namespace: &str,
     request_id: &str,
-    result: &T,
+    result: &str,
 ) -> Result<String, quick_xml::SeError> {
-    let mut body = String::with_capacity(512);
-    body.push_str(&format!("<{action}Response xmlns=\"{namespace}\">"));
-    let result_name = format!("{action}Result");
-    result.serialize(Serializer::with_root(&mut body, Some(&result_name))?)?;
+    let mut body = String::with_capacity(result.len() + 256);
+    body.push_str(&format!("<{action}Response xmlns=\"{namespace}\">{result}"));
     Metadata { request_id }.serialize(Serializer::with_root(&mut body, Some("ResponseMetadata"))?)?;
     body.push_str(&format!("</{action}Response>"));
     Ok(body)
@@ -78,12 +87,40 @@ mod tests {
 
     #[test]
     fn a_response_has_awss_form() {
-        let body = response("GetCallerIdentity", "https://ns/", "id-1", &Identity { arn: "a<b&c" }).unwrap();
+        let identity = result("GetCallerIdentity", &Identity { arn: "a<b&c" }).unwrap();
+        let body = response("GetCallerIdentity", "https://ns/", "id-1", &identity).unwrap();
         assert_eq!(
             body,
             "<GetCallerIdentityResponse xmlns=\"https://ns/\"><GetCallerIdentityResult><Arn>a&lt;b&amp;c</Arn>\
              </GetCallerIdentityResult><ResponseMetadata><RequestId>id-1</RequestId></ResponseMetadata>\
              </GetCallerIdentityResponse>"
+        );
+    }
+
+    #[derive(Serialize)]
+    struct Members {
+        member: Vec<Identity>,
+    }
+
+    #[derive(Serialize)]
+    struct Listed {
+        #[serde(rename = "Users")]
+        users: Members,
+        #[serde(rename = "None")]
+        none: Members,
+    }
+
+    #[test]
+    fn lists_have_members() {
+        let users = Members { member: vec![Identity { arn: "a" }, Identity { arn: "b" }] };
+        let listed = Listed { users, none: Members { member: Vec::new() } };
+        assert_eq!(
+            result("L", &listed).unwrap(),
+            "<LResult><Users><member><Arn>a</Arn></member><member><Arn>b</Arn></member></Users><None/></LResult>"
+        );
+        assert_eq!(
+            response("D", "https://ns/", "id", "").unwrap(),
+            "<DResponse xmlns=\"https://ns/\"><ResponseMetadata><RequestId>id</RequestId></ResponseMetadata></DResponse>"
         );
     }
 

@@ -7,9 +7,11 @@ use claviger_wire::query::Query;
 use http::Method;
 
 use super::Protocol;
+use crate::authn::GLOBAL_REGION;
 use crate::error::Error;
 use crate::kms;
 use crate::operation::Entry;
+use crate::query::Api;
 use crate::sts;
 
 /// Where a request goes.
@@ -17,9 +19,9 @@ pub(crate) enum Route<'a> {
     /// An operation of AWS JSON and its body.
     Json(&'static Entry, Value<'a>),
     /// An action of the query protocol.
-    Query(sts::Action),
-    /// An operation of the API that this version does not serve.
-    NotServed(&'static str),
+    Query(&'static Api, &'static Entry, Value<'a>),
+    /// An operation of an API that this version does not serve.
+    NotServed(&'static str, Protocol),
     /// Nowhere.
     Refused(Refused),
 }
@@ -34,7 +36,7 @@ pub(crate) struct Refused {
     /// What the caller reads, in the query protocol: its envelope is written once the request's id is known.
     pub(crate) message: Option<String>,
     name: String,
-    protocol: Protocol,
+    pub(crate) protocol: Protocol,
 }
 
 impl Refused {
@@ -54,18 +56,18 @@ const NO_OPERATION: &str = "<AccessDeniedException>\n  <Message>Unable to determ
 impl Route<'_> {
     pub(crate) fn protocol(&self) -> Protocol {
         match self {
-            Self::Query(_) => Protocol::Query,
+            Self::Json(..) => Protocol::Json,
+            Self::Query(api, ..) => Protocol::Query(api),
+            Self::NotServed(_, protocol) => *protocol,
             Self::Refused(refused) => refused.protocol,
-            Self::Json(..) | Self::NotServed(_) => Protocol::Json,
         }
     }
 
     /// Name of the operation for the log and the trail.
     pub(crate) fn name(&self) -> &str {
         match self {
-            Self::Json(entry, _) => entry.name,
-            Self::Query(action) => action.name(),
-            Self::NotServed(name) => name,
+            Self::Json(entry, _) | Self::Query(_, entry, _) => entry.name,
+            Self::NotServed(name, _) => name,
             Self::Refused(refused) => &refused.name,
         }
     }
@@ -74,23 +76,30 @@ impl Route<'_> {
     pub(crate) fn service(&self) -> &'static str {
         match self.protocol() {
             Protocol::Json => "kms",
-            Protocol::Query => "sts",
+            Protocol::Query(api) => api.service,
         }
     }
 
     pub(crate) fn event_source(&self) -> &'static str {
         match self.protocol() {
             Protocol::Json => "kms.amazonaws.com",
-            Protocol::Query => "sts.amazonaws.com",
+            Protocol::Query(api) => api.event_source,
+        }
+    }
+
+    /// The Region of the event. IAM is global; its events are of one Region ("Global service events").
+    pub(crate) fn region<'r>(&self, signed_for: &'r str) -> &'r str {
+        match self.protocol() {
+            Protocol::Query(api) if api.service == "iam" => GLOBAL_REGION,
+            _ => signed_for,
         }
     }
 
     pub(crate) fn read_only(&self) -> bool {
         match self {
-            Self::Json(entry, _) => entry.read_only,
-            Self::Query(_) => true,
+            Self::Json(entry, _) | Self::Query(_, entry, _) => entry.read_only,
             // Nothing is done, so nothing is written.
-            Self::NotServed(_) | Self::Refused(_) => true,
+            Self::NotServed(..) | Self::Refused(_) => true,
         }
     }
 }
@@ -162,37 +171,45 @@ fn json<'a>(name: &str, target: Option<&str>, incoming: &'a Incoming, plain: boo
     };
     match (plain, entry, not_served) {
         (false, Some(entry), _) => Route::Json(entry, body),
-        (false, None, Some(name)) => Route::NotServed(name),
+        (false, None, Some(name)) => Route::NotServed(name, Protocol::Json),
         _ => refuse_json(name, Code::UnknownOperation, "no such operation", plain),
     }
 }
 
-fn query<'a>(form: &'a [u8]) -> Route<'a> {
-    let refuse_query = |name: &str, code: Code, message: String| {
-        Route::Refused(Refused {
-            status: code.query_name().1,
-            content_type: "text/xml",
-            body: Vec::new(),
-            code,
-            cause: None,
-            message: Some(message),
-            name: clip(name).to_owned(),
-            protocol: Protocol::Query,
-        })
-    };
+/// The version of the API tells which service is meant; the credential must then be scoped to that service.
+fn query(form: &[u8]) -> Route<'_> {
     let parsed = match Query::parse(form) {
         Ok(parsed) => parsed,
-        Err(error) => return refuse_query("-", Code::Validation, format!("{error:?}")),
+        Err(error) => return refuse_query(&sts::API, "-", Code::Validation, error.to_string()),
     };
     let (action, version) =
-        (parsed.value("Action").unwrap_or("-"), parsed.value("Version").unwrap_or_default());
-    match sts::Action::named(action).filter(|_| version == sts::VERSION) {
-        Some(action) => Route::Query(action),
-        None => {
-            let message = format!("Could not find operation {} for version {}", clip(action), clip(version));
-            refuse_query(action, Code::InvalidAction, message)
-        }
+        (parsed.value("Action").unwrap_or("-").to_owned(), parsed.value("Version").unwrap_or_default());
+    let unknown = |api| {
+        let message = format!("Could not find operation {} for version {}", clip(&action), clip(version));
+        refuse_query(api, &action, Code::InvalidAction, message)
+    };
+    let Some(api) = Api::of_version(version) else { return unknown(&sts::API) };
+    if let Some(name) = api.not_served.iter().find(|name| **name == action) {
+        return Route::NotServed(name, Protocol::Query(api));
     }
+    let Some(entry) = api.entries.iter().find(|entry| entry.name == action) else { return unknown(api) };
+    match parsed.into_tree() {
+        Ok(body) => Route::Query(api, entry, body),
+        Err(error) => refuse_query(api, &action, Code::Validation, error.to_string()),
+    }
+}
+
+fn refuse_query(api: &'static Api, name: &str, code: Code, message: String) -> Route<'static> {
+    Route::Refused(Refused {
+        status: code.query_name().1,
+        content_type: "text/xml",
+        body: Vec::new(),
+        code,
+        cause: None,
+        message: Some(message),
+        name: clip(name).to_owned(),
+        protocol: Protocol::Query(api),
+    })
 }
 
 fn refuse(name: &str, status: u16, content_type: &'static str, body: &str, code: Code) -> Route<'static> {

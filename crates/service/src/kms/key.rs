@@ -10,6 +10,7 @@ use claviger_wire::fault::Code;
 
 use crate::call::Authorized;
 use crate::error::{Error, Result};
+use crate::iam::identity::Bindings;
 use crate::kms::key_policy::KeyPolicy;
 use crate::kms::shapes::{KeySpec, KeyState, KeyUsage, Origin};
 use crate::kms::spec::{self, Algorithm};
@@ -162,7 +163,10 @@ impl std::fmt::Debug for Material {
 
 impl Key {
     /// Reads a key's record. `policies` compiles its policy, or finds it already compiled.
-    pub(crate) fn decode(record: &Record, policies: impl Fn(&str) -> Result<Arc<KeyPolicy>>) -> Result<Self> {
+    pub(crate) fn decode(
+        record: &Record,
+        policies: impl Fn(&str, Bindings) -> Result<Arc<KeyPolicy>>,
+    ) -> Result<Self> {
         let read: KeyRecord = record::decode(record)?;
         let unknown = |what: &str| Error::internal(format!("key {} has an unknown {what}", read.id));
         // A row that was copied over another must not stand for it (invariant I7).
@@ -175,7 +179,7 @@ impl Key {
             usage: KeyUsage::from_str_exact(&read.usage).ok_or_else(|| unknown("usage"))?,
             origin: Origin::from_str_exact(&read.origin).ok_or_else(|| unknown("origin"))?,
             state: KeyState::from_str_exact(&read.state).ok_or_else(|| unknown("state"))?,
-            policy: policies(&read.policy)?,
+            policy: policies(&read.policy, read.principals.unwrap_or_default())?,
             arn: key_arn(&read.account, &read.region, &read.id).into(),
             account: read.account.into(),
             region: read.region.into(),
@@ -226,6 +230,7 @@ impl Key {
                 replicas: regions.replicas.clone(),
             }),
             pending_window_days: self.pending_window_days,
+            principals: Some(self.policy.bound.clone()).filter(|bound| !bound.is_empty()),
         })
     }
 

@@ -2,17 +2,22 @@
 
 use std::sync::Arc;
 
-use claviger_policy::{Document, Kind, Malformed, PrincipalName};
+use claviger_policy::{Document, Kind, Malformed};
 use claviger_wire::arn;
 use claviger_wire::fault::Code;
 use quick_cache::sync::Cache;
 
 use crate::call::{Asks, Call};
+use crate::dispatch::Service;
 use crate::error::{Error, Result};
+use crate::iam::document;
+use crate::iam::identity::Bindings;
 
 /// A key policy: the text as it was put, and what it means.
 pub struct KeyPolicy {
     text: Box<str>,
+    /// Unique ids of the users and roles that it names: of those that it meant when it was put.
+    pub(crate) bound: Bindings,
     pub(crate) document: Document,
 }
 
@@ -34,7 +39,12 @@ impl KeyPolicy {
     /// `MalformedPolicyDocumentException`, `LimitExceededException` or `ValidationException` with AWS's texts.
     pub fn parse(text: &str) -> Result<Self> {
         let document = Document::parse(text, Kind::Key).map_err(|malformed| refused(&malformed))?;
-        Ok(Self { text: text.into(), document })
+        Ok(Self { text: text.into(), bound: Bindings::new(), document })
+    }
+
+    /// Binds it to the unique ids of the users and roles that it names.
+    fn bind(self, bound: Bindings) -> Result<Self> {
+        Ok(Self { document: document::rebind(self.document, &bound)?, bound, text: self.text })
     }
 }
 
@@ -68,27 +78,32 @@ pub fn default_policy(account: &str, region: &str) -> String {
 }
 
 /// Checks a policy that someone wants to put: its principals exist, and unless the caller asks to bypass the lockout
-/// safety check, the caller could still put another one.
+/// safety check, the caller could still put another one. Answers the policy bound to the principals that it means now.
 ///
 /// # Errors
 /// `MalformedPolicyDocumentException`.
-pub(crate) fn check(call: &Call<'_>, policy: &KeyPolicy, key_arn: &str, asks: Asks<'_>) -> Result<()> {
-    check_principals(policy)?;
+pub(crate) async fn check(
+    service: &Service,
+    call: &Call<'_>,
+    policy: KeyPolicy,
+    key_arn: &str,
+    asks: Asks<'_>,
+) -> Result<KeyPolicy> {
+    let bound = match document::bindings(&service.installation.cache, &policy.document).await? {
+        Ok(bound) => bound,
+        Err(name) => {
+            let message = "Policy contains a statement with one or more invalid principals.";
+            return Err(
+                Error::new(Code::MalformedPolicyDocument, message).because(format!("{name} is unknown"))
+            );
+        }
+    };
+    let policy = policy.bind(bound)?;
     if asks.bypass_lockout_check == Some(true) || call.could_put_policy(&policy.document, key_arn, asks) {
-        return Ok(());
+        return Ok(policy);
     }
     let message = "The new key policy will not allow you to update the key policy in the future.";
     Err(Error::new(Code::MalformedPolicyDocument, message))
-}
-
-/// Refuses principals that do not exist. Accounts and services always do; this version has no users, roles or sessions.
-fn check_principals(policy: &KeyPolicy) -> Result<()> {
-    let unknown = policy.document.principals().find(|name| {
-        !matches!(name, PrincipalName::Everyone | PrincipalName::Account(_) | PrincipalName::Service(_))
-    });
-    let Some(name) = unknown else { return Ok(()) };
-    let message = "Policy contains a statement with one or more invalid principals.";
-    Err(Error::new(Code::MalformedPolicyDocument, message).because(format!("{name:?} is unknown")))
 }
 
 /// Compiled policies, shared by all keys with the same text: most keys have their account's default policy.
@@ -103,14 +118,26 @@ impl Policies {
     }
 
     /// The compiled form of a policy that is in the store.
-    pub(crate) fn compiled(&self, text: &str) -> Result<Arc<KeyPolicy>> {
-        if let Some(policy) = self.0.get(text) {
+    pub(crate) fn compiled(&self, text: &str, bound: Bindings) -> Result<Arc<KeyPolicy>> {
+        let bound_text = with_bindings(text, &bound);
+        let name = bound_text.as_deref().unwrap_or(text);
+        if let Some(policy) = self.0.get(name) {
             return Ok(policy);
         }
         let policy = KeyPolicy::parse(text)
             .map_err(|error| Error::internal(format!("a stored policy cannot be read: {:?}", error.cause)))?;
-        let policy = Arc::new(policy);
-        self.0.insert(text.into(), Arc::clone(&policy));
+        let policy = Arc::new(policy.bind(bound)?);
+        self.0.insert(name.into(), Arc::clone(&policy));
         Ok(policy)
     }
+}
+
+/// What a policy is known by when it means certain principals: the same text may mean others in another key. Nothing
+/// where it names none. No policy holds the character NUL.
+fn with_bindings(text: &str, bound: &Bindings) -> Option<String> {
+    let mut name = (!bound.is_empty()).then(|| text.to_owned())?;
+    for entry in bound {
+        name.extend(["\0", &entry.arn, "\0", &entry.id]);
+    }
+    Some(name)
 }

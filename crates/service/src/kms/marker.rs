@@ -40,12 +40,13 @@ impl Markers {
     /// `InvalidMarkerException` for everything that [`Markers::make`] did not make for this scope.
     pub(crate) fn read(&self, scope: Scope<'_>, marker: Option<&Marker>) -> Result<Option<String>> {
         let Some(marker) = marker else { return Ok(None) };
-        let opened = self.open(scope, marker);
+        let opened = self.resume(scope, marker);
         let message = || format!("Invalid Marker passed in {} operation.", scope.operation);
         opened.map(Some).ok_or_else(|| Error::new(Code::InvalidMarker, message()))
     }
 
-    fn open(&self, scope: Scope<'_>, marker: &str) -> Option<String> {
+    /// Where a marker goes on; `None` for everything that [`Markers::make`] did not make for this scope.
+    pub(crate) fn resume(&self, scope: Scope<'_>, marker: &str) -> Option<String> {
         let bytes = base64_simd::STANDARD.decode_to_vec(marker.as_bytes()).ok()?;
         let (tag, last) = bytes.split_at_checked(TAG_LEN)?;
         let last = String::from_utf8(last.to_vec()).ok()?;

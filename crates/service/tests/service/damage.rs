@@ -6,6 +6,9 @@ use serde_json::{Value, json};
 
 use crate::world::{ALICE, Answer, Ask, BOB, Key, World, block_on, unbase64};
 
+/// Version of the records.
+const VERSION: u8 = 3;
+
 /// A key's record as an attacker who can write to the store sees it. Written down here a second time on purpose: this
 /// is the format of every store there is.
 #[derive(Debug, Clone, Encode, Decode)]
@@ -48,6 +51,8 @@ struct KeyRecord {
     regions: Option<RegionsRecord>,
     #[n(18)]
     pending_window_days: Option<u16>,
+    #[n(30)]
+    principals: Option<Vec<()>>,
 }
 
 #[derive(Debug, Clone, Encode, Decode)]
@@ -103,9 +108,6 @@ struct ImportedRecord {
     #[n(1)]
     expires_ms: Option<i64>,
 }
-
-/// Version of the records.
-const VERSION: u8 = 2;
 
 fn raw(world: &World, key: &Key) -> Record {
     let ends = format!("/{}", key.id);
@@ -263,7 +265,7 @@ fn damaged_records_are_refused() {
     let describe = || world.send(&Ask::new(ALICE, "DescribeKey", json!({"KeyId": key.id})));
     for value in [
         Vec::new(),
-        vec![1],
+        vec![VERSION],
         [&*record.value, &[0]].concat(),
         record.value[..record.value.len() - 1].to_vec(),
     ] {

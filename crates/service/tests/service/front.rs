@@ -81,7 +81,9 @@ fn requests_that_are_no_calls_are_told_apart() {
         ("POST", "/", AWS_JSON, "TrentService.listkeys", "{}"),
         ("POST", "/", AWS_JSON, "DynamoDB_20120810.ListTables", "{}"),
         ("POST", "/", AWS_JSON, &long, "{}"),
-        ("POST", "/", FORM, "-", "Action=AssumeRole&Version=2011-06-15"),
+        ("POST", "/", FORM, "-", "Action=AssumeRoot&Version=2011-06-15"),
+        ("POST", "/", FORM, "-", "Action=AssumeNothing&Version=2011-06-15"),
+        ("POST", "/", FORM, "-", "Action=GetCallerIdentity&Version=2011-06-15&A=1&A.b=2"),
         ("POST", "/", FORM, "-", "Action=GetCallerIdentity&Version=2010-01-01"),
         ("POST", "/", FORM, "-", ""),
     ] {

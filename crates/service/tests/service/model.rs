@@ -19,7 +19,7 @@ pub(crate) struct Model {
 
 #[derive(Deserialize)]
 struct Operation {
-    input: Reference,
+    input: Option<Reference>,
     output: Option<Reference>,
     #[serde(default)]
     errors: Vec<Reference>,
@@ -61,28 +61,36 @@ pub(crate) struct Place<'m> {
     pub(crate) required: bool,
 }
 
-/// Where the packages of the Python environment keep the model.
-const IN_PACKAGES: &str = "site-packages/botocore/data/kms/2014-11-01";
+/// Where the packages of the Python environment keep the models.
+const IN_PACKAGES: &str = "site-packages/botocore/data";
+/// Service and version of KMS, as its folder there is called.
+const KMS: &str = "kms/2014-11-01";
 
 /// The file: named by the environment, or in the virtual environment that the test command makes.
-fn find() -> Option<PathBuf> {
+fn find(service: &str) -> Option<PathBuf> {
     #[expect(clippy::disallowed_methods, reason = "a test may be told where the model is")]
     let named = std::env::var_os("BOTOCORE_KMS_MODEL");
-    if let Some(named) = named {
+    if let Some(named) = named.filter(|_| service == KMS) {
         return Some(PathBuf::from(named));
     }
     let libraries = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.venv/lib");
-    let pythons =
-        fs::read_dir(libraries).ok()?.filter_map(|entry| Some(entry.ok()?.path().join(IN_PACKAGES)));
+    let pythons = fs::read_dir(libraries)
+        .ok()?
+        .filter_map(|entry| Some(entry.ok()?.path().join(IN_PACKAGES).join(service)));
     let files =
         pythons.flat_map(|folder| ["service-2.json", "service-2.json.gz"].map(|name| folder.join(name)));
     files.into_iter().find(|file| file.exists())
 }
 
 impl Model {
-    /// Reads the installed model.
+    /// Reads the installed model of KMS.
     pub(crate) fn installed() -> Self {
-        let file = find().unwrap_or_else(|| {
+        Self::installed_of(KMS)
+    }
+
+    /// Reads the installed model of a service, such as `iam/2010-05-08`.
+    pub(crate) fn installed_of(service: &str) -> Self {
+        let file = find(service).unwrap_or_else(|| {
             panic!("AWS's service model is not installed; `cargo xtask test` installs it")
         });
         let bytes = fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
@@ -118,7 +126,8 @@ impl Model {
     /// A body of an operation with every member that there is, each as short as it may be; or with those only that are
     /// required.
     pub(crate) fn body(&self, operation: &str, full: bool) -> Value {
-        self.sample(&self.operations[operation].input.shape, full)
+        let input = self.operations[operation].input.as_ref();
+        input.map_or_else(|| json!({}), |input| self.sample(&input.shape, full))
     }
 
     fn sample(&self, name: &str, full: bool) -> Value {
@@ -154,7 +163,8 @@ impl Model {
 
     /// Every place of an operation's full body.
     pub(crate) fn places(&self, operation: &str) -> Vec<Place<'_>> {
-        let input = &*self.operations[operation].input.shape;
+        let Some(input) = &self.operations[operation].input else { return Vec::new() };
+        let input = &*input.shape;
         let root = Place {
             pointer: String::new(),
             path: String::new(),

@@ -88,7 +88,7 @@ impl Operation for CreateKey {
         }
         tags::check(new_tags)?;
         let id = new_id(service, request.multi_region)?;
-        let policy = policy(call, request, &id, asks)?;
+        let policy = policy(service, call, request, &id, asks).await?;
         let key = make(service, call, Plan { id, spec, usage, policy, request }).await?;
         call.touch(&key.account, &key.arn);
         call.set_response(&Elements { key_metadata: TrailMetadata::of(&key) })?;
@@ -151,15 +151,20 @@ fn new_id(service: &Service, multi_region: Option<bool>) -> Result<String> {
 }
 
 /// The policy of the new key: the one given, checked, or the default one.
-fn policy(call: &Call<'_>, request: &Request, id: &str, asks: Asks<'_>) -> Result<KeyPolicy> {
+async fn policy(
+    service: &Service,
+    call: &Call<'_>,
+    request: &Request,
+    id: &str,
+    asks: Asks<'_>,
+) -> Result<KeyPolicy> {
     let (account, region) = (call.caller().account(), call.region());
     let Some(text) = &request.policy else {
         return KeyPolicy::parse(&key_policy::default_policy(account, region));
     };
     let policy = KeyPolicy::parse(text)?;
     let arn = key_arn(account, region, id);
-    key_policy::check(call, &policy, &arn, asks)?;
-    Ok(policy)
+    key_policy::check(service, call, policy, &arn, asks).await
 }
 
 /// What to make.

@@ -106,7 +106,7 @@ impl Operation for ReplicateKey {
         let set = primary.as_primary()?;
         check_region(service, &primary, region)?;
         let new_tags = request.tags.as_ref().map_or(&[][..], |tags| &tags.0);
-        let policy = may_be_made(call, &primary, request, new_tags)?;
+        let policy = may_be_made(service, call, &primary, request, new_tags).await?;
         if set.contains(region) {
             let arn = key_arn(&primary.account, region, &primary.id);
             return Err(Error::new(Code::AlreadyExists, format!("Key '{arn}' already exists")));
@@ -145,7 +145,8 @@ fn check_region(service: &Service, primary: &Key, region: &str) -> Result<()> {
 
 /// Decides in the replica's Region whether the caller may make the replica, and checks its tags and its policy as
 /// `CreateKey` does.
-fn may_be_made(
+async fn may_be_made(
+    service: &Service,
     call: &mut Call<'_>,
     primary: &Authorized<Arc<Key>>,
     request: &Request,
@@ -169,8 +170,8 @@ fn may_be_made(
         return KeyPolicy::parse(&key_policy::default_policy(&primary.account, region));
     };
     let policy = KeyPolicy::parse(text)?;
-    key_policy::check(call, &policy, &key_arn(&primary.account, region, &primary.id), asks)?;
-    Ok(policy)
+    let arn = key_arn(&primary.account, region, &primary.id);
+    key_policy::check(service, call, policy, &arn, asks).await
 }
 
 /// Notes what the trails of both Regions show.

@@ -1,8 +1,21 @@
 //! Tells a caller who it is. Needs no permission.
 
+use claviger_wire::shape;
 use serde::Serialize;
 
 use crate::call::Call;
+use crate::dispatch::Service;
+use crate::error::Result;
+use crate::operation::Operation;
+
+/// The operation.
+pub struct GetCallerIdentity;
+
+shape! {
+    /// What it takes: nothing.
+    #[derive(Debug)]
+    pub struct Request {}
+}
 
 /// What it answers.
 #[derive(Debug, Serialize)]
@@ -13,13 +26,19 @@ pub struct Response {
     account: String,
 }
 
-/// Carries it out.
-pub(crate) fn run(call: &mut Call<'_>) -> Response {
-    call.needs_no_permission();
-    let caller = call.caller();
-    Response {
-        arn: caller.arn().to_owned(),
-        user_id: caller.principal_id().to_owned(),
-        account: caller.account().to_owned(),
+impl Operation for GetCallerIdentity {
+    const NAME: &'static str = "GetCallerIdentity";
+    const READ_ONLY: bool = true;
+    type Request = Request;
+    type Response = Response;
+
+    async fn run(_service: &Service, call: &mut Call<'_>, _request: &mut Request) -> Result<Response> {
+        call.needs_no_permission();
+        let caller = call.caller();
+        Ok(Response {
+            arn: caller.arn().to_owned(),
+            user_id: caller.principal_id().to_owned(),
+            account: caller.account().to_owned(),
+        })
     }
 }

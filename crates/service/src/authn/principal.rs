@@ -1,0 +1,162 @@
+//! From a verified credential to whom it stands for now: the user, role or root user, and the policies that apply.
+//!
+//! Everything is looked up with every request, in a cache that is as fresh as the store: a principal that was deleted,
+//! made anew under the same name, or stripped of a policy is that from the next request on.
+
+use std::sync::Arc;
+
+use claviger_policy::Document;
+use claviger_wire::arn;
+
+use super::session::Session;
+use crate::cache::{Cache, Credential};
+use crate::error::Result;
+use crate::iam::effective::Effective;
+use crate::iam::identity::{Identity, by_id};
+use crate::moment::Moment;
+use crate::record;
+
+/// The account's root user, as records name it.
+pub(crate) const ROOT: &str = "root";
+
+/// What a session adds to its principal.
+#[derive(Debug, Clone)]
+pub(crate) struct SessionFacts {
+    pub(crate) issued: Moment,
+    /// Name of a role's session; none for sessions of users and of the root user.
+    pub(crate) name: Option<String>,
+    pub(crate) source_identity: Option<String>,
+    /// Keys of tags that go on to sessions of this session.
+    pub(crate) transitive: Vec<String>,
+    /// Its own tags.
+    pub(crate) tags: Vec<(String, String)>,
+}
+
+/// A principal as it stands at the time of a request.
+#[derive(Debug, Clone)]
+pub(crate) struct Standing {
+    pub(crate) account: String,
+    /// The user or role; `None` for the root user.
+    pub(crate) identity: Option<Arc<Identity>>,
+    pub(crate) effective: Effective,
+    /// Its own tags and those of its session, which win.
+    pub(crate) tags: Vec<(String, String)>,
+    /// Session policies; `None` where the session has none.
+    pub(crate) session_policies: Option<Vec<Arc<Document>>>,
+    pub(crate) session: Option<SessionFacts>,
+}
+
+impl Standing {
+    /// The root user of an account.
+    pub(crate) fn root(account: &str) -> Self {
+        Self {
+            account: account.to_owned(),
+            identity: None,
+            effective: Effective::default(),
+            tags: Vec::new(),
+            session_policies: None,
+            session: None,
+        }
+    }
+
+    /// Whom a long-term credential stands for; `None` where there is nobody any more.
+    pub(crate) async fn of_credential(cache: &Cache, credential: &Credential) -> Result<Option<Self>> {
+        let record = &credential.record;
+        if record.principal == ROOT {
+            return Ok(Some(Self::root(&record.account)));
+        }
+        let Some(identity) = by_id(cache, &record.account, &record.principal).await? else { return Ok(None) };
+        Self::of_identity(cache, identity).await.map(Some)
+    }
+
+    /// Whom a session stands for; `None` where what it comes from is gone: its role, its user, or the access key that
+    /// asked for it.
+    pub(crate) async fn of_session(cache: &Cache, session: &Session) -> Result<Option<Self>> {
+        let record = &session.record;
+        if let Some(source) = &record.source_key {
+            let credential = cache.credential(record::credential(source)).await?;
+            let alive = credential.is_some_and(|credential| {
+                let source = &credential.record;
+                source.is_active() && source.account == record.account && source.principal == record.principal
+            });
+            if !alive {
+                return Ok(None);
+            }
+        }
+        let mut standing = if record.principal == ROOT {
+            Self::root(&record.account)
+        } else {
+            let Some(identity) = by_id(cache, &record.account, &record.principal).await? else {
+                return Ok(None);
+            };
+            Self::of_identity(cache, identity).await?
+        };
+        let tags: Vec<_> = record.tags.iter().map(|tag| (tag.key.clone(), tag.value.clone())).collect();
+        for (key, value) in &tags {
+            standing.tags.retain(|(own, _)| !own.eq_ignore_ascii_case(key));
+            standing.tags.push((key.clone(), value.clone()));
+        }
+        standing.session_policies = session_policies(cache, session).await?;
+        standing.session = Some(SessionFacts {
+            issued: Moment(record.issued_ms),
+            name: record.name.clone(),
+            source_identity: record.source_identity.clone(),
+            transitive: record.transitive.clone(),
+            tags,
+        });
+        Ok(Some(standing))
+    }
+
+    async fn of_identity(cache: &Cache, identity: Arc<Identity>) -> Result<Self> {
+        let effective = Effective::of(cache, &identity).await?;
+        let (account, tags) = (identity.account.to_string(), identity.tags.clone());
+        Ok(Self { account, tags, effective, identity: Some(identity), session_policies: None, session: None })
+    }
+
+    /// The session's name, for a session of a role.
+    fn session_name(&self) -> Option<&str> {
+        self.session.as_ref()?.name.as_deref()
+    }
+
+    /// ARN of the user, role or root user.
+    pub(crate) fn principal_arn(&self, region: &str) -> String {
+        match &self.identity {
+            Some(identity) => identity.arn(region),
+            None => format!("arn:{}:iam::{}:root", arn::partition(region), self.account),
+        }
+    }
+
+    /// ARN of who calls: for a session of a role that of the session.
+    pub(crate) fn arn(&self, region: &str) -> String {
+        match (&self.identity, self.session_name()) {
+            (Some(role), Some(session)) => {
+                let (partition, account) = (arn::partition(region), &self.account);
+                format!("arn:{partition}:sts::{account}:assumed-role/{}/{session}", role.name)
+            }
+            _ => self.principal_arn(region),
+        }
+    }
+
+    /// `aws:userid` (IAM User Guide, "IAM JSON policy elements: Variables", the table of principals).
+    pub(crate) fn user_id(&self) -> String {
+        match (&self.identity, self.session_name()) {
+            (Some(role), Some(session)) => format!("{}:{session}", role.id),
+            (Some(identity), None) => identity.id.clone(),
+            (None, _) => self.account.clone(),
+        }
+    }
+}
+
+/// The policies that cap a session. A managed one that is gone allows nothing.
+async fn session_policies(cache: &Cache, session: &Session) -> Result<Option<Vec<Arc<Document>>>> {
+    let record = &session.record;
+    if session.policy.is_none() && record.managed.is_empty() {
+        return Ok(None);
+    }
+    let mut documents: Vec<_> = session.policy.iter().map(Arc::clone).collect();
+    for key in &record.managed {
+        let policy = cache.managed_policy(record::iam::policy(&record.account, key)).await?;
+        documents.extend(policy.map(|policy| Arc::clone(&policy.document)));
+    }
+    Ok(Some(documents))
+}

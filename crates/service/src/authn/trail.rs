@@ -1,0 +1,59 @@
+//! `userIdentity` of the trail (CloudTrail User Guide, "CloudTrail userIdentity element").
+
+use claviger_wire::line::Line;
+
+use super::principal::{SessionFacts, Standing};
+
+/// The names of a caller.
+pub(super) struct Who<'a> {
+    pub(super) arn: &'a str,
+    pub(super) principal_arn: &'a str,
+    pub(super) principal_id: &'a str,
+}
+
+/// Who calls, as the trail tells it.
+pub(super) fn identity(standing: &Standing, who: &Who<'_>, access_key_id: &str) -> String {
+    let session_of_role = standing.session.as_ref().is_some_and(|session| session.name.is_some());
+    let kind = match &standing.identity {
+        None => "Root",
+        Some(_) if session_of_role => "AssumedRole",
+        Some(_) => "IAMUser",
+    };
+    let mut line = Line::with_capacity(512);
+    line.text("type", kind)
+        .text("principalId", who.principal_id)
+        .text("arn", who.arn)
+        .text("accountId", &standing.account)
+        .text("accessKeyId", access_key_id);
+    if let Some(user) = standing.identity.as_ref().filter(|_| !session_of_role) {
+        line.text("userName", &user.name);
+    }
+    if let Some(session) = &standing.session {
+        line.json("sessionContext", &context(standing, who, session));
+    }
+    finish(line)
+}
+
+fn context(standing: &Standing, who: &Who<'_>, session: &SessionFacts) -> String {
+    let mut line = Line::with_capacity(256);
+    if let (Some(role), Some(_)) = (&standing.identity, &session.name) {
+        let mut issuer = Line::with_capacity(192);
+        issuer
+            .text("type", "Role")
+            .text("principalId", &role.id)
+            .text("arn", who.principal_arn)
+            .text("accountId", &standing.account)
+            .text("userName", &role.name);
+        line.json("sessionIssuer", &finish(issuer));
+    }
+    let mut attributes = Line::with_capacity(96);
+    attributes.text("creationDate", &session.issued.iso()).text("mfaAuthenticated", "false");
+    line.json("attributes", &finish(attributes));
+    line.optional("sourceIdentity", session.source_identity.as_deref());
+    finish(line)
+}
+
+/// The closed object as text. It was put together from text.
+fn finish(line: Line) -> String {
+    String::from_utf8(line.finish()).unwrap_or_default()
+}

@@ -1,0 +1,140 @@
+//! Decisions about what IAM and STS do.
+
+use std::borrow::Cow;
+
+use claviger_policy as policy;
+use claviger_wire::fault::Code;
+use policy::Values;
+
+use super::{Authorized, Call, one, principal};
+use crate::authn::Principal;
+use crate::error::{Error, Result};
+use crate::iam::identity::Identity;
+
+/// Pairs of key and value.
+pub(crate) type Tags = [(String, String)];
+
+/// What of a request to IAM or STS conditions may ask for.
+#[derive(Default, Clone, Copy)]
+pub(crate) struct IamAsks<'a> {
+    /// Tags of the entity.
+    pub(crate) resource_tags: Option<&'a Tags>,
+    /// Tags that the request gives.
+    pub(crate) tags: Option<&'a Tags>,
+    /// Keys of tags that the request takes away.
+    pub(crate) tag_keys: Option<&'a [String]>,
+    /// ARN of the managed policy that is attached or detached.
+    pub(crate) policy_arn: Option<&'a str>,
+    /// ARN of the permissions boundary that is put, or that the entity has.
+    pub(crate) boundary: Option<&'a str>,
+    pub(crate) external_id: Option<&'a str>,
+    pub(crate) session_name: Option<&'a str>,
+    pub(crate) source_identity: Option<&'a str>,
+    pub(crate) transitive: Option<&'a [String]>,
+}
+
+struct Circumstances<'a, 'c> {
+    call: &'a Call<'c>,
+    asks: IamAsks<'a>,
+}
+
+fn set(texts: &[String]) -> Option<Values<'_>> {
+    Some(Values::Set(texts.iter().map(|text| Cow::Borrowed(text.as_str())).collect()))
+}
+
+fn tag<'a>(tags: Option<&'a Tags>, wanted: &str) -> Option<Values<'a>> {
+    let (_, value) = tags?.iter().find(|(key, _)| key.eq_ignore_ascii_case(wanted))?;
+    one(value.as_str())
+}
+
+impl policy::Context for Circumstances<'_, '_> {
+    fn values(&self, key: &str) -> Option<Values<'_>> {
+        let asks = &self.asks;
+        match key.split_once(':')? {
+            ("aws" | "iam", name) if name.starts_with("resourcetag/") => {
+                tag(asks.resource_tags, name.split_once('/')?.1)
+            }
+            ("aws", name) if name.starts_with("requesttag/") => tag(asks.tags, name.split_once('/')?.1),
+            ("aws", "tagkeys") => match (asks.tags, asks.tag_keys) {
+                (Some(tags), _) => {
+                    Some(Values::Set(tags.iter().map(|(key, _)| Cow::Borrowed(key.as_str())).collect()))
+                }
+                (None, keys) => keys.and_then(set),
+            },
+            ("aws", name) => principal::value(self.call, name),
+            ("iam", "policyarn") => asks.policy_arn.and_then(one),
+            ("iam", "permissionsboundary") => asks.boundary.and_then(one),
+            ("sts", "externalid") => asks.external_id.and_then(one),
+            ("sts", "rolesessionname") => asks.session_name.and_then(one),
+            ("sts", "sourceidentity") => asks.source_identity.and_then(one),
+            ("sts", "transitivetagkeys") => asks.transitive.and_then(set),
+            _ => None,
+        }
+    }
+}
+
+impl Call<'_> {
+    /// Decides whether the caller may do `action` with an entity of IAM in its own account.
+    ///
+    /// # Errors
+    /// `AccessDenied`.
+    pub(crate) fn authorize_iam(
+        &mut self,
+        action: &'static str,
+        resource: &str,
+        asks: IamAsks<'_>,
+    ) -> Result<Authorized<()>> {
+        self.decided = true;
+        let context = Circumstances { call: self, asks };
+        let request = policy::Request { principal: self.principal(), action, resource, context: &context };
+        match policy::decide(&request, &principal::policies(self.subject.caller)) {
+            policy::Decision::Allow(_) => Ok(Authorized(())),
+            policy::Decision::Deny(reason) => {
+                let text = policy::denial_text(self.subject.caller.arn(), action, resource, &reason, false);
+                Err(Error::new(Code::AccessDenied, text))
+            }
+        }
+    }
+
+    /// Decides whether the caller may assume a role: by the role's trust policy and its own policies, for each of the
+    /// actions. A role that does not exist answers like one that does not trust the caller.
+    ///
+    /// # Errors
+    /// `AccessDenied`.
+    pub(crate) fn authorize_assume<'r>(
+        &mut self,
+        actions: &[&'static str],
+        role: Option<&'r Identity>,
+        role_arn: &str,
+        asks: IamAsks<'_>,
+    ) -> Result<Authorized<&'r Identity>> {
+        self.decided = true;
+        if self.subject.caller.principal() == Principal::Root {
+            return Err(Error::new(Code::AccessDenied, "Roles may not be assumed by root accounts."));
+        }
+        let context = Circumstances { call: self, asks };
+        for action in actions {
+            let request = policy::Request {
+                principal: self.principal(),
+                action,
+                resource: role_arn,
+                context: &context,
+            };
+            let allowed =
+                role.and_then(|role| role.role.as_ref().map(|it| (role, it))).is_some_and(|(role, it)| {
+                    let trust =
+                        policy::ResourceSide::Guarded { policy: &it.trust.document, account: &role.account };
+                    let policies =
+                        policy::Policies { resource: trust, ..principal::policies(self.subject.caller) };
+                    policy::decide(&request, &policies).is_allow()
+                });
+            if !allowed {
+                let caller = self.subject.caller.arn();
+                let text =
+                    format!("User: {caller} is not authorized to perform: {action} on resource: {role_arn}");
+                return Err(Error::new(Code::AccessDenied, text));
+            }
+        }
+        role.map(Authorized).ok_or_else(|| Error::internal("a role that is not there was allowed"))
+    }
+}

@@ -1,0 +1,154 @@
+//! Policy documents: compiled when they are put, in AWS's words when they cannot be, and bound to whom they name.
+
+use std::sync::Arc;
+
+use claviger_policy::{Document, Kind, Malformed, PrincipalName, Problem};
+use claviger_wire::arn::Arn;
+use claviger_wire::fault::Code;
+
+use crate::cache::Cache;
+use crate::error::{Error, Result};
+use crate::iam::identity::{self, Bindings};
+use crate::record::{self, iam::BoundRecord};
+
+/// Compiles a document that is in the store.
+pub(crate) fn stored(text: &str, kind: Kind) -> Result<Document> {
+    Document::parse(text, kind)
+        .map_err(|malformed| Error::internal(format!("a stored policy cannot be read: {malformed}")))
+}
+
+/// Compiles an identity policy, permissions boundary or session policy that someone wants to put.
+///
+/// # Errors
+/// `MalformedPolicyDocument`.
+pub(crate) fn parse_identity(text: &str) -> Result<Document> {
+    Document::parse(text, Kind::Identity).map_err(|malformed| refused(&malformed))
+}
+
+/// Characters that count against a quota: all but white space ("IAM and AWS STS quotas").
+pub(crate) fn counted(text: &str) -> usize {
+    text.chars().filter(|c| !c.is_ascii_whitespace()).count()
+}
+
+/// The error of a document that cannot be a policy.
+pub(crate) fn refused(malformed: &Malformed) -> Error {
+    let message = match malformed {
+        Malformed::Grammar { problem, .. } => match problem {
+            Problem::ForbiddenElement(name) => {
+                format!("Policy document should not specify a {}.", lower(name))
+            }
+            Problem::MissingElement("Action") => "Policy statement must contain actions.".to_owned(),
+            Problem::MissingElement("Resource") => "Policy statement must contain resources.".to_owned(),
+            Problem::UnknownVersion(_) => "The policy must contain a valid version string".to_owned(),
+            Problem::InvalidSid(_) => "Statement IDs (SID) in a single policy must be unique.".to_owned(),
+            Problem::InvalidAction(text) if !text.contains(':') => {
+                "Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.".to_owned()
+            }
+            Problem::InvalidResource(text) => format!("Resource {text} must be in ARN format or \"*\"."),
+            Problem::InvalidPrincipal(text) => invalid_principal(text),
+            _ => "Syntax errors in policy.".to_owned(),
+        },
+        Malformed::Json(_) => "This policy contains invalid Json".to_owned(),
+        _ => "Syntax errors in policy.".to_owned(),
+    };
+    Error::new(Code::MalformedPolicyDocument, message).because(malformed.to_string())
+}
+
+fn lower(name: &str) -> String {
+    name.to_ascii_lowercase()
+}
+
+fn invalid_principal(text: &str) -> String {
+    format!("Invalid principal in policy: \"AWS\":\"{text}\"")
+}
+
+/// A document that names principals, with the unique ids of those that it meant when it was put.
+#[derive(Debug, Clone)]
+pub(crate) struct Bound {
+    pub(crate) text: String,
+    pub(crate) bound: Bindings,
+    pub(crate) document: Arc<Document>,
+}
+
+impl Bound {
+    /// A trust policy that is in the store.
+    pub(crate) fn stored(text: String, bound: Bindings) -> Result<Self> {
+        let document = rebind(stored(&text, Kind::Trust)?, &bound)?;
+        Ok(Self { text, bound, document: Arc::new(document) })
+    }
+
+    /// A trust policy that someone wants to put.
+    ///
+    /// # Errors
+    /// `MalformedPolicyDocument`, also for users and roles that do not exist.
+    pub(crate) async fn trust(cache: &Cache, text: &str) -> Result<Self> {
+        let document = Document::parse(text, Kind::Trust).map_err(|malformed| refused(&malformed))?;
+        let bound = match bindings(cache, &document).await? {
+            Ok(bound) => bound,
+            Err(name) => return Err(Error::new(Code::MalformedPolicyDocument, invalid_principal(&name))),
+        };
+        let document = rebind(document, &bound)?;
+        Ok(Self { text: text.to_owned(), bound, document: Arc::new(document) })
+    }
+}
+
+/// Binds a compiled document to the ids that were found when it was put.
+pub(crate) fn rebind(document: Document, bound: &Bindings) -> Result<Document> {
+    let id_of = |name: &PrincipalName| {
+        let arn = name.arn()?;
+        bound.iter().find(|entry| entry.arn == arn).map(|entry| entry.id.as_str().into())
+    };
+    document
+        .bind(id_of)
+        .map_err(|malformed| Error::internal(format!("a stored policy is unbound: {malformed}")))
+}
+
+/// The unique ids of the users and roles that a document names, or what it names that does not exist.
+pub(crate) async fn bindings(cache: &Cache, document: &Document) -> Result<Result<Bindings, String>> {
+    let mut bound = Bindings::new();
+    for name in document.principals() {
+        match name {
+            PrincipalName::User { arn, .. }
+            | PrincipalName::Role { arn, .. }
+            | PrincipalName::Session { arn, .. } => {
+                let found = match name {
+                    PrincipalName::Session { .. } => role_of_session(cache, arn).await?,
+                    _ => unique_id(cache, arn).await?,
+                };
+                let Some(id) = found else { return Ok(Err(arn.to_string())) };
+                let entry = BoundRecord { arn: arn.to_string(), id };
+                if !bound.contains(&entry) {
+                    bound.push(entry);
+                }
+            }
+            PrincipalName::UniqueId(id) => {
+                if cache.principal(record::iam::principal(id)).await?.is_none() {
+                    return Ok(Err(id.to_string()));
+                }
+            }
+            PrincipalName::FederatedUser(text) => return Ok(Err(text.to_string())),
+            PrincipalName::Everyone | PrincipalName::Account(_) | PrincipalName::Service(_) => {}
+            // This version has no identity providers.
+            PrincipalName::Federated(text) => return Ok(Err(text.to_string())),
+        }
+    }
+    Ok(Ok(bound))
+}
+
+/// The unique id of the user or role of an ARN, whose path must be right too.
+async fn unique_id(cache: &Cache, text: &str) -> Result<Option<String>> {
+    let Some(arn) = Arn::parse(text) else { return Ok(None) };
+    let Some((word, rest)) = arn.resource.split_once('/') else { return Ok(None) };
+    let (path, name) = rest.rsplit_once('/').unwrap_or(("", rest));
+    let path = if path.is_empty() { "/".to_owned() } else { format!("/{path}/") };
+    let found = cache.identity(record::iam::identity(word, arn.account, &identity::key(name))).await?;
+    Ok(found.filter(|it| it.path == path && it.name == name).map(|it| it.id.clone()))
+}
+
+/// The unique id of the role that an ARN of a session names.
+async fn role_of_session(cache: &Cache, text: &str) -> Result<Option<String>> {
+    let Some(arn) = Arn::parse(text) else { return Ok(None) };
+    let Some(role) = arn.resource.split('/').nth(1) else { return Ok(None) };
+    let found = cache.identity(record::iam::identity("role", arn.account, &identity::key(role))).await?;
+    Ok(found.map(|it| it.id.clone()))
+}

@@ -1,0 +1,60 @@
+//! Lists the names of the inline policies of a group, a page at a time.
+
+use claviger_wire::shape;
+use serde::Serialize;
+
+use crate::call::Call;
+use crate::call::iam::IamAsks;
+use crate::dispatch::Service;
+use crate::error::Result;
+use crate::iam::identity::Kind;
+use crate::iam::listing::Cursor;
+use crate::iam::shapes::{GroupName, Marker, MaxItems};
+use crate::iam::{holder, load};
+use crate::operation::Operation;
+use crate::query::Members;
+
+/// The operation.
+pub struct ListGroupPolicies;
+
+shape! {
+    /// What it takes.
+    #[derive(Debug)]
+    pub struct Request {
+        /// Its name.
+        required group_name: GroupName = "groupName",
+        /// Where the list goes on.
+        optional marker: Marker = "marker",
+        /// Most entries of a page: 100 when absent.
+        optional max_items: MaxItems = "maxItems",
+    }
+}
+
+/// What it answers.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Response {
+    policy_names: Members<String>,
+    is_truncated: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    marker: Option<String>,
+}
+
+impl Operation for ListGroupPolicies {
+    const NAME: &'static str = "ListGroupPolicies";
+    const READ_ONLY: bool = true;
+    type Request = Request;
+    type Response = Response;
+
+    async fn run(service: &Service, call: &mut Call<'_>, request: &mut Request) -> Result<Response> {
+        let named = (Kind::Group, &*request.group_name);
+        let group = load::identity(service, call, "iam:ListGroupPolicies", named, IamAsks::default()).await?;
+        let cursor = Cursor::read(service, call, &group.id, request.marker.as_ref(), request.max_items)?;
+        let page = holder::inline_names(&cursor, &group);
+        Ok(Response {
+            policy_names: page.items.into(),
+            is_truncated: page.marker.is_some(),
+            marker: page.marker,
+        })
+    }
+}

@@ -1,0 +1,69 @@
+//! Lists the roles of the account by name, a page at a time.
+
+use claviger_wire::shape;
+use serde::Serialize;
+
+use crate::call::Call;
+use crate::call::iam::IamAsks;
+use crate::dispatch::Service;
+use crate::error::Result;
+use crate::iam::identity::Identity;
+use crate::iam::listing::{self, Cursor};
+use crate::iam::shapes::{Marker, MaxItems, PathPrefix};
+use crate::iam::views;
+use crate::operation::Operation;
+use crate::query::Members;
+use crate::record;
+
+/// The operation.
+pub struct ListRoles;
+
+shape! {
+    /// What it takes.
+    #[derive(Debug)]
+    pub struct Request {
+        /// Only roles whose paths begin so.
+        optional path_prefix: PathPrefix = "pathPrefix",
+        /// Where the list goes on.
+        optional marker: Marker = "marker",
+        /// Most entries of a page: 100 when absent.
+        optional max_items: MaxItems = "maxItems",
+    }
+}
+
+/// What it answers.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Response {
+    roles: Members<views::Role>,
+    is_truncated: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    marker: Option<String>,
+}
+
+impl Operation for ListRoles {
+    const NAME: &'static str = "ListRoles";
+    const READ_ONLY: bool = true;
+    type Request = Request;
+    type Response = Response;
+
+    async fn run(service: &Service, call: &mut Call<'_>, request: &mut Request) -> Result<Response> {
+        let (account, region) = (call.caller().account(), call.region());
+        let prefix = request.path_prefix.as_deref().unwrap_or("/");
+        call.authorize_iam(
+            "iam:ListRoles",
+            &listing::resource(region, account, "role", prefix),
+            IamAsks::default(),
+        )?;
+        let cursor = Cursor::read(service, call, prefix, request.marker.as_ref(), request.max_items)?;
+        let page = cursor.records(&record::iam::identities("role", account)).await?;
+        let mut roles = Vec::new();
+        for entry in &page.items {
+            let role = Identity::decode(entry)?;
+            if role.path.starts_with(prefix) {
+                roles.push(views::Role::listed(&role, region)?);
+            }
+        }
+        Ok(Response { roles: roles.into(), is_truncated: page.marker.is_some(), marker: page.marker })
+    }
+}

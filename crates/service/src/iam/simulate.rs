@@ -1,0 +1,172 @@
+//! What policies would decide: the policy simulator.
+
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use claviger_policy::{
+    Context, Decision, Document, Policies, Principal, Reason, Request, ResourceSide, Values, decide,
+};
+use claviger_wire::arn::Arn;
+use claviger_wire::fault::Code;
+use serde::Serialize;
+
+use crate::call::Call;
+use crate::dispatch::Service;
+use crate::error::{Error, Result};
+use crate::iam::document;
+use crate::iam::effective::Effective;
+use crate::iam::identity::{Identity, Kind};
+use crate::iam::shapes::{ActionName, ContextEntry, ContextKeyType, PolicyDocument};
+use crate::query::Members;
+
+/// How one action on one resource would be decided.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Evaluation {
+    eval_action_name: String,
+    eval_resource_name: String,
+    eval_decision: &'static str,
+    missing_context_values: Members<String>,
+}
+
+/// The condition keys of a simulation, and those that were asked for and not given.
+struct Given<'a> {
+    entries: &'a [ContextEntry],
+    missing: RefCell<BTreeSet<String>>,
+}
+
+impl Context for Given<'_> {
+    fn values(&self, key: &str) -> Option<Values<'_>> {
+        let named =
+            |entry: &&ContextEntry| entry.name.as_ref().is_some_and(|name| name.eq_ignore_ascii_case(key));
+        let Some(entry) = self.entries.iter().find(named) else {
+            self.missing.borrow_mut().insert(key.to_owned());
+            return None;
+        };
+        let values = entry.values.as_ref().map_or(&[][..], |values| &values.0);
+        let mut texts = values.iter().map(|value| Cow::Borrowed(&**value));
+        match entry.kind {
+            Some(
+                ContextKeyType::StringList
+                | ContextKeyType::NumericList
+                | ContextKeyType::BooleanList
+                | ContextKeyType::IpList
+                | ContextKeyType::BinaryList
+                | ContextKeyType::DateList,
+            ) => Some(Values::Set(texts.collect())),
+            _ => texts.next().map(Values::One),
+        }
+    }
+}
+
+/// Whose policies are simulated: those that apply, and who asks.
+pub(crate) struct Subject {
+    pub(crate) policies: Effective,
+    /// ARN and unique id of a user or role, and its account.
+    pub(crate) principal: (String, String, String),
+}
+
+impl Subject {
+    /// Nobody in particular of an account, without policies.
+    pub(crate) fn nobody(account: &str) -> Self {
+        Self { policies: Effective::default(), principal: (String::new(), String::new(), account.to_owned()) }
+    }
+
+    /// A user, group or role, with the policies that apply to it.
+    pub(crate) async fn of(service: &Service, call: &Call<'_>, identity: &Identity) -> Result<Self> {
+        let policies = Effective::of(&service.installation.cache, identity).await?;
+        let arn = identity.arn(call.region());
+        Ok(Self { policies, principal: (arn, identity.id.clone(), identity.account.to_string()) })
+    }
+
+    /// Adds the policies that a request brings along; a permissions boundary takes the place of the one there is.
+    ///
+    /// # Errors
+    /// `MalformedPolicyDocument`.
+    pub(crate) fn with(mut self, more: &[PolicyDocument], boundaries: &[PolicyDocument]) -> Result<Self> {
+        self.policies.identity.extend(compiled(more)?);
+        if let Some(boundary) = compiled(boundaries)?.pop() {
+            self.policies.boundary = Some(boundary);
+        }
+        Ok(self)
+    }
+
+    /// Decides each action on each resource; on `*` where there is none. Each resource is taken to have no policy of its
+    /// own.
+    pub(crate) fn evaluate(
+        &self,
+        actions: &[ActionName],
+        resources: &[String],
+        entries: &[ContextEntry],
+    ) -> Vec<Evaluation> {
+        let context = Given { entries, missing: RefCell::default() };
+        let everything = ["*".to_owned()];
+        let resources = if resources.is_empty() { &everything[..] } else { resources };
+        let mut evaluations = Vec::new();
+        for action in actions {
+            for resource in resources {
+                evaluations.push(self.decide(&context, action, resource));
+            }
+        }
+        evaluations
+    }
+
+    fn decide(&self, context: &Given<'_>, action: &str, resource: &str) -> Evaluation {
+        let (arn, id, account) = &self.principal;
+        let request = Request { principal: Principal::User { arn, id, account }, action, resource, context };
+        let policies = Policies {
+            resource: ResourceSide::Unguarded,
+            grant: claviger_policy::Grant::None,
+            identity: &self.policies.identity,
+            boundary: self.policies.boundary.as_deref(),
+            session: None,
+            endpoint: None,
+        };
+        let eval_decision = match decide(&request, &policies) {
+            Decision::Allow(_) => "allowed",
+            Decision::Deny(Reason::Explicit(_)) => "explicitDeny",
+            Decision::Deny(Reason::Implicit(_)) => "implicitDeny",
+        };
+        let missing: Vec<String> = context.missing.take().into_iter().collect();
+        Evaluation {
+            eval_action_name: action.to_owned(),
+            eval_resource_name: resource.to_owned(),
+            eval_decision,
+            missing_context_values: missing.into(),
+        }
+    }
+}
+
+/// Kind and name of the identity of an ARN, of the caller's account.
+///
+/// # Errors
+/// `InvalidInput`.
+pub(crate) fn source(call: &Call<'_>, text: &str) -> Result<(Kind, String)> {
+    let invalid = || {
+        Error::new(
+            Code::InvalidInput,
+            format!("Invalid Entity Arn: {text} does not clearly define entity type and name."),
+        )
+    };
+    let arn = Arn::parse(text).filter(|arn| arn.service == "iam" && arn.account == call.caller().account());
+    let (word, rest) = arn.and_then(|arn| arn.resource.split_once('/')).ok_or_else(invalid)?;
+    let kind = Kind::of_word(word).ok_or_else(invalid)?;
+    Ok((kind, rest.rsplit('/').next().unwrap_or_default().to_owned()))
+}
+
+/// Refuses what the simulator does not take into account: leaving it out would give a wrong answer.
+pub(crate) fn only_identities(members: &[(&str, bool)]) -> Result<()> {
+    match members.iter().find(|(_, given)| *given) {
+        Some((name, _)) => Err(Error::new(
+            Code::UnsupportedOperation,
+            format!("{name} is not served by this version of Claviger."),
+        )),
+        None => Ok(()),
+    }
+}
+
+fn compiled(documents: &[PolicyDocument]) -> Result<Vec<Arc<Document>>> {
+    documents.iter().map(|text| document::parse_identity(text).map(Arc::new)).collect()
+}

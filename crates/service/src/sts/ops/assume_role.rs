@@ -1,0 +1,217 @@
+//! Gives temporary credentials for a session of a role, where the role's trust policy and the caller's own policies allow
+//! it.
+
+use std::sync::Arc;
+
+use claviger_wire::arn::{self, Arn};
+use claviger_wire::fault::Code;
+use claviger_wire::shape;
+use serde::Serialize;
+
+use crate::authn::principal::SessionFacts;
+use crate::call::Call;
+use crate::call::iam::IamAsks;
+use crate::dispatch::Service;
+use crate::error::{Error, Result};
+use crate::iam::identity::{self, Identity};
+use crate::operation::Operation;
+use crate::record::{self, iam::SessionRecord};
+use crate::sts::credentials::{self, Credentials, Shown};
+use crate::sts::session::{self, Caps, SessionTagging};
+use crate::sts::shapes::{
+    ArnText, ExternalId, MinimumTokenSize, PolicyArns, ProvidedContexts, RoleDuration, SerialNumber,
+    SessionName, SessionPolicy, SessionTags, SourceIdentity, TokenCode, TransitiveTagKeys,
+};
+
+/// The operation.
+pub struct AssumeRole;
+
+shape! {
+    /// What it takes.
+    #[derive(Debug)]
+    pub struct Request {
+        /// ARN of the role.
+        required role_arn: ArnText = "roleArn",
+        /// Name of the session.
+        required role_session_name: SessionName = "roleSessionName",
+        /// Managed policies that cap the session.
+        optional policy_arns: PolicyArns = "policyArns",
+        /// A policy that caps the session.
+        optional policy: SessionPolicy = "policy",
+        /// How long it is good for: one hour when absent, at most what the role allows.
+        optional duration_seconds: RoleDuration = "durationSeconds",
+        /// Tags of the session.
+        optional tags: SessionTags = "tags",
+        /// Keys of those tags that go on to sessions of this session.
+        optional transitive_tag_keys: TransitiveTagKeys = "transitiveTagKeys",
+        /// What the role's owner and the caller have agreed on.
+        optional external_id: ExternalId = "externalId",
+        /// Serial number of a device.
+        optional serial_number: SerialNumber = "serialNumber",
+        /// What the device shows.
+        optional token_code: TokenCode = "tokenCode",
+        /// Who stands behind the session.
+        optional source_identity: SourceIdentity = "sourceIdentity",
+        /// Contexts that other providers assert: not served.
+        optional provided_contexts: ProvidedContexts = "providedContexts",
+        /// Fewest bytes of the token.
+        optional minimum_token_size: MinimumTokenSize = "minimumSessionTokenSize",
+    }
+}
+
+/// What it answers.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Response {
+    credentials: Credentials,
+    assumed_role_user: AssumedRoleUser,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    packed_policy_size: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source_identity: Option<String>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct AssumedRoleUser {
+    assumed_role_id: String,
+    arn: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Elements {
+    credentials: Shown,
+    assumed_role_user: serde_json::Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source_identity: Option<String>,
+}
+
+/// Usual session, and the longest of a session that was itself gained by a session, in seconds.
+const HOUR: u32 = 3600;
+
+impl Operation for AssumeRole {
+    const NAME: &'static str = "AssumeRole";
+    const READ_ONLY: bool = true;
+    type Request = Request;
+    type Response = Response;
+
+    async fn run(service: &Service, call: &mut Call<'_>, request: &mut Request) -> Result<Response> {
+        let tagging = SessionTagging::read(
+            request.tags.as_ref().map(|tags| &*tags.0),
+            request.transitive_tag_keys.as_ref().map(|keys| &*keys.0),
+            call.caller().standing().session.as_ref(),
+        )?;
+        let role = find(service, &request.role_arn).await?;
+        let source_identity = authorize(call, request, role.as_deref(), &tagging)?;
+        let role = role.ok_or_else(|| Error::internal("a role that is not there was allowed"))?;
+        credentials::no_device(request.serial_number.is_some() || request.token_code.is_some())?;
+        if request.provided_contexts.is_some() {
+            let text = "ProvidedContexts is not served by this version of Claviger.";
+            return Err(Error::new(Code::UnsupportedOperation, text));
+        }
+        let seconds = duration(call, request, &role)?;
+        let arns = request.policy_arns.as_ref().map_or(&[][..], |arns| &arns.0);
+        let caps = Caps::read(service, &role.account, request.policy.as_deref(), arns).await?;
+        let packed_policy_size = session::packed_percent(&caps, &tagging)?;
+        let session = credentials::session(service, call, (&role.account, &role.id), seconds)?;
+        let name = request.role_session_name.to_string();
+        let user = AssumedRoleUser {
+            assumed_role_id: format!("{}:{name}", role.id),
+            arn: format!(
+                "arn:{}:sts::{}:assumed-role/{}/{name}",
+                arn::partition(call.region()),
+                role.account,
+                role.name
+            ),
+        };
+        let session = SessionRecord {
+            name: Some(name),
+            policy: caps.policy,
+            managed: caps.managed,
+            tags: identity::tag_records(&tagging.tags),
+            transitive: tagging.transitive,
+            source_identity: source_identity.clone(),
+            ..session
+        };
+        let credentials = credentials::issue(service, session).await?;
+        call.set_response(&Elements {
+            credentials: credentials.shown(),
+            assumed_role_user: crate::query::trail_form(&user),
+            source_identity: source_identity.clone(),
+        })?;
+        Ok(Response { credentials, assumed_role_user: user, packed_policy_size, source_identity })
+    }
+}
+
+/// The role of an ARN, if there is one.
+///
+/// # Errors
+/// `ValidationError` for what is no ARN of a role.
+async fn find(service: &Service, text: &str) -> Result<Option<Arc<Identity>>> {
+    let invalid = || Error::validation(format!("{text} is invalid"));
+    let arn = Arn::parse(text).ok_or_else(invalid)?;
+    let path = arn.resource.strip_prefix("role/").ok_or_else(invalid)?;
+    if arn.service != "iam" || !arn.region.is_empty() || !arn::is_account(arn.account) {
+        return Err(invalid());
+    }
+    let (path, name) = path.rsplit_once('/').unwrap_or(("", path));
+    let path = if path.is_empty() { "/".to_owned() } else { format!("/{path}/") };
+    let role = record::iam::identity("role", arn.account, &identity::key(name));
+    let role = service.installation.cache.identity(role).await?;
+    Ok(role.filter(|role| role.path == path && role.name == name))
+}
+
+/// Decides; answers who stands behind the session, which no session of a session can change.
+fn authorize(
+    call: &mut Call<'_>,
+    request: &Request,
+    role: Option<&Identity>,
+    tagging: &SessionTagging,
+) -> Result<Option<String>> {
+    let given = request.source_identity.as_deref();
+    let inherited =
+        call.caller().standing().session.as_ref().and_then(|session| session.source_identity.as_deref());
+    let mut actions = vec!["sts:AssumeRole"];
+    if !tagging.tags.is_empty() {
+        actions.push("sts:TagSession");
+    }
+    let source_identity = given.or(inherited);
+    if source_identity.is_some() {
+        actions.push("sts:SetSourceIdentity");
+    }
+    let asks = IamAsks {
+        resource_tags: role.map(|role| role.tags.as_slice()),
+        tags: (!tagging.tags.is_empty()).then_some(&*tagging.tags),
+        external_id: request.external_id.as_ref().map(|id| id.0.as_str()),
+        session_name: Some(&request.role_session_name),
+        source_identity,
+        transitive: Some(&*tagging.transitive).filter(|keys| !keys.is_empty()),
+        ..IamAsks::default()
+    };
+    call.authorize_assume(&actions, role, &request.role_arn, asks)?;
+    match (given, inherited) {
+        (Some(given), Some(inherited)) if given != inherited => {
+            let text = "The source identity of a session cannot be changed.";
+            Err(Error::new(Code::AccessDenied, text))
+        }
+        _ => Ok(source_identity.map(str::to_owned)),
+    }
+}
+
+/// How long the session is good for, in seconds.
+fn duration(call: &Call<'_>, request: &Request, role: &Identity) -> Result<u32> {
+    let seconds = request.duration_seconds.map_or(HOUR, |seconds| seconds.0);
+    let chained = |session: &SessionFacts| session.name.is_some();
+    if call.caller().standing().session.as_ref().is_some_and(chained) && seconds > HOUR {
+        return Err(Error::validation(
+            "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining.",
+        ));
+    }
+    if seconds > role.as_role()?.max_session_seconds {
+        return Err(Error::validation(
+            "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
+        ));
+    }
+    Ok(seconds)
+}
