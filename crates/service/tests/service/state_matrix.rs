@@ -2,12 +2,15 @@
 
 use std::collections::BTreeSet;
 
+use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _};
 use claviger_service::kms::ops;
 use claviger_service::kms::shapes::KeyState;
 use claviger_store::{Commit, Write};
 use expect_test::expect_file;
 use serde_json::{Value, json};
 
+use crate::kinds::public_key;
 use crate::material::{Parameters, external, import};
 use crate::policies::{open_to, policy};
 use crate::world::{ALICE, Ask, Key, World, base64, block_on};
@@ -216,6 +219,32 @@ fn every_state_of_an_imported_key_allows_what_awss_table_says() {
 #[test]
 fn every_state_of_a_multi_region_key_allows_what_awss_table_says() {
     expect_file!["golden/states_multi_region.txt"].assert_eq(&table(Origin::Shared));
+}
+
+/// Before its first import a key of any kind is of no use, and has no public key to show; once it is imported, its public
+/// key outlives its material.
+#[test]
+fn a_key_that_waits_for_its_first_import_shows_no_public_key() {
+    let world = World::new();
+    for (spec, usage) in [("ECC_NIST_P256", "SIGN_VERIFY"), ("SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT")] {
+        let key = world.key_with(ALICE, json!({"KeySpec": spec, "KeyUsage": usage, "Origin": "EXTERNAL"}));
+        let answer = world.send(&Ask::new(ALICE, "GetPublicKey", json!({"KeyId": key.id})));
+        let says = format!("{} is pending import", key.arn);
+        assert_eq!(answer.code, Some("KMSInvalidStateException"), "{spec}");
+        assert!(answer.body.contains(&says), "{}", answer.body);
+    }
+    let key = world.key_with(
+        ALICE,
+        json!({"KeySpec": "ECC_NIST_P256", "KeyUsage": "SIGN_VERIFY", "Origin": "EXTERNAL"}),
+    );
+    let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).unwrap();
+    import(&world, &key, pair.to_pkcs8v1().unwrap().as_ref(), json!({}));
+    let shown = public_key(&world, "ECC_NIST_P256", &key);
+    let theirs: PublicKeyX509Der<'_> = pair.public_key().as_der().unwrap();
+    assert_eq!(shown, theirs.as_ref());
+    world.succeed(ALICE, "DeleteImportedKeyMaterial", json!({"KeyId": key.id}));
+    assert_eq!(world.describe(&key)["KeyState"], "PendingImport");
+    assert_eq!(public_key(&world, "ECC_NIST_P256", &key), shown);
 }
 
 /// No operation and no state is left out of the tables.
