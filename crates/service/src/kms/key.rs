@@ -280,17 +280,18 @@ impl Deref for UsableKey {
 }
 
 impl Authorized<Arc<Key>> {
-    /// Checks state and usage for an operation that uses key material, in AWS's order.
+    /// Checks usage and state for an operation that uses key material, in the order in which AWS was seen to check them:
+    /// a disabled key that is for something else is refused for its usage.
     ///
     /// # Errors
     /// `DisabledException`, `KMSInvalidStateException`, `InvalidKeyUsageException`.
     pub fn usable_for(self, operation: &str, usage: KeyUsage) -> Result<UsableKey> {
-        self.allows(operation)?;
         if self.usage != usage {
             let (arn, actual) = (&self.arn, self.usage.as_str());
             let message = format!("{arn} key usage is {actual} which is not valid for {operation}.");
             return Err(Error::new(Code::InvalidKeyUsage, message));
         }
+        self.allows(operation)?;
         Ok(UsableKey(self))
     }
 }

@@ -7,6 +7,7 @@ use claviger_wire::fault::Code;
 use crate::error::{Error, Result};
 use crate::kms::key::Key;
 use crate::kms::shapes::{KeySpec, KeyState, Origin};
+use crate::kms::spec;
 
 /// What a state says to an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,7 +147,7 @@ impl Key {
         let in_no_store = matches!(self.origin, Origin::AwsKms | Origin::External);
         let (holds, error): (bool, fn(&Self) -> Error) = match kind {
             Kind::Symmetric => (self.spec == KeySpec::SymmetricDefault, Self::kind_error),
-            Kind::Asymmetric => (self.is_asymmetric(), Self::kind_error),
+            Kind::Asymmetric => (spec::is_asymmetric(self.spec), Self::kind_error),
             Kind::MadeHere => (self.origin == Origin::AwsKms, Self::origin_error),
             Kind::Imported => (self.origin == Origin::External, Self::origin_error),
             Kind::InNoStore => (in_no_store, Self::origin_error),
@@ -154,11 +155,6 @@ impl Key {
             Kind::Primary => (self.as_primary().is_ok(), Self::not_primary),
         };
         if holds { Ok(()) } else { Err(error(self)) }
-    }
-
-    fn is_asymmetric(&self) -> bool {
-        use KeySpec::{Hmac224, Hmac256, Hmac384, Hmac512, SymmetricDefault};
-        !matches!(self.spec, SymmetricDefault | Hmac224 | Hmac256 | Hmac384 | Hmac512)
     }
 
     fn kind_error(&self) -> Error {

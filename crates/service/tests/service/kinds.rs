@@ -168,9 +168,9 @@ fn a_key_refuses_what_it_is_not_for() {
     calls.compare(&expect_file!["golden/kinds_usages.txt"]);
 }
 
-/// The state is told before the usage, and both before the algorithm.
+/// The usage is told before the state, and the state before the algorithm.
 #[test]
-fn states_are_told_before_usages_and_algorithms() {
+fn states_are_told_after_usages_and_before_algorithms() {
     let world = World::new();
     let mut calls = Transcript::of(&world);
     for (spec, usage) in ONE_OF_EACH {

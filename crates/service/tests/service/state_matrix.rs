@@ -2,15 +2,18 @@
 
 use std::collections::BTreeSet;
 
+use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _};
 use claviger_service::kms::ops;
 use claviger_service::kms::shapes::KeyState;
 use claviger_store::{Commit, Write};
 use expect_test::expect_file;
 use serde_json::{Value, json};
 
+use crate::kinds::{make, public_key, uses};
 use crate::material::{Parameters, external, import};
 use crate::policies::{open_to, policy};
-use crate::world::{ALICE, Ask, Key, World, base64, block_on};
+use crate::world::{ALICE, Answer, Ask, Key, World, base64, block_on};
 
 /// Operations that are about no key.
 const KEYLESS: [&str; 3] = ["CreateKey", "GenerateRandom", "ListKeys"];
@@ -91,17 +94,9 @@ impl Stage {
         }
     }
 
-    /// Puts a state into the record: it is a text of its own there, with its length in front (RFC 8949).
     fn put(&self, state: &str) {
         assert!(BY_HAND.contains(&state) || (self.origin, state) == (Origin::Shared, "PendingDeletion"));
-        let name = format!("key/{}/us-east-1/{}", ALICE.account, self.key.id).into_bytes();
-        let record = self.world.content().into_iter().find(|record| record.name == name).unwrap();
-        let text = |text: &str| [&[0x60 + u8::try_from(text.len()).unwrap()], text.as_bytes()].concat();
-        let (from, to) = (text("Enabled"), text(state));
-        let place = record.value.windows(from.len()).position(|part| part == from).unwrap();
-        let (before, after) = (&record.value[..place], &record.value[place + from.len()..]);
-        let writes = vec![Write::Put { name, value: [before, &to, after].concat() }];
-        block_on(self.world.store.commit(Commit { preconditions: Vec::new(), writes })).unwrap();
+        put(&self.world, &self.key, state);
     }
 
     /// A request of each operation about the key.
@@ -172,6 +167,18 @@ impl Stage {
     }
 }
 
+/// Puts a state into the record: it is a text of its own there, with its length in front (RFC 8949).
+fn put(world: &World, key: &Key, state: &str) {
+    let name = format!("key/{}/us-east-1/{}", ALICE.account, key.id).into_bytes();
+    let record = world.content().into_iter().find(|record| record.name == name).unwrap();
+    let text = |text: &str| [&[0x60 + u8::try_from(text.len()).unwrap()], text.as_bytes()].concat();
+    let (from, to) = (text("Enabled"), text(state));
+    let place = record.value.windows(from.len()).position(|part| part == from).unwrap();
+    let (before, after) = (&record.value[..place], &record.value[place + from.len()..]);
+    let writes = vec![Write::Put { name, value: [before, &to, after].concat() }];
+    block_on(world.store.commit(Commit { preconditions: Vec::new(), writes })).unwrap();
+}
+
 fn operation_of(label: &str) -> &str {
     label.split_once(' ').map_or(label, |(name, _)| name)
 }
@@ -182,9 +189,14 @@ fn cell(stage: &Stage, state: &str, number: usize) -> (&'static str, String) {
     let (label, request) = stage.requests().swap_remove(number);
     stage.bring_to(state);
     let answer = stage.world.send(&Ask::new(ALICE, operation_of(label), request));
+    (label, said(&stage.world, &answer))
+}
+
+/// An answer's error in a word, and what it says.
+fn said(world: &World, answer: &Answer) -> String {
     let message = serde_json::from_str::<Value>(&answer.body).unwrap_or_default()["message"].take();
-    let said = message.as_str().map_or_else(String::new, |text| format!(": {}", stage.world.normalize(text)));
-    (label, format!("{}{said}", answer.code.unwrap_or("ok")))
+    let said = message.as_str().map_or_else(String::new, |text| format!(": {}", world.normalize(text)));
+    format!("{}{said}", answer.code.unwrap_or("ok"))
 }
 
 fn table(origin: Origin) -> String {
@@ -216,6 +228,75 @@ fn every_state_of_an_imported_key_allows_what_awss_table_says() {
 #[test]
 fn every_state_of_a_multi_region_key_allows_what_awss_table_says() {
     expect_file!["golden/states_multi_region.txt"].assert_eq(&table(Origin::Shared));
+}
+
+/// Keys of other kinds, each with requests that fit it.
+fn kinds(world: &World) -> Vec<(Key, Vec<(&'static str, Value)>)> {
+    let rsa = make(world, "RSA_2048", "ENCRYPT_DECRYPT");
+    let encrypt =
+        json!({"KeyId": rsa.id, "Plaintext": base64(b"x"), "EncryptionAlgorithm": "RSAES_OAEP_SHA_256"});
+    let blob = world.succeed(ALICE, "Encrypt", encrypt.clone())["CiphertextBlob"].take();
+    let decrypt =
+        json!({"KeyId": rsa.id, "CiphertextBlob": blob, "EncryptionAlgorithm": "RSAES_OAEP_SHA_256"});
+    let mut kinds = vec![(rsa, vec![("Encrypt", encrypt), ("Decrypt", decrypt)])];
+    for (spec, usage, operations) in [
+        ("ECC_NIST_P256", "SIGN_VERIFY", &["Sign", "Verify", "GetPublicKey"][..]),
+        ("HMAC_256", "GENERATE_VERIFY_MAC", &["GenerateMac", "VerifyMac"]),
+        ("ECC_NIST_P256", "KEY_AGREEMENT", &["DeriveSharedSecret"]),
+        ("ML_KEM_768", "ENCAPSULATE_DECAPSULATE", &["Encapsulate", "Decapsulate"]),
+    ] {
+        let key = make(world, spec, usage);
+        let mut requests = uses(&key.id);
+        requests.retain(|(operation, _)| operations.contains(operation));
+        if let [("DeriveSharedSecret", request)] = &mut *requests {
+            request["PublicKey"] = json!(base64(&public_key(world, spec, &key)));
+        }
+        kinds.push((key, requests));
+    }
+    kinds
+}
+
+#[test]
+fn every_state_of_a_key_of_another_kind_allows_what_awss_table_says() {
+    let (world, mut table) = (World::new(), String::new());
+    for (key, requests) in kinds(&world) {
+        for (operation, request) in requests {
+            table.push_str(&format!("{operation}\n"));
+            for state in KeyState::ALL.iter().filter(|state| **state != KeyState::PendingImport) {
+                let world = world.copy();
+                put(&world, &key, state.as_str());
+                let answer = world.send(&Ask::new(ALICE, operation, request.clone()));
+                table.push_str(&format!("    {:<23}{}\n", state.as_str(), said(&world, &answer)));
+            }
+        }
+    }
+    expect_file!["golden/states_of_kinds.txt"].assert_eq(&table);
+}
+
+/// Before its first import a key of any kind is of no use, and has no public key to show; once it is imported, its public
+/// key outlives its material.
+#[test]
+fn a_key_that_waits_for_its_first_import_shows_no_public_key() {
+    let world = World::new();
+    for (spec, usage) in [("ECC_NIST_P256", "SIGN_VERIFY"), ("SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT")] {
+        let key = world.key_with(ALICE, json!({"KeySpec": spec, "KeyUsage": usage, "Origin": "EXTERNAL"}));
+        let answer = world.send(&Ask::new(ALICE, "GetPublicKey", json!({"KeyId": key.id})));
+        let says = format!("{} is pending import", key.arn);
+        assert_eq!(answer.code, Some("KMSInvalidStateException"), "{spec}");
+        assert!(answer.body.contains(&says), "{}", answer.body);
+    }
+    let key = world.key_with(
+        ALICE,
+        json!({"KeySpec": "ECC_NIST_P256", "KeyUsage": "SIGN_VERIFY", "Origin": "EXTERNAL"}),
+    );
+    let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).unwrap();
+    import(&world, &key, pair.to_pkcs8v1().unwrap().as_ref(), json!({}));
+    let shown = public_key(&world, "ECC_NIST_P256", &key);
+    let theirs: PublicKeyX509Der<'_> = pair.public_key().as_der().unwrap();
+    assert_eq!(shown, theirs.as_ref());
+    world.succeed(ALICE, "DeleteImportedKeyMaterial", json!({"KeyId": key.id}));
+    assert_eq!(world.describe(&key)["KeyState"], "PendingImport");
+    assert_eq!(public_key(&world, "ECC_NIST_P256", &key), shown);
 }
 
 /// No operation and no state is left out of the tables.

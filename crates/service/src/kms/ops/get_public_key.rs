@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use claviger_wire::fault::Code;
 use claviger_wire::shape;
 use serde::Serialize;
 
@@ -13,7 +12,7 @@ use crate::kms::identifier::Forms;
 use crate::kms::key::Key;
 use crate::kms::load;
 use crate::kms::shapes::{Blob, GrantTokens, KeyIdentifier, KeyState};
-use crate::kms::spec::{self, Listed};
+use crate::kms::spec::Listed;
 use crate::operation::Operation;
 
 /// The operation.
@@ -64,18 +63,12 @@ impl Operation for GetPublicKey {
     }
 }
 
-/// The public key. A key that was switched off still shows it, and so does one whose imported material is gone.
+/// The public key. A key whose imported material is gone still shows it; before the first import there is none.
 fn public(key: &Key) -> Result<&[u8]> {
-    match (key.state, &key.public) {
-        (KeyState::Enabled | KeyState::Disabled | KeyState::Updating, _) => {}
-        (KeyState::PendingImport, Some(_)) => {}
-        _ => return Err(key.invalid_state()),
+    if key.public.is_none() && key.state == KeyState::PendingImport {
+        return Err(key.invalid_state());
     }
-    match &key.public {
-        Some(public) => Ok(public),
-        None if spec::is_asymmetric(key.spec) => {
-            Err(Error::internal(format!("key {} has no public key", key.id)))
-        }
-        None => Err(Error::bare(Code::UnsupportedOperation)),
-    }
+    key.allows("GetPublicKey")?;
+    let public = key.public.as_deref();
+    public.ok_or_else(|| Error::internal(format!("key {} has no public key", key.id)))
 }
