@@ -251,9 +251,9 @@ DATA_KEY = "Please specify either number of bytes or key spec."
         ),
         (
             "CreateKey",
-            {"KeySpec": "RSA_2048", "KeyUsage": "SIGN_VERIFY"},
+            {"Origin": "AWS_CLOUDHSM"},
             "UnsupportedOperationException",
-            "KeySpec RSA_2048 is not served by this version of Claviger.",
+            "Origin AWS_CLOUDHSM is not served by this version of Claviger.",
         ),
         (
             "CreateKey",

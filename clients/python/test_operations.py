@@ -9,6 +9,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
+from harness.importing import import_material
 from harness.model import Checker
 from harness.oracle import CANARY, Witness, error
 from harness.server import ACCOUNT, REGION, Server
@@ -313,6 +314,79 @@ def test_every_region_that_a_scope_names_is_a_world_of_its_own(server: Server, k
     there = f"Key 'arn:aws:kms:eu-central-1:{ACCOUNT}:key/{key['KeyId']}' does not exist"
     raises(elsewhere, lambda: elsewhere.describe_key(KeyId=key["KeyId"]), "NotFoundException", there)
     assert made["KeyId"] in [entry["KeyId"] for entry in elsewhere.list_keys()["Keys"]]
+
+
+def test_keys_of_every_kind(checked):
+    kms = checked
+
+    def key(spec: str, usage: str) -> str:
+        return kms.create_key(KeySpec=spec, KeyUsage=usage)["KeyMetadata"]["KeyId"]
+
+    signs, authenticates = key("ECC_NIST_P256", "SIGN_VERIFY"), key("HMAC_256", "GENERATE_VERIFY_MAC")
+    agrees, encapsulates = key("ECC_NIST_P384", "KEY_AGREEMENT"), key("ML_KEM_768", "ENCAPSULATE_DECAPSULATE")
+    what = {"KeyId": signs, "Message": CANARY, "SigningAlgorithm": "ECDSA_SHA_256"}
+    signed = kms.sign(**what)
+    assert kms.verify(**what, Signature=signed["Signature"])["SignatureValid"] is True
+    what = {"KeyId": authenticates, "Message": CANARY, "MacAlgorithm": "HMAC_SHA_256"}
+    assert kms.verify_mac(**what, Mac=kms.generate_mac(**what)["Mac"])["MacValid"] is True
+    public = kms.get_public_key(KeyId=agrees)
+    assert public["KeyAgreementAlgorithms"] == ["ECDH"]
+    agreed = kms.derive_shared_secret(KeyId=agrees, KeyAgreementAlgorithm="ECDH", PublicKey=public["PublicKey"])
+    assert len(agreed["SharedSecret"]) == 48
+    sealed = kms.encapsulate(KeyId=encapsulates, EncapsulationAlgorithm="ML_KEM")
+    opened = kms.decapsulate(
+        KeyId=encapsulates,
+        EncapsulationAlgorithm="ML_KEM",
+        SharedSecretCiphertextBlob=sealed["SharedSecretCiphertextBlob"],
+    )
+    assert opened["SharedSecret"] == sealed["SharedSecret"]
+    symmetric = key("SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT")
+    pair = kms.generate_data_key_pair(KeyId=symmetric, KeyPairSpec="ECC_NIST_P256")
+    opened = kms.decrypt(CiphertextBlob=pair["PrivateKeyCiphertextBlob"])["Plaintext"]
+    assert opened == pair["PrivateKeyPlaintext"]
+    assert "PrivateKeyPlaintext" not in kms.generate_data_key_pair_without_plaintext(
+        KeyId=symmetric, KeyPairSpec="ECC_SECG_P256K1"
+    )
+    assert kms.get_key_last_usage(KeyId=symmetric)["KeyId"].endswith(symmetric)
+
+
+def test_the_life_of_key_material(checked):
+    kms = checked
+    rotating = kms.create_key()["KeyMetadata"]
+    first = kms.encrypt(KeyId=rotating["KeyId"], Plaintext=CANARY)["CiphertextBlob"]
+    kms.enable_key_rotation(KeyId=rotating["KeyId"], RotationPeriodInDays=90)
+    status = kms.get_key_rotation_status(KeyId=rotating["KeyId"])
+    assert (status["KeyRotationEnabled"], status["RotationPeriodInDays"]) == (True, 90)
+    assert kms.rotate_key_on_demand(KeyId=rotating["KeyId"])["KeyId"] == rotating["Arn"]
+    rotations = kms.list_key_rotations(KeyId=rotating["KeyId"])["Rotations"]
+    assert [rotation["RotationType"] for rotation in rotations] == ["ON_DEMAND"]
+    assert rotations[0]["KeyMaterialId"] != rotating["CurrentKeyMaterialId"]
+    assert kms.decrypt(CiphertextBlob=first)["KeyMaterialId"] == rotating["CurrentKeyMaterialId"]
+    kms.disable_key_rotation(KeyId=rotating["KeyId"])
+    assert kms.get_key_rotation_status(KeyId=rotating["KeyId"])["KeyRotationEnabled"] is False
+
+    waiting = kms.create_key(Origin="EXTERNAL")["KeyMetadata"]
+    assert (waiting["KeyState"], waiting["Enabled"]) == ("PendingImport", False)
+    material = bytes(range(32))
+    import_material(kms, waiting["KeyId"], material, "RSAES_OAEP_SHA_256", "RSA_2048")
+    blob = kms.encrypt(KeyId=waiting["KeyId"], Plaintext=CANARY)["CiphertextBlob"]
+    kms.delete_imported_key_material(KeyId=waiting["KeyId"])
+    with pytest.raises(kms.exceptions.KMSInvalidStateException):
+        kms.decrypt(CiphertextBlob=blob)
+    import_material(kms, waiting["KeyId"], material, "RSA_AES_KEY_WRAP_SHA_256", "RSA_3072")
+    assert kms.decrypt(CiphertextBlob=blob)["Plaintext"] == CANARY
+
+
+def test_a_multi_region_key(server: Server, checked):
+    kms, there = checked, server.client(region="eu-west-1")
+    primary = kms.create_key(MultiRegion=True)["KeyMetadata"]
+    kms.replicate_key(KeyId=primary["KeyId"], ReplicaRegion="eu-west-1")
+    blob = kms.encrypt(KeyId=primary["KeyId"], Plaintext=CANARY)["CiphertextBlob"]
+    opened = there.decrypt(CiphertextBlob=blob)
+    assert opened["Plaintext"] == CANARY and ":eu-west-1:" in opened["KeyId"]
+    kms.update_primary_region(KeyId=primary["KeyId"], PrimaryRegion="eu-west-1")
+    described = kms.describe_key(KeyId=primary["KeyId"])["KeyMetadata"]["MultiRegionConfiguration"]
+    assert (described["MultiRegionKeyType"], described["PrimaryKey"]["Region"]) == ("REPLICA", "eu-west-1")
 
 
 def test_every_operation_of_the_api_is_served_and_checked_here_or_says_that_it_is_not(server, witness, checked):
