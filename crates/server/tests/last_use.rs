@@ -1,12 +1,6 @@
 //! What `GetKeyLastUsage` tells after a program has ended: in good order it keeps every use, also those of its last minute.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test ends at the first surprise"
-)]
+#![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
 #[cfg(test)]
 #[expect(dead_code, reason = "each test uses a part")]
