@@ -38,7 +38,8 @@ def check_value(shape: botocore.model.Shape, value: object, at: str) -> None:
         case "blob":
             decoded = base64.b64decode(value, validate=True)
             assert base64.b64encode(decoded).decode() == value, f"{at} is not in canonical base64"
-        case "string" if shape.enum:
+        # The deprecated member says what KeySpec says, also where its own shape has not kept up.
+        case "string" if shape.enum and shape.name != "CustomerMasterKeySpec":
             assert value in shape.enum, f"{at} is {value!r}, not one of {shape.enum}"
 
 

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use claviger_service::usage;
 
 /// A key management service that speaks the AWS KMS API, on your own machines.
 #[derive(Debug, Parser)]
@@ -48,6 +49,9 @@ pub struct Dev {
     /// Threads that carry out requests.
     #[arg(long, value_name = "N", default_value_t = crate::serve::cores())]
     pub threads: usize,
+    /// How often the last uses of keys (GetKeyLastUsage) are written, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = usage::WRITE_SECONDS, value_parser = clap::value_parser!(u32).range(1..))]
+    pub last_use_seconds: u32,
     /// Write no line for each request.
     #[arg(long)]
     pub no_request_log: bool,

@@ -59,6 +59,8 @@ pub struct Config {
     /// Threads that carry out requests; as many as there are cores when absent.
     #[serde(default)]
     pub threads: Option<usize>,
+    /// How often the last uses of keys are written, in seconds; [`claviger_service::usage::WRITE_SECONDS`] when absent.
+    pub last_use_seconds: Option<u32>,
 }
 
 /// One listener.
@@ -214,6 +216,9 @@ impl Config {
         if self.threads == Some(0) {
             return Err("`threads` must be at least 1".to_owned());
         }
+        if self.last_use_seconds == Some(0) {
+            return Err("`last_use_seconds` must be at least 1".to_owned());
+        }
         Ok(())
     }
 
@@ -270,6 +275,7 @@ mod tests {
         check_refused("127.0.0.1", "0.0.0.0", "needs `tls`");
         check_refused("[hsm]", "[audit]\nsegment_bytes = 10\n[hsm]", "segment_bytes");
         check_refused("account", "threads = 0\naccount", "threads");
+        check_refused("account", "last_use_seconds = 0\naccount", "last_use_seconds");
         check_refused("[hsm]", "[attestation]\nroot = \"root.pem\"\n[hsm]", "root");
         check_refused("[hsm]", "[attestation]\nroots = \"root.pem\"\n[hsm]", "roots");
     }

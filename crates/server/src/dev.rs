@@ -64,6 +64,7 @@ async fn serve(
         regions: regions(options),
         attestation,
         threads: options.threads,
+        last_use_seconds: options.last_use_seconds,
         segment_bytes: DEFAULT_SEGMENT_LEN,
         keep_bytes: KEEP_BYTES,
         durability: if options.no_fsync_for_benchmark_only {

@@ -39,6 +39,8 @@ pub struct Plan {
     pub attestation: Roots,
     /// Threads that carry out requests.
     pub threads: usize,
+    /// How often the last uses of keys are written, in seconds.
+    pub last_use_seconds: u32,
     /// Length of a ledger segment in bytes.
     pub segment_bytes: u64,
     /// Ledger segments are removed beyond this many bytes; 0 keeps everything.
@@ -172,7 +174,8 @@ impl Program {
         let scheduling = Arc::clone(&service);
         let scheduler = tokio::spawn(async move { schedule::run(&scheduling, Arc::new(SystemClock)).await });
         let noting = Arc::clone(&service);
-        let uses = tokio::spawn(async move { usage::run(&noting, Arc::new(SystemClock)).await });
+        let every = self.plan.last_use_seconds;
+        let uses = tokio::spawn(async move { usage::run(&noting, Arc::new(SystemClock), every).await });
         let retention = tokio::spawn(retain(Arc::clone(&self.ledger)));
         let outcome = self.watch(stop.subscribe()).await;
         stop.send_replace(true);

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use claviger_service::{Regions, credential};
+use claviger_service::{Regions, credential, usage};
 use zeroize::Zeroizing;
 
 use crate::config::Config;
@@ -38,6 +38,7 @@ fn plan(config: &Config) -> Result<Plan, String> {
         regions: Regions::Only(config.regions.clone()),
         attestation: config.attestation.read()?,
         threads: config.threads.unwrap_or_else(cores),
+        last_use_seconds: config.last_use_seconds.unwrap_or(usage::WRITE_SECONDS),
         segment_bytes: config.audit.segment_bytes,
         keep_bytes: config.audit.keep_bytes,
         durability: Durability::Fsync,

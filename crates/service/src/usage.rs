@@ -24,8 +24,8 @@ use crate::moment::{Clock, DAY_MS, Moment};
 use crate::record::{self, UsageRecord};
 use crate::schedule::first_of;
 
-/// How long a use stays in memory alone, in milliseconds.
-const WRITE_AFTER_MS: i64 = 60_000;
+/// How long a use stays in memory alone, in seconds, unless configured otherwise.
+pub const WRITE_SECONDS: u32 = 60;
 /// Keys are spread over so many tables, so that threads seldom meet.
 const TABLES: usize = 16;
 /// When one table knows so many keys, all are written early.
@@ -149,11 +149,11 @@ pub(crate) async fn trailing_days(installation: &Installation, key: &Key, now: M
     Ok(now.0.saturating_sub(since.0).max(0) / DAY_MS)
 }
 
-/// Writes uses to the store, a minute after they happened at the latest. Never returns.
-pub async fn run(service: &Service, clock: Arc<dyn Clock>) -> ! {
+/// Writes uses to the store, so many seconds after they happened at the latest. Never returns.
+pub async fn run(service: &Service, clock: Arc<dyn Clock>, write_seconds: u32) -> ! {
     loop {
         let full = service.installation.noted.full.notified();
-        let due = clock.at(Moment(clock.now().0.saturating_add(WRITE_AFTER_MS)));
+        let due = clock.at(Moment(clock.now().0.saturating_add(i64::from(write_seconds) * 1000)));
         first_of(full, due).await;
         if let Err(error) = write(service).await {
             tracing::error!(cause = error.cause, "the last uses of keys could not be written");

@@ -110,7 +110,8 @@ fn uses_are_written_together() {
     let before = world.content();
     let uses: Vec<Answer> = keys.iter().map(|key| encrypt(&world, key)).collect();
     assert_eq!(world.content(), before, "no use is a commit");
-    let mut task = pin!(usage::run(&world.service, Arc::<ManualClock>::clone(&world.clock)));
+    let mut task =
+        pin!(usage::run(&world.service, Arc::<ManualClock>::clone(&world.clock), usage::WRITE_SECONDS));
     let mut run = || assert!(!advance(task.as_mut()), "the task never ends");
     run();
     world.clock.advance(59_999);
