@@ -20,8 +20,10 @@ use zeroize::{Zeroize, Zeroizing};
 
 /// How often the link looks for commands that wait too long.
 const TICK: Duration = Duration::from_secs(1);
-/// After how many ticks without an answer a command has waited too long.
+/// After how many ticks without any answer, while a command waits for as long, the HSM counts as silent.
 pub const DEADLINE_TICKS: u64 = 5;
+/// After how many ticks a command has waited too long although others are answered: the making of RSA keys queues.
+const LONGEST_WAIT_TICKS: u64 = 120;
 /// How long a command waits for a link that is connecting, before it fails.
 const CONNECT_WAIT: Duration = Duration::from_secs(3);
 /// Pause between attempts to connect.
@@ -59,6 +61,8 @@ struct State {
     in_flight: HashMap<u64, Waiting>,
     next_id: u64,
     tick: u64,
+    /// The tick of the last answer.
+    answered_tick: u64,
 }
 
 struct Waiting {
@@ -233,7 +237,11 @@ impl Shared {
         let mut taken = 0;
         while let Some(found) = frame::next(buffer.get(taken..).unwrap_or_default())? {
             taken += found.len;
-            let waiting = self.state().in_flight.remove(&found.id);
+            let waiting = {
+                let mut state = self.state();
+                state.answered_tick = state.tick;
+                state.in_flight.remove(&found.id)
+            };
             if let Some(waiting) = waiting {
                 // The caller may have gone away; then the answer is dropped, and cleared.
                 drop(waiting.answer.send(Ok(Zeroizing::new(found.body.to_vec()))));
@@ -249,7 +257,9 @@ impl Shared {
             let mut state = self.state();
             state.tick += 1;
             let oldest = state.in_flight.values().map(|waiting| waiting.since_tick).min();
-            if oldest.is_some_and(|oldest| state.tick - oldest > DEADLINE_TICKS) {
+            let waits = oldest.map_or(0, |oldest| state.tick.saturating_sub(oldest));
+            let silent = state.tick.saturating_sub(state.answered_tick) > DEADLINE_TICKS;
+            if (silent && waits > DEADLINE_TICKS) || waits > LONGEST_WAIT_TICKS {
                 return "the HSM does not answer".to_owned();
             }
         }
