@@ -2,8 +2,8 @@
 //!
 //! Commands that are ready in the same turn of the runtime leave in one write. Each carries an id that is never used
 //! again in this process, so a late answer can only be dropped, never given to somebody else. When a connection
-//! breaks, or the HSM is silent for [`DEADLINE_TICKS`], everything in flight fails with a retryable error and the link
-//! connects anew.
+//! breaks, or the HSM is silent for [`DEADLINE_TICKS`] while a command waits, everything in flight fails with a
+//! retryable error and the link connects anew.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -258,8 +258,7 @@ impl Shared {
             state.tick += 1;
             let oldest = state.in_flight.values().map(|waiting| waiting.since_tick).min();
             let waits = oldest.map_or(0, |oldest| state.tick.saturating_sub(oldest));
-            let silent = state.tick.saturating_sub(state.answered_tick) > DEADLINE_TICKS;
-            if (silent && waits > DEADLINE_TICKS) || waits > LONGEST_WAIT_TICKS {
+            if is_lost(waits, state.tick.saturating_sub(state.answered_tick)) {
                 return "the HSM does not answer".to_owned();
             }
         }
@@ -293,6 +292,12 @@ impl State {
     }
 }
 
+/// Whether the connection is given up: for how many ticks the oldest command waits, and nothing was answered. An HSM that
+/// works through a queue of dear commands is not silent.
+const fn is_lost(waits: u64, unanswered: u64) -> bool {
+    (waits > DEADLINE_TICKS && unanswered > DEADLINE_TICKS) || waits > LONGEST_WAIT_TICKS
+}
+
 /// Connects and exchanges greetings.
 async fn connect(socket: &PathBuf) -> Result<(UnixStream, Greeting), String> {
     let attempt = async {
@@ -315,4 +320,25 @@ async fn connect(socket: &PathBuf) -> Result<(UnixStream, Greeting), String> {
         }
     };
     tokio::time::timeout(CONNECT_WAIT, attempt).await.unwrap_or_else(|_| Err("the HSM is silent".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_queue_of_dear_commands_is_no_silence() {
+        let (deadline, longest) = (DEADLINE_TICKS, LONGEST_WAIT_TICKS);
+        for (waits, unanswered, lost) in [
+            (0, 0, false),
+            (0, 1_000, false),
+            (deadline, 1_000, false),
+            (deadline + 1, deadline + 1, true),
+            (deadline + 1, deadline, false),
+            (longest, 0, false),
+            (longest + 1, 0, true),
+        ] {
+            assert_eq!(is_lost(waits, unanswered), lost, "{waits} {unanswered}");
+        }
+    }
 }
