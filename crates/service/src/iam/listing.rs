@@ -3,14 +3,38 @@
 use claviger_store::{Read, Record};
 
 use crate::call::Call;
+use crate::call::iam::IamAsks;
 use crate::dispatch::Service;
 use crate::error::{Error, Result};
-use crate::iam::identity;
+use crate::iam::identity::{self, Identity};
 use crate::iam::shapes::{Marker, MaxItems};
 use crate::kms::marker::Scope;
+use crate::record;
 
 /// Entries of a page unless the request says otherwise.
 const DEFAULT_ITEMS: u32 = 100;
+
+/// A page of the account's users, groups or roles (`word` says which) whose paths begin with `prefix`; all where it is
+/// absent.
+///
+/// # Errors
+/// `AccessDenied`; what [`Cursor::read`] refuses.
+pub(crate) async fn identities(
+    service: &Service,
+    call: &mut Call<'_>,
+    (action, word): (&'static str, &str),
+    prefix: Option<&str>,
+    (marker, max): (Option<&Marker>, Option<MaxItems>),
+) -> Result<Page<Identity>> {
+    let (account, prefix) = (call.caller().account(), prefix.unwrap_or("/"));
+    call.authorize_iam(action, &resource(call.region(), account, word, prefix), IamAsks::default())?;
+    let page = Cursor::read(service, call, prefix, marker, max)?
+        .records(&record::iam::identities(word, account))
+        .await?;
+    let items: Result<Vec<_>> = page.items.iter().map(Identity::decode).collect();
+    let items = items?.into_iter().filter(|identity| identity.path.starts_with(prefix)).collect();
+    Ok(Page { items, marker: page.marker })
+}
 
 /// What a list of entities is decided about.
 pub(crate) fn resource(region: &str, account: &str, word: &str, prefix: &str) -> String {
@@ -64,7 +88,7 @@ impl<'a> Cursor<'a> {
         let read = Read::Range { prefix: prefix.to_vec(), after, limit: self.size.saturating_add(1) };
         let found = self.service.installation.store.read(vec![read]).await?.found;
         let entries: Vec<Record> = found.into_iter().flatten().collect();
-        let marker = |entry: &Record| crate::record::rest(&entry.name, prefix).to_owned();
+        let marker = |entry: &Record| record::rest(&entry.name, prefix).to_owned();
         Ok(self.cut(entries, marker))
     }
 

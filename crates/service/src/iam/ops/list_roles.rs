@@ -4,16 +4,13 @@ use claviger_wire::shape;
 use serde::Serialize;
 
 use crate::call::Call;
-use crate::call::iam::IamAsks;
 use crate::dispatch::Service;
 use crate::error::Result;
-use crate::iam::identity::Identity;
-use crate::iam::listing::{self, Cursor};
+use crate::iam::listing;
 use crate::iam::shapes::{Marker, MaxItems, PathPrefix};
 use crate::iam::views;
 use crate::operation::Operation;
 use crate::query::Members;
-use crate::record;
 
 /// The operation.
 pub struct ListRoles;
@@ -48,22 +45,10 @@ impl Operation for ListRoles {
     type Response = Response;
 
     async fn run(service: &Service, call: &mut Call<'_>, request: &mut Request) -> Result<Response> {
-        let (account, region) = (call.caller().account(), call.region());
-        let prefix = request.path_prefix.as_deref().unwrap_or("/");
-        call.authorize_iam(
-            "iam:ListRoles",
-            &listing::resource(region, account, "role", prefix),
-            IamAsks::default(),
-        )?;
-        let cursor = Cursor::read(service, call, prefix, request.marker.as_ref(), request.max_items)?;
-        let page = cursor.records(&record::iam::identities("role", account)).await?;
-        let mut roles = Vec::new();
-        for entry in &page.items {
-            let role = Identity::decode(entry)?;
-            if role.path.starts_with(prefix) {
-                roles.push(views::Role::listed(&role, region)?);
-            }
-        }
-        Ok(Response { roles: roles.into(), is_truncated: page.marker.is_some(), marker: page.marker })
+        let (prefix, region) = (request.path_prefix.as_deref(), call.region());
+        let from = (request.marker.as_ref(), request.max_items);
+        let page = listing::identities(service, call, ("iam:ListRoles", "role"), prefix, from).await?;
+        let roles: Result<Vec<_>> = page.items.iter().map(|role| views::Role::listed(role, region)).collect();
+        Ok(Response { roles: roles?.into(), is_truncated: page.marker.is_some(), marker: page.marker })
     }
 }
