@@ -14,10 +14,12 @@ mod sys;
 
 use std::io::Write;
 use std::num::NonZero;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use claviger_hsm::seal::SealError;
 use claviger_hsm::seal::file::{FileSeal, Notice};
 use claviger_hsm::{DEFAULT_CACHE_LEN, Engine, SystemEntropy, create_domain};
 
@@ -27,6 +29,12 @@ use crate::serve::Server;
 
 /// Most workers of a lane: as many as there may be connections.
 const MAX_WORKERS: u16 = 256;
+
+/// How often a seal is tried that another process uses, where this one was started by a host: the HSM of a host that was
+/// killed ends by itself, once it has finished what it is doing.
+const SEAL_TRIES: u32 = 100;
+/// Time between two tries in milliseconds.
+const SEAL_PAUSE_MS: u32 = 50;
 
 /// The Claviger HSM: the only program that sees key material.
 #[derive(Debug, Parser)]
@@ -104,7 +112,11 @@ fn serve(options: &Serve) -> Result<(), Failure> {
     let parent = options.exit_with_parent.then(sys::parent).transpose()?;
     confine::harden()?;
     let stop = sys::stop_signals()?;
-    let engine = start_engine(options)?;
+    let seal = match &parent {
+        Some(parent) => await_seal(options, &stop, parent)?,
+        None => open_seal(options)?,
+    };
+    let engine = start_engine(options, seal)?;
     let listener = Listener::bind(&options.socket, Peers::new(&options.allow_uid))?;
     let cores = match options.workers {
         Some(count) => count.into(),
@@ -133,9 +145,30 @@ fn announce(server: &Server) -> Result<(), Failure> {
     Ok(stdout.flush()?)
 }
 
-fn start_engine(options: &Serve) -> Result<Engine, Failure> {
-    let random = || Box::new(SystemEntropy::default());
-    let mut seal = FileSeal::open(&options.seal_dir, random(), Box::new(tell))?;
+fn random() -> Box<SystemEntropy> {
+    Box::new(SystemEntropy::default())
+}
+
+fn open_seal(options: &Serve) -> Result<FileSeal, SealError> {
+    FileSeal::open(&options.seal_dir, random(), Box::new(tell))
+}
+
+/// Opens the seal, and waits a while for a predecessor to leave it; no longer than the parent lives, or until a signal.
+fn await_seal(options: &Serve, stop: &OwnedFd, parent: &OwnedFd) -> Result<FileSeal, Failure> {
+    let mut tries = 1;
+    loop {
+        match open_seal(options) {
+            Err(SealError::InUse)
+                if tries < SEAL_TRIES && !sys::ready_within(SEAL_PAUSE_MS, stop, parent)? =>
+            {
+                tries += 1;
+            }
+            outcome => return Ok(outcome?),
+        }
+    }
+}
+
+fn start_engine(options: &Serve, mut seal: FileSeal) -> Result<Engine, Failure> {
     if options.init {
         create_domain(&mut seal, random())?;
         log(Level::Info, "domain made", &[]);

@@ -5,6 +5,7 @@
 use std::io;
 use std::os::fd::{FromRawFd, OwnedFd};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{PidfdFlags, getppid, pidfd_open};
 
@@ -21,6 +22,21 @@ pub(crate) fn parent() -> io::Result<OwnedFd> {
     let descriptor = pidfd_open(before, PidfdFlags::empty())?;
     // Had the parent ended before the call, its number could name another process by now.
     if getppid() == Some(before) { Ok(descriptor) } else { Err(gone()) }
+}
+
+/// Waits for so many milliseconds at most; answers whether one of the descriptors has become readable.
+///
+/// # Errors
+/// The operating system's.
+pub(crate) fn ready_within(millis: u32, one: &OwnedFd, other: &OwnedFd) -> io::Result<bool> {
+    let nanos = i64::from(millis % 1_000) * 1_000_000;
+    let limit = Timespec { tv_sec: (millis / 1_000).into(), tv_nsec: nanos };
+    let mut waited = [PollFd::new(one, PollFlags::IN), PollFd::new(other, PollFlags::IN)];
+    match poll(&mut waited, Some(&limit)) {
+        Ok(ready) => Ok(ready > 0),
+        Err(Errno::INTR) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Blocks SIGTERM and SIGINT for this thread and all it starts, and gives a descriptor that becomes readable when

@@ -9,7 +9,7 @@ mod harness;
 #[path = "process/pool.rs"]
 mod pool;
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::{Command as Process, Stdio};
@@ -492,6 +492,31 @@ fn seals_are_made_once_and_never_over_another() {
     copies.iter().for_each(|copy| std::fs::write(copy, &whole[..100]).unwrap());
     check_does_not_start(&home, &[], "no copy of the seal is whole");
     check_does_not_start(&home, &["--init"], "no copy of the seal is whole");
+}
+
+/// A host that was killed and started again is not kept out by the HSM that it left behind.
+#[test]
+fn an_hsm_of_a_host_waits_for_the_one_before_it() {
+    let home = Home::new();
+    let before = home.start();
+    let mut command = home.command(&["--exit-with-parent"]);
+    let mut after = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(after.stdout.take().unwrap()).lines();
+    // Each try that failed ends in a wait, which the kernel counts.
+    let status = format!("/proc/{}/status", after.id());
+    let waits = || {
+        let status = std::fs::read_to_string(&status).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+        line.unwrap().trim().parse::<u64>().unwrap()
+    };
+    while waits() < 5 {
+        assert!(after.try_wait().unwrap().is_none(), "it did not wait");
+        std::thread::yield_now();
+    }
+    before.kill();
+    assert_eq!(lines.next().unwrap().unwrap(), "ready");
+    after.kill().unwrap();
+    after.wait().unwrap();
 }
 
 #[test]
