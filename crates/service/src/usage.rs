@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use claviger_store::{Commit, Precondition, Read, Record, Write};
 use claviger_wire::arn::Arn;
 use tokio::sync::Notify;
+use uuid::Uuid;
 
-use crate::audit::Subject;
 use crate::call::Call;
 use crate::dispatch::Service;
 use crate::error::{Error, Result};
@@ -28,20 +28,20 @@ use crate::schedule::first_of;
 pub const WRITE_SECONDS: u32 = 60;
 /// Keys are spread over so many tables, so that threads seldom meet.
 const TABLES: usize = 16;
-/// When one table knows so many keys, all are written early.
-const FULL_TABLE: usize = 4096;
+/// When one table knows so many keys, all are written early: together they hold 262,144 uses, in about 34 MB at most.
+const FULL_TABLE: usize = 16_384;
 /// Most keys written by one commit: two preconditions and a write each.
 const PAGE: usize = claviger_store::MAX_COMMIT_PARTS / 3;
 /// How often a page is tried whose records change meanwhile.
 const ATTEMPTS: usize = 3;
 
 /// The last use of a key.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Use {
     pub(crate) operation: TrackedOperation,
     pub(crate) at: Moment,
-    pub(crate) event_id: String,
-    pub(crate) request_id: String,
+    pub(crate) event_id: Uuid,
+    pub(crate) request_id: Uuid,
 }
 
 type Table = HashMap<Arc<str>, Use>;
@@ -64,23 +64,20 @@ impl Noted {
             return;
         }
         let Some(operation) = TrackedOperation::from_str_exact(subject.event_name) else { return };
+        let ids = (Uuid::try_parse(subject.event_id), Uuid::try_parse(subject.request_id));
+        let (Ok(event_id), Ok(request_id)) = ids else { return };
         for resource in &call.draft.resources {
-            self.put(&resource.arn, operation, subject);
+            self.put(&resource.arn, Use { operation, at: subject.now, event_id, request_id });
         }
     }
 
-    fn put(&self, arn: &Arc<str>, operation: TrackedOperation, subject: &Subject<'_>) {
+    fn put(&self, arn: &Arc<str>, used: Use) {
         let mut table = self.table(arn);
         match table.get_mut(arn) {
-            Some(known) if known.at > subject.now => {}
-            Some(known) => {
-                (known.operation, known.at) = (operation, subject.now);
-                subject.event_id.clone_into(&mut known.event_id);
-                subject.request_id.clone_into(&mut known.request_id);
-            }
+            Some(known) if known.at > used.at => {}
+            Some(known) => *known = used,
             None => {
-                let (event_id, request_id) = (subject.event_id.to_owned(), subject.request_id.to_owned());
-                table.insert(Arc::clone(arn), Use { operation, at: subject.now, event_id, request_id });
+                table.insert(Arc::clone(arn), used);
                 if table.len() == FULL_TABLE {
                     self.full.notify_one();
                 }
@@ -89,13 +86,13 @@ impl Noted {
     }
 
     fn get(&self, arn: &str) -> Option<Use> {
-        self.table(arn).get(arn).cloned()
+        self.table(arn).get(arn).copied()
     }
 
     fn all(&self) -> Vec<(Arc<str>, Use)> {
         let copy = |table: &Mutex<Table>| {
             let table = lock(table);
-            table.iter().map(|(arn, used)| (Arc::clone(arn), used.clone())).collect::<Vec<_>>()
+            table.iter().map(|(arn, used)| (Arc::clone(arn), *used)).collect::<Vec<_>>()
         };
         self.tables.iter().flat_map(copy).collect()
     }
@@ -232,8 +229,8 @@ fn encode(used: &Use) -> Result<Vec<u8>> {
     record::encode(&UsageRecord {
         operation: used.operation.as_str().to_owned(),
         at_ms: used.at.0,
-        event_id: used.event_id.clone(),
-        request_id: used.request_id.clone(),
+        event_id: used.event_id.to_string(),
+        request_id: used.request_id.to_string(),
     })
 }
 
@@ -241,6 +238,10 @@ fn decode(record: &Record) -> Result<Use> {
     let read: UsageRecord = record::decode(record)?;
     let operation = TrackedOperation::from_str_exact(&read.operation)
         .ok_or_else(|| Error::internal(format!("`{}` is no operation that uses keys", read.operation)))?;
-    let (event_id, request_id) = (read.event_id, read.request_id);
+    let id = |text: &str| {
+        Uuid::try_parse(text)
+            .map_err(|_| Error::internal(format!("`{text}` is no id of an event or a request")))
+    };
+    let (event_id, request_id) = (id(&read.event_id)?, id(&read.request_id)?);
     Ok(Use { operation, at: Moment(read.at_ms), event_id, request_id })
 }

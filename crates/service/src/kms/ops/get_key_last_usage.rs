@@ -52,8 +52,8 @@ impl From<Use> for KeyLastUsage {
         Self {
             operation: Some(used.operation.as_str()),
             timestamp: Some(used.at.whole_seconds().epoch()),
-            cloud_trail_event_id: Some(used.event_id),
-            kms_request_id: Some(used.request_id),
+            cloud_trail_event_id: Some(used.event_id.to_string()),
+            kms_request_id: Some(used.request_id.to_string()),
         }
     }
 }
