@@ -55,7 +55,7 @@ pub(crate) async fn make(service: &Service, call: &mut Call<'_>, wanted: &Wanted
         attested: attested.as_ref(),
         ..found.asks()
     };
-    let key = call.authorize(wanted.action, found.key.clone(), asks)?;
+    let key = call.authorize(service, wanted.action, found.key.clone(), asks).await?;
     let key = key.usable_for(wanted.operation, KeyUsage::EncryptDecrypt)?.for_data_keys()?;
     call.not_dry_run(wanted.dry_run)?;
     let context = EncryptionContext::encode(wanted.context);

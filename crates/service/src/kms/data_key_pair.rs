@@ -48,7 +48,7 @@ pub(crate) async fn make(service: &Service, call: &mut Call<'_>, wanted: &Wanted
         data_key_pair_spec: Some(wanted.pair),
         ..found.asks()
     };
-    let key = call.authorize(wanted.action, found.key.clone(), asks)?;
+    let key = call.authorize(service, wanted.action, found.key.clone(), asks).await?;
     let key = key.usable_for(wanted.operation, KeyUsage::EncryptDecrypt)?.for_data_keys()?;
     spec::offered("KeyPairSpec", key_spec(wanted.pair)?, arn::partition(call.region()))?;
     call.not_dry_run(wanted.dry_run)?;

@@ -136,7 +136,7 @@ pub(crate) async fn managed(
     asks: Asks<'_>,
 ) -> Result<Authorized<Arc<Key>>> {
     let key = own(service, call, action, named).await?;
-    call.authorize(action, key, asks)
+    call.authorize(service, action, key, asks).await
 }
 
 /// A blob to be opened: which key, and how it was encrypted.
@@ -195,8 +195,14 @@ impl Source<'_> {
     ///
     /// # Errors
     /// `AccessDeniedException`, `IncorrectKeyException`, `InvalidCiphertextException`.
-    pub(crate) fn authorize(&self, call: &mut Call<'_>, found: Found) -> Result<Opened> {
-        let decided = call.authorize(self.action, Arc::clone(&found.key), self.asks(found.alias.as_deref()));
+    pub(crate) async fn authorize(
+        &self,
+        service: &Service,
+        call: &mut Call<'_>,
+        found: Found,
+    ) -> Result<Opened> {
+        let asks = self.asks(found.alias.as_deref());
+        let decided = call.authorize(service, self.action, Arc::clone(&found.key), asks).await;
         let key = decided.map_err(|error| match (self.named, error.code) {
             // Who named no key must not learn whose key it is.
             (None, Code::AccessDenied) => unknown_ciphertext().because(error.message.unwrap_or_default()),

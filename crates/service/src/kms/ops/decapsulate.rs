@@ -57,7 +57,7 @@ impl Operation for Decapsulate {
         load::no_grant_tokens(request.grant_tokens.as_ref())?;
         let algorithm = request.encapsulation_algorithm;
         let found = load::key(service, call, "kms:Decapsulate", &request.key_id, Forms::KeyOrAlias).await?;
-        let key = call.authorize("kms:Decapsulate", found.key.clone(), found.asks())?;
+        let key = call.authorize(service, "kms:Decapsulate", found.key.clone(), found.asks()).await?;
         let usage = KeyUsage::EncapsulateDecapsulate;
         let key = key.usable_for("Decapsulate", usage)?.with_algorithm(algorithm)?;
         let ciphertext = &request.shared_secret_ciphertext_blob.0;

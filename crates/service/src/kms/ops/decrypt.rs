@@ -83,7 +83,7 @@ impl Operation for Decrypt {
             attested,
         };
         let found = source.find(service, call).await?;
-        let opened = source.authorize(call, found)?;
+        let opened = source.authorize(service, call, found).await?;
         let key = opened.key.usable_for("Decrypt", KeyUsage::EncryptDecrypt)?.with_algorithm(algorithm)?;
         let shown = opened.material.filter(|_| algorithm == EncryptionAlgorithm::SymmetricDefault);
         call.set_used(shown, attested)?;

@@ -36,7 +36,7 @@ impl Operation for DeleteAlias {
         call.authorize_alias("kms:DeleteAlias", &load::alias_arn(account, region, name))?;
         let held = alias::held(service, account, region, name).await?;
         if let Some(key) = load::by_id(service, account, region, &held.record.target).await? {
-            let key = call.authorize("kms:DeleteAlias", key, Default::default())?;
+            let key = call.authorize(service, "kms:DeleteAlias", key, Default::default()).await?;
             call.set_response_key(&key)?;
         }
         let writes = vec![

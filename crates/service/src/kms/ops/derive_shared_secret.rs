@@ -65,7 +65,7 @@ impl Operation for DeriveSharedSecret {
         let attested = recipient::attested(service, call, request.recipient.as_ref())?;
         let attested = attested.as_ref();
         let asks = Asks { key_agreement_algorithm: Some(algorithm), attested, ..found.asks() };
-        let key = call.authorize("kms:DeriveSharedSecret", found.key.clone(), asks)?;
+        let key = call.authorize(service, "kms:DeriveSharedSecret", found.key.clone(), asks).await?;
         let key = key.usable_for("DeriveSharedSecret", KeyUsage::KeyAgreement)?.with_algorithm(algorithm)?;
         let peer = &request.public_key.0;
         let disclosure = vault::derive_shared_secret(&*service.vault, &key, peer, attested).await?;

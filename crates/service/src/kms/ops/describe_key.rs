@@ -42,7 +42,7 @@ impl Operation for DescribeKey {
     async fn run(service: &Service, call: &mut Call<'_>, request: &mut Request) -> Result<Response> {
         load::no_grant_tokens(request.grant_tokens.as_ref())?;
         let found = load::key(service, call, "kms:DescribeKey", &request.key_id, Forms::KeyOrAlias).await?;
-        let key = call.authorize("kms:DescribeKey", found.key.clone(), found.asks())?;
+        let key = call.authorize(service, "kms:DescribeKey", found.key.clone(), found.asks()).await?;
         Ok(Response { key_metadata: KeyMetadata::of(&key) })
     }
 }

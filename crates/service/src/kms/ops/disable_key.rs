@@ -35,7 +35,7 @@ impl Operation for DisableKey {
         let key = load::own(service, call, "kms:DisableKey", &request.key_id).await?;
         let trailing = usage::trailing_days(&service.installation, &key, call.now()).await?;
         let asks = Asks { trailing_days: Some(trailing), ..Asks::default() };
-        let key = call.authorize("kms:DisableKey", key, asks)?;
+        let key = call.authorize(service, "kms:DisableKey", key, asks).await?;
         call.set_response_key(&key)?;
         key.allows(Self::NAME)?;
         if key.state != KeyState::Disabled {

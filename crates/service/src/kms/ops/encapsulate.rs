@@ -52,7 +52,7 @@ impl Operation for Encapsulate {
         load::no_grant_tokens(request.grant_tokens.as_ref())?;
         let algorithm = request.encapsulation_algorithm;
         let found = load::key(service, call, "kms:Encapsulate", &request.key_id, Forms::KeyOrAlias).await?;
-        let key = call.authorize("kms:Encapsulate", found.key.clone(), found.asks())?;
+        let key = call.authorize(service, "kms:Encapsulate", found.key.clone(), found.asks()).await?;
         let usage = KeyUsage::EncapsulateDecapsulate;
         let key = key.usable_for("Encapsulate", usage)?.with_algorithm(algorithm)?;
         call.not_dry_run(request.dry_run)?;

@@ -62,7 +62,7 @@ impl Operation for Encrypt {
             encryption_algorithm: Some(algorithm),
             ..found.asks()
         };
-        let key = call.authorize("kms:Encrypt", found.key.clone(), asks)?;
+        let key = call.authorize(service, "kms:Encrypt", found.key.clone(), asks).await?;
         let key = key.usable_for("Encrypt", KeyUsage::EncryptDecrypt)?.with_algorithm(algorithm)?;
         let context = EncryptionContext::bound_by(algorithm, request.encryption_context.as_ref())?;
         spec::fits(key.spec, algorithm, request.plaintext.0.len())?;

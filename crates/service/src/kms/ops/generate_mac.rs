@@ -54,7 +54,7 @@ impl Operation for GenerateMac {
         let algorithm = request.mac_algorithm;
         let found = load::key(service, call, "kms:GenerateMac", &request.key_id, Forms::KeyOrAlias).await?;
         let asks = Asks { mac_algorithm: Some(algorithm), ..found.asks() };
-        let key = call.authorize("kms:GenerateMac", found.key.clone(), asks)?;
+        let key = call.authorize(service, "kms:GenerateMac", found.key.clone(), asks).await?;
         let key = key.usable_for("GenerateMac", KeyUsage::GenerateVerifyMac)?.with_algorithm(algorithm)?;
         call.not_dry_run(request.dry_run)?;
         let mac = vault::generate_mac(&*service.vault, &key, algorithm, &request.message.0).await?;

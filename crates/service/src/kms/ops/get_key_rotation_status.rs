@@ -45,7 +45,7 @@ impl Operation for GetKeyRotationStatus {
         // Works across accounts, unlike what changes the rotation.
         let action = "kms:GetKeyRotationStatus";
         let found = load::key(service, call, action, &request.key_id, Forms::KeyOnly).await?;
-        let key = call.authorize(action, found.key, Asks::default())?;
+        let key = call.authorize(service, action, found.key, Asks::default()).await?;
         key.allows(Self::NAME)?;
         let is_doomed = matches!(key.state, KeyState::PendingDeletion | KeyState::PendingReplicaDeletion);
         let rotation = key.rotation.filter(|_| !is_doomed);

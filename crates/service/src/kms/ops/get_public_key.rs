@@ -51,7 +51,7 @@ impl Operation for GetPublicKey {
     async fn run(service: &Service, call: &mut Call<'_>, request: &mut Request) -> Result<Response> {
         load::no_grant_tokens(request.grant_tokens.as_ref())?;
         let found = load::key(service, call, "kms:GetPublicKey", &request.key_id, Forms::KeyOrAlias).await?;
-        let key = call.authorize("kms:GetPublicKey", found.key.clone(), found.asks())?;
+        let key = call.authorize(service, "kms:GetPublicKey", found.key.clone(), found.asks()).await?;
         Ok(Response {
             key_id: key.arn.clone(),
             public_key: Blob(public(&key)?.to_vec()),

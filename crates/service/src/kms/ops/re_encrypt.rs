@@ -102,14 +102,14 @@ impl Operation for ReEncrypt {
         let destination = load::key(service, call, "kms:ReEncryptTo", named, Forms::KeyOrAlias).await?;
         let same = (&found.key.account, &found.key.id) == (&destination.key.account, &destination.key.id);
         source.reencrypt_on_same_key = Some(same);
-        let opened = source.authorize(call, found)?;
+        let opened = source.authorize(service, call, found).await?;
         let asks = Asks {
             encryption_context: request.destination_encryption_context.as_ref(),
             encryption_algorithm: Some(to),
             reencrypt_on_same_key: Some(same),
             ..destination.asks()
         };
-        let key = call.authorize("kms:ReEncryptTo", destination.key.clone(), asks)?;
+        let key = call.authorize(service, "kms:ReEncryptTo", destination.key.clone(), asks).await?;
         let old = opened.key.usable_for("ReEncryptFrom", KeyUsage::EncryptDecrypt)?.with_algorithm(from)?;
         let new = key.usable_for("ReEncryptTo", KeyUsage::EncryptDecrypt)?.with_algorithm(to)?;
         let old_context = EncryptionContext::bound_by(from, source.context)?;

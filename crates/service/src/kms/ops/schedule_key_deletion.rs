@@ -71,7 +71,7 @@ impl Operation for ScheduleKeyDeletion {
         let key = load::own(service, call, "kms:ScheduleKeyDeletion", &request.key_id).await?;
         let trailing = usage::trailing_days(&service.installation, &key, call.now()).await?;
         let asks = Asks { pending_window_days: Some(days), trailing_days: Some(trailing), ..Asks::default() };
-        let key = call.authorize("kms:ScheduleKeyDeletion", key, asks)?;
+        let key = call.authorize(service, "kms:ScheduleKeyDeletion", key, asks).await?;
         key.allows(Self::NAME)?;
         let doomed = doomed(&key, call.now(), days);
         let (key_state, deletion) = (doomed.state.as_str(), doomed.deletion);

@@ -60,7 +60,7 @@ impl Operation for Sign {
         let found = load::key(service, call, "kms:Sign", &request.key_id, Forms::KeyOrAlias).await?;
         let asks =
             Asks { signing_algorithm: Some(algorithm), message_type: Some(message_type), ..found.asks() };
-        let key = call.authorize("kms:Sign", found.key.clone(), asks)?;
+        let key = call.authorize(service, "kms:Sign", found.key.clone(), asks).await?;
         let key = key.usable_for("Sign", KeyUsage::SignVerify)?.with_algorithm(algorithm)?;
         let kind = message::check(key.spec, algorithm, message_type, &request.message.0)?;
         call.not_dry_run(request.dry_run)?;

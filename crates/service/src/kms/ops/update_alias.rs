@@ -39,7 +39,7 @@ impl Operation for UpdateAlias {
         let held = alias::held(service, account, region, name).await?;
         // Permission is needed on the key that loses the alias as well as on the one that gets it.
         if let Some(old) = load::by_id(service, account, region, &held.record.target).await? {
-            call.authorize("kms:UpdateAlias", old, Default::default())?;
+            call.authorize(service, "kms:UpdateAlias", old, Default::default()).await?;
         }
         let new = alias::target(service, call, "kms:UpdateAlias", &request.target_key_id).await?;
         new.allows(Self::NAME)?;

@@ -63,7 +63,7 @@ impl Operation for UpdatePrimaryRegion {
         }
         let replica =
             load::by_id(service, &primary.account, region, &primary.id).await?.ok_or_else(missing)?;
-        let replica = call.authorize(ACTION, replica, Asks { region: Some(region), ..asks })?;
+        let replica = call.authorize(service, ACTION, replica, Asks { region: Some(region), ..asks }).await?;
         replica.allows_state(Self::NAME)?;
         let change = multi_region::move_primary(service, &primary, region).await?;
         call.set_response_key(&primary)?;

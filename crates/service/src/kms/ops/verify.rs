@@ -63,7 +63,7 @@ impl Operation for Verify {
         let found = load::key(service, call, "kms:Verify", &request.key_id, Forms::KeyOrAlias).await?;
         let asks =
             Asks { signing_algorithm: Some(algorithm), message_type: Some(message_type), ..found.asks() };
-        let key = call.authorize("kms:Verify", found.key.clone(), asks)?;
+        let key = call.authorize(service, "kms:Verify", found.key.clone(), asks).await?;
         let key = key.usable_for("Verify", KeyUsage::SignVerify)?.with_algorithm(algorithm)?;
         let kind = message::check(key.spec, algorithm, message_type, &request.message.0)?;
         let (message, signature) = (&request.message.0, &request.signature.0);

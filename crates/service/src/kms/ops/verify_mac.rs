@@ -57,7 +57,7 @@ impl Operation for VerifyMac {
         let algorithm = request.mac_algorithm;
         let found = load::key(service, call, "kms:VerifyMac", &request.key_id, Forms::KeyOrAlias).await?;
         let asks = Asks { mac_algorithm: Some(algorithm), ..found.asks() };
-        let key = call.authorize("kms:VerifyMac", found.key.clone(), asks)?;
+        let key = call.authorize(service, "kms:VerifyMac", found.key.clone(), asks).await?;
         let key = key.usable_for("VerifyMac", KeyUsage::GenerateVerifyMac)?.with_algorithm(algorithm)?;
         let (message, mac) = (&request.message.0, &request.mac.0);
         if !vault::verify_mac(&*service.vault, &key, algorithm, message, mac).await? {
