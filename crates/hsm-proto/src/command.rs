@@ -437,4 +437,7 @@ pub enum HostKeyLabel {
     /// Seals the tokens of sessions.
     #[n(2)]
     Sessions,
+    /// Seals grant tokens.
+    #[n(3)]
+    GrantTokens,
 }

@@ -79,6 +79,7 @@ impl Domain {
             HostKeyLabel::Records => "claviger host records v1",
             HostKeyLabel::Markers => "claviger host markers v1",
             HostKeyLabel::Sessions => "claviger host sessions v1",
+            HostKeyLabel::GrantTokens => "claviger host grant tokens v1",
         };
         primitives::derive(self.host_root.copy().bytes(), label, &self.id)
     }

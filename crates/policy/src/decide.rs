@@ -39,6 +39,11 @@ pub enum ResourceSide<'a> {
         /// The account that owns the key, 12 digits.
         account: &'a str,
     },
+    /// A key whose policy can only deny the action: `RetireGrant`, which grants and identity policies decide.
+    Denying {
+        /// The key policy.
+        policy: &'a Document,
+    },
 }
 
 /// Whether a valid grant allows the operation to the caller. The service checks operations and constraints.
@@ -142,7 +147,7 @@ pub fn would_allow_put_key_policy(new: &Document, request: &Request<'_>) -> bool
 /// The first explicit Deny, in the order in which AWS reports them.
 fn explicit_deny<'a>(request: &Request<'_>, policies: &Policies<'a>) -> Option<StatementRef<'a>> {
     let key_policy = match policies.resource {
-        ResourceSide::Guarded { policy, .. } => Some(policy),
+        ResourceSide::Guarded { policy, .. } | ResourceSide::Denying { policy } => Some(policy),
         ResourceSide::Unguarded => None,
     };
     let deny = |layer, document, index| find(layer, document, index, |it| it.denies(request));
@@ -164,6 +169,7 @@ fn permit<'a>(request: &Request<'_>, policies: &Policies<'a>) -> Result<Grantor<
     let (policy, owner) = match policies.resource {
         ResourceSide::Unguarded => return by_identity(request, policies),
         ResourceSide::Guarded { policy, account } => (policy, account),
+        ResourceSide::Denying { .. } => return across_accounts(request, policies, Holds::default()),
     };
     let holds = Holds::of(policy, request);
     let same_side = request.principal.account().is_none_or(|account| account == owner);

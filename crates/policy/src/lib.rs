@@ -28,5 +28,6 @@ pub use decide::{
 pub use denial::denial_text;
 pub use document::{Document, Kind};
 pub use malformed::{Malformed, Problem};
+pub use pattern::arn_like;
 pub use principal::{Principal, PrincipalName};
 pub use request::{Context, Request, Values};

@@ -9,7 +9,7 @@
 use std::borrow::Cow;
 
 use crate::malformed::Problem;
-use crate::request::Scope;
+use crate::request::{Context, Scope, Values};
 
 /// Most characters that a document may have in runs with `?` between stars.
 const SEARCH_BUDGET: usize = 1024;
@@ -298,6 +298,18 @@ impl Glob {
             _ => None,
         }
     }
+}
+
+/// Whether an ARN matches a pattern as `ArnLike` compares them: six components, one by one, with `*` and `?` in each.
+pub fn arn_like(pattern: &str, arn: &str) -> bool {
+    struct Nothing;
+    impl Context for Nothing {
+        fn values(&self, _key: &str) -> Option<Values<'_>> {
+            None
+        }
+    }
+    let compiled = Compiler::new(false).arn(pattern);
+    compiled.is_ok_and(|found| found.is_some_and(|pattern| pattern.matches(arn, &Scope::new(&Nothing))))
 }
 
 impl ArnPattern {

@@ -127,8 +127,8 @@ impl PrincipalName {
         }
     }
 
-    /// Reads an entry under `AWS`.
-    fn parse_aws(text: &str) -> Option<Self> {
+    /// Reads an entry under `AWS`: `*`, an account, a unique id, or the ARN of a principal.
+    pub fn parse_aws(text: &str) -> Option<Self> {
         if text == "*" {
             return Some(Self::Everyone);
         }

@@ -124,7 +124,7 @@ fn register(digits: &str) -> Option<u8> {
     (index.to_string() == digits).then_some(index)
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write;
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
         // Writing to a string does not fail.

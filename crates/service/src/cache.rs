@@ -14,6 +14,7 @@ use quick_cache::sync::Cache as Bounded;
 use crate::error::{Error, Result};
 use crate::iam::identity::Identity;
 use crate::iam::managed::ManagedPolicy;
+use crate::kms::grant::Grant;
 use crate::kms::key::Key;
 use crate::kms::key_policy::Policies;
 use crate::record::iam::PrincipalRecord;
@@ -53,6 +54,7 @@ pub(crate) struct Cache {
     identities: Table<Identity>,
     managed_policies: Table<ManagedPolicy>,
     principals: Table<PrincipalRecord>,
+    grants: Bounded<Vec<u8>, Arc<GrantPage>, Weight>,
     /// Everything changed up to this revision has been dropped.
     applied: AtomicU64,
     /// Held while entries are dropped and while one is added, so that neither overtakes the other.
@@ -63,6 +65,30 @@ pub(crate) struct Cache {
 pub(crate) struct Credential {
     pub(crate) record: CredentialRecord,
     pub(crate) revision: Revision,
+}
+
+/// Grants on a key that are for one grantee, one of each that give the same.
+pub(crate) struct GrantPage {
+    pub(crate) grants: Vec<Grant>,
+    /// Where they go on, if they do.
+    pub(crate) next: Option<Vec<u8>>,
+    /// Bytes of their records.
+    size: usize,
+}
+
+/// Most grants of a page, so that a grantee with very many takes no more memory than others.
+const MAX_GRANTS: usize = 64;
+/// Most bytes of grants kept.
+const MAX_GRANT_BYTES: u64 = 64 * 1024 * 1024;
+
+/// What a page of grants takes, in bytes.
+#[derive(Clone)]
+struct Weight;
+
+impl quick_cache::Weighter<Vec<u8>, Arc<GrantPage>> for Weight {
+    fn weight(&self, name: &Vec<u8>, page: &Arc<GrantPage>) -> u64 {
+        u64::try_from(name.len() + page.size).unwrap_or(u64::MAX)
+    }
 }
 
 impl Cache {
@@ -78,6 +104,7 @@ impl Cache {
             identities: Bounded::new(capacity.identities),
             managed_policies: Bounded::new(capacity.identities),
             principals: Bounded::new(capacity.others),
+            grants: Bounded::with_weighter(capacity.others, MAX_GRANT_BYTES, Weight),
             applied: AtomicU64::new(0),
             change: Mutex::new(()),
         }
@@ -117,6 +144,7 @@ impl Cache {
                 self.identities.clear();
                 self.managed_policies.clear();
                 self.principals.clear();
+                self.grants.clear();
                 *revision
             }
         };
@@ -135,6 +163,7 @@ impl Cache {
             Kind::Identity => drop(self.identities.remove(name)),
             Kind::ManagedPolicy => drop(self.managed_policies.remove(name)),
             Kind::Principal => drop(self.principals.remove(name)),
+            Kind::Grant => drop(self.grants.remove(record::grant::grants_beside(name))),
             Kind::Due | Kind::Other => {}
         }
     }
@@ -192,6 +221,56 @@ impl Cache {
     /// Whom a unique id names, by the name of its record.
     pub(crate) async fn principal(&self, name: Vec<u8>) -> Result<Option<Arc<PrincipalRecord>>> {
         self.entry(&self.principals, name, |record| record::decode(record)).await
+    }
+
+    /// What is granted to one grantee on a key, by the prefix of its grants: the first page.
+    pub(crate) async fn grants(&self, prefix: &[u8]) -> Result<Arc<GrantPage>> {
+        if let Some(page) = self.grants.get(prefix) {
+            return Ok(page);
+        }
+        let (page, revision) = self.read_grants(prefix, None).await?;
+        let guard = self.change.lock().unwrap_or_else(PoisonError::into_inner);
+        // As in `entry`.
+        if self.applied.load(Ordering::Acquire) <= revision {
+            self.grants.insert(prefix.to_vec(), Arc::clone(&page));
+        }
+        drop(guard);
+        Ok(page)
+    }
+
+    /// A further page. Few grantees have one; it is read each time.
+    pub(crate) async fn more_grants(&self, prefix: &[u8], after: &[u8]) -> Result<Arc<GrantPage>> {
+        self.read_grants(prefix, Some(after.to_vec())).await.map(|(page, _)| page)
+    }
+
+    /// Reads on until a page is full or there are no more. Answers also the oldest revision that it read.
+    async fn read_grants(
+        &self,
+        prefix: &[u8],
+        mut after: Option<Vec<u8>>,
+    ) -> Result<(Arc<GrantPage>, Revision)> {
+        let (mut grants, mut size, mut oldest): (Vec<Grant>, _, _) = (Vec::new(), 0, Revision::MAX);
+        loop {
+            let read = Read::Range { prefix: prefix.to_vec(), after, limit: MAX_GRANTS };
+            let snapshot = self.store.read(vec![read]).await?;
+            oldest = oldest.min(snapshot.revision);
+            let found = snapshot.found.into_iter().next().unwrap_or_default();
+            let mut seen = Vec::new();
+            for record in &found {
+                if !record.name.starts_with(&seen) || seen.is_empty() {
+                    seen = record::grant::alike(&record.name).to_vec();
+                    grants.push(Grant::decode(record)?);
+                    size += record.value.len() + record.name.len();
+                }
+            }
+            after = found
+                .last()
+                .filter(|_| found.len() == MAX_GRANTS)
+                .map(|last| record::grant::after_alike(&last.name));
+            if after.is_none() || grants.len() >= MAX_GRANTS {
+                return Ok((Arc::new(GrantPage { grants, next: after, size }), oldest));
+            }
+        }
     }
 
     async fn entry<T>(

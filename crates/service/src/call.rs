@@ -1,5 +1,6 @@
 //! One call in progress: who calls, when, what was decided, and what the trail will say of it.
 
+pub(crate) mod grant;
 pub(crate) mod iam;
 mod principal;
 
@@ -19,6 +20,7 @@ use crate::authn::Caller;
 use crate::dispatch::Service;
 use crate::error::{Error, Result};
 use crate::kms::context::EncryptionContext;
+use crate::kms::grant::decision as grants;
 use crate::kms::key::Key;
 use crate::kms::recipient::Shown;
 use crate::kms::shapes::{
@@ -28,6 +30,7 @@ use crate::kms::shapes::{
 };
 use crate::moment::Moment;
 use crate::{outbox, record};
+use grant::GrantAsks;
 
 /// Proof that the caller may do what it asked with `T`. Only [`Call::authorize`] and its siblings make it.
 #[derive(Debug)]
@@ -76,6 +79,36 @@ pub(crate) struct Asks<'a> {
     pub(crate) trailing_days: Option<i64>,
     /// The Region in which the decision is made, where it is not the call's.
     pub(crate) region: Option<&'a str>,
+    /// The grant that is to be made or retired.
+    pub(crate) grant: Option<GrantAsks<'a>>,
+    /// Whether a service asks for a resource of its user; of operations on grants.
+    pub(crate) for_aws_resource: Option<bool>,
+}
+
+/// What a decision is about.
+#[derive(Clone, Copy)]
+enum On<'k> {
+    Key(&'k Key),
+    /// A key whose policy can only deny.
+    Denying(&'k Key),
+    /// The ARN of something else, or `*`.
+    Other(&'k str),
+}
+
+impl<'k> On<'k> {
+    fn key(self) -> Option<&'k Key> {
+        match self {
+            Self::Key(key) | Self::Denying(key) => Some(key),
+            Self::Other(_) => None,
+        }
+    }
+
+    fn resource(self) -> &'k str {
+        match self {
+            Self::Key(key) | Self::Denying(key) => &key.arn,
+            Self::Other(resource) => resource,
+        }
+    }
 }
 
 /// A call that is being carried out.
@@ -83,6 +116,8 @@ pub struct Call<'a> {
     pub(crate) subject: Subject<'a>,
     pub(crate) draft: Draft,
     decided: bool,
+    /// That the grant is still there which allowed it, if one did.
+    held: Option<Precondition>,
     elsewhere: Option<Elsewhere>,
     /// The event as it was committed together with the call's effect.
     pub(crate) committed: Option<Vec<u8>>,
@@ -110,6 +145,7 @@ impl<'a> Call<'a> {
             subject,
             draft: Draft::default(),
             decided: false,
+            held: None,
             elsewhere: None,
             committed: None,
             committed_elsewhere: None,
@@ -121,6 +157,7 @@ impl<'a> Call<'a> {
         let parameters = self.draft.parameters.take();
         self.draft = Draft { parameters, ..Draft::default() };
         self.decided = false;
+        self.held = None;
         self.elsewhere = None;
     }
 
@@ -148,24 +185,25 @@ impl<'a> Call<'a> {
         self.subject.region
     }
 
-    /// Decides whether the caller may do `action` with a key.
-    #[expect(
-        clippy::unused_async,
-        reason = "grants are looked up where the policies leave the decision open"
-    )]
+    /// Decides whether the caller may do `action` with a key. Where the policies neither allow nor deny it, a grant may
+    /// allow it: only then are grants looked up.
     pub(crate) async fn authorize(
         &mut self,
-        _service: &Service,
+        service: &Service,
         action: &'static str,
         key: Arc<Key>,
         asks: Asks<'_>,
     ) -> Result<Authorized<Arc<Key>>> {
-        let decision = self.decide(action, Some(&key), &key.arn, asks);
-        // The trail of a stranger must not tell it whose key that was, nor that there is one.
-        if decision.is_ok() || *key.account == *self.subject.caller.account() {
-            self.touch(&key.account, &key.arn);
+        let mut decision = self.decide(action, On::Key(&key), asks, policy::Grant::None);
+        if let policy::Decision::Deny(policy::Reason::Implicit(_)) = decision
+            && let Some(operation) = grants::operation_of(action)
+            && let Some(held) = grants::held(service, self, operation, &key, &asks).await?
+        {
+            decision = self.decide(action, On::Key(&key), asks, held.right);
+            self.held = decision.is_allow().then_some(held.unchanged);
         }
-        decision.map(|()| Authorized(key))
+        self.conclude(action, &key, decision)?;
+        Ok(Authorized(key))
     }
 
     /// Decides whether the caller may do `action`, which concerns no key of its own.
@@ -174,8 +212,7 @@ impl<'a> Call<'a> {
         action: &'static str,
         asks: Asks<'_>,
     ) -> Result<Authorized<()>> {
-        self.decide(action, None, "*", asks)?;
-        Ok(Authorized(()))
+        self.decide_alone(action, "*", asks)
     }
 
     /// Decides whether the caller may do `action` with an alias of its account.
@@ -185,8 +222,7 @@ impl<'a> Call<'a> {
         alias_arn: &str,
     ) -> Result<Authorized<()>> {
         self.touch(&self.subject.caller.account().into(), &alias_arn.into());
-        self.decide(action, None, alias_arn, Asks::default())?;
-        Ok(Authorized(()))
+        self.decide_alone(action, alias_arn, Asks::default())
     }
 
     /// Records that this operation needs no permission (`sts:GetCallerIdentity`).
@@ -211,33 +247,64 @@ impl<'a> Call<'a> {
         policy::would_allow_put_key_policy(document, &request)
     }
 
-    fn decide(
+    fn decide<'k>(
+        &self,
+        action: &'static str,
+        on: On<'k>,
+        asks: Asks<'_>,
+        grant: policy::Grant,
+    ) -> policy::Decision<'k>
+    where
+        'a: 'k,
+    {
+        let context = Circumstances { call: self, key: on.key(), asks };
+        let principal = self.principal();
+        let request = policy::Request { principal, action, resource: on.resource(), context: &context };
+        let resource = match on {
+            On::Key(key) => {
+                policy::ResourceSide::Guarded { policy: &key.policy.document, account: &key.account }
+            }
+            On::Denying(key) => policy::ResourceSide::Denying { policy: &key.policy.document },
+            On::Other(_) => policy::ResourceSide::Unguarded,
+        };
+        let policies = policy::Policies { resource, grant, ..principal::policies(self.subject.caller) };
+        policy::decide(&request, &policies)
+    }
+
+    /// Records a decision about a key.
+    fn conclude(&mut self, action: &str, key: &Key, decision: policy::Decision<'_>) -> Result<()> {
+        self.decided = true;
+        let foreign = *key.account != *self.subject.caller.account();
+        // The trail of a stranger must not tell it whose key that was, nor that there is one.
+        if decision.is_allow() || !foreign {
+            self.touch(&key.account, &key.arn);
+        }
+        self.answered(action, &key.arn, decision, foreign)
+    }
+
+    /// Decides about something that is no key.
+    fn decide_alone(
         &mut self,
         action: &'static str,
-        key: Option<&Key>,
         resource: &str,
         asks: Asks<'_>,
-    ) -> Result<()> {
+    ) -> Result<Authorized<()>> {
         self.decided = true;
-        let context = Circumstances { call: self, key, asks };
-        let request = policy::Request { principal: self.principal(), action, resource, context: &context };
-        let policies = policy::Policies {
-            resource: match key {
-                Some(key) => {
-                    policy::ResourceSide::Guarded { policy: &key.policy.document, account: &key.account }
-                }
-                None => policy::ResourceSide::Unguarded,
-            },
-            ..principal::policies(self.subject.caller)
-        };
-        match policy::decide(&request, &policies) {
-            policy::Decision::Allow(_) => Ok(()),
-            policy::Decision::Deny(reason) => {
-                let foreign = key.is_some_and(|key| *key.account != *self.subject.caller.account());
-                let text = policy::denial_text(self.subject.caller.arn(), action, resource, &reason, foreign);
-                Err(Error::new(Code::AccessDenied, text))
-            }
-        }
+        let decision = self.decide(action, On::Other(resource), asks, policy::Grant::None);
+        self.answered(action, resource, decision, false).map(|()| Authorized(()))
+    }
+
+    /// A decision in the words of an answer.
+    fn answered(
+        &self,
+        action: &str,
+        resource: &str,
+        decision: policy::Decision<'_>,
+        foreign: bool,
+    ) -> Result<()> {
+        let policy::Decision::Deny(reason) = decision else { return Ok(()) };
+        let text = policy::denial_text(self.subject.caller.arn(), action, resource, &reason, foreign);
+        Err(Error::new(Code::AccessDenied, text))
     }
 
     fn principal(&self) -> policy::Principal<'a> {
@@ -264,6 +331,11 @@ impl<'a> Call<'a> {
     pub(crate) fn set_parameters(&mut self, request: &impl Serialize) -> Result<()> {
         self.draft.parameters = Some(raw(request)?);
         Ok(())
+    }
+
+    /// Has the trail show no request: what it says, it says otherwise.
+    pub(crate) fn hide_parameters(&mut self) {
+        self.draft.parameters = None;
     }
 
     /// Notes what the trail shows of the answer.
@@ -357,10 +429,11 @@ impl<'a> Call<'a> {
     pub(crate) async fn commit(
         &mut self,
         service: &Service,
-        preconditions: Vec<Precondition>,
+        mut preconditions: Vec<Precondition>,
         mut writes: Vec<Write>,
     ) -> Result<()> {
         self.must_be_decided()?;
+        preconditions.extend(self.held.take());
         let event = audit::event(&self.subject, &self.draft, None);
         writes.push(outbox::put(service, self.subject.event_id, &event)?);
         let elsewhere = self.event_elsewhere(service).await?;
@@ -458,7 +531,8 @@ impl Circumstances<'_, '_> {
             "validto" => asks.valid_to.and_then(|moment| one(moment.seconds().to_string())),
             "trailingdayswithoutkeyusage" => asks.trailing_days.and_then(|days| one(days.to_string())),
             "reencryptonsamekey" => asks.reencrypt_on_same_key.and_then(flag),
-            _ => None,
+            "grantisforawsresource" => asks.for_aws_resource.and_then(flag),
+            _ => asks.grant.and_then(|grant| grant.value(name)),
         }
     }
 

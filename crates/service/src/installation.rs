@@ -14,6 +14,7 @@ use crate::authn::session::Sessions;
 use crate::authn::{Scoped, ScopedName};
 use crate::cache::{Cache, Capacity};
 use crate::error::{Error, Result};
+use crate::kms::grant::token::Tokens;
 use crate::kms::marker::Markers;
 use crate::moment::Moment;
 use crate::record::{self, FORMAT, InstallationRecord, UsageSinceRecord};
@@ -79,6 +80,7 @@ pub struct Installation {
     /// The HSM's domain.
     pub(crate) domain: [u8; 16],
     pub(crate) markers: Markers,
+    pub(crate) grant_tokens: Tokens,
     pub(crate) scoped: Bounded<ScopedName, Arc<Scoped>>,
     pub(crate) sessions: Sessions,
     pub(crate) last_used: LastUsed,
@@ -109,6 +111,7 @@ impl Installation {
     ) -> Result<Self, OpenError> {
         let (created, usage_since) = check_records(&*store, domain, now).await?;
         let markers = Markers::new(&*vault::host_key(vault, HostKeyLabel::Markers).await?);
+        let grant_tokens = Tokens::new(&*vault::host_key(vault, HostKeyLabel::GrantTokens).await?)?;
         let sessions = Sessions::new(&*vault::host_key(vault, HostKeyLabel::Sessions).await?)?;
         Ok(Self {
             cache: Cache::new(Arc::clone(&store), Capacity::default()),
@@ -116,6 +119,7 @@ impl Installation {
             regions,
             domain,
             markers,
+            grant_tokens,
             scoped: Bounded::new(MAX_SIGNING_KEYS),
             sessions,
             last_used: LastUsed::new(),

@@ -6,6 +6,7 @@ pub mod context;
 mod data_key;
 mod data_key_pair;
 mod dry_run;
+pub(crate) mod grant;
 pub mod identifier;
 mod import;
 mod import_token;
@@ -31,13 +32,8 @@ pub mod tags;
 pub const NOT_SERVED: &[&str] = &[
     "ConnectCustomKeyStore",
     "CreateCustomKeyStore",
-    "CreateGrant",
     "DeleteCustomKeyStore",
     "DescribeCustomKeyStores",
     "DisconnectCustomKeyStore",
-    "ListGrants",
-    "ListRetirableGrants",
-    "RetireGrant",
-    "RevokeGrant",
     "UpdateCustomKeyStore",
 ];

@@ -9,14 +9,15 @@ use minicbor::{Decode, Encode};
 
 use crate::error::{Error, Result};
 
+pub(crate) mod grant;
 pub(crate) mod iam;
 
 /// Format of the store as a whole: the set of names and what stands under them.
 pub const FORMAT: u32 = 1;
 
 /// Version of the records below. 2 added what keys have that are not symmetric, imported, rotated or multi-Region; 3 the
-/// principals of IAM and what binds key policies to them.
-const VERSION: u8 = 3;
+/// principals of IAM and what binds key policies to them; 4 grants.
+const VERSION: u8 = 4;
 
 /// Writes a record.
 pub(crate) fn encode<T: Encode<()>>(value: &T) -> Result<Vec<u8>> {
@@ -53,6 +54,7 @@ pub(crate) enum Kind {
     Identity,
     ManagedPolicy,
     Principal,
+    Grant,
     Other,
 }
 
@@ -67,6 +69,7 @@ pub(crate) fn kind(name: &[u8]) -> Kind {
         Some(b"user" | b"group" | b"role") => Kind::Identity,
         Some(b"policy") => Kind::ManagedPolicy,
         Some(b"principal") => Kind::Principal,
+        Some(b"grant") => Kind::Grant,
         _ => Kind::Other,
     }
 }
@@ -140,10 +143,12 @@ pub(crate) enum Task {
     Rotation,
     /// Removes what one commit could not of a key that is deleted; the record lists it ([`SweepRecord`]).
     Sweep,
+    /// Removes the grants of a key that is deleted.
+    Grants,
 }
 
 impl Task {
-    const ALL: [Self; 4] = [Self::Deletion, Self::Expiry, Self::Rotation, Self::Sweep];
+    const ALL: [Self; 5] = [Self::Deletion, Self::Expiry, Self::Rotation, Self::Sweep, Self::Grants];
 
     /// The last part of the name of its entries.
     const fn part(self) -> Option<&'static str> {
@@ -152,6 +157,7 @@ impl Task {
             Self::Expiry => Some("expiry"),
             Self::Rotation => Some("rotation"),
             Self::Sweep => Some("sweep"),
+            Self::Grants => Some("grants"),
         }
     }
 
@@ -434,7 +440,7 @@ mod tests {
         assert_eq!(decode::<AliasRecord>(&record(bytes.clone())).unwrap().target, "t");
         bytes[0] = VERSION + 1;
         let error = decode::<AliasRecord>(&record(bytes)).unwrap_err();
-        assert!(error.cause.unwrap().contains("has version 4"));
+        assert!(error.cause.unwrap().contains("has version 5"));
     }
 
     /// A key as version 1 wrote it.

@@ -138,8 +138,10 @@ impl<'a> Due<'a> {
 }
 
 async fn carry_out(service: &Service, due: &Due<'_>, entry: &Record, now: Moment) -> Result<()> {
-    if due.task == Task::Sweep {
-        return deletion::sweep(service, entry).await;
+    match due.task {
+        Task::Sweep => return deletion::sweep(service, entry).await,
+        Task::Grants => return deletion::sweep_grants(service, due, entry).await,
+        _ => {}
     }
     let name = record::key(due.account, due.region, due.id);
     let snapshot = service.installation.store.read(vec![Read::One(name)]).await?;
@@ -154,7 +156,7 @@ async fn carry_out(service: &Service, due: &Due<'_>, entry: &Record, now: Moment
         Task::Deletion => deletion::delete(service, &key, entry, now).await,
         Task::Expiry => expiry::expire(service, &key, entry, now).await,
         Task::Rotation => rotation::rotate(service, &key, entry, now).await,
-        Task::Sweep => Ok(()),
+        Task::Sweep | Task::Grants => Ok(()),
     }
 }
 

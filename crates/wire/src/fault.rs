@@ -31,6 +31,8 @@ pub enum Code {
     InvalidArn,
     /// The ciphertext does not open.
     InvalidCiphertext,
+    /// The text is no id of a grant.
+    InvalidGrantId,
     /// The grant token is not one of this installation.
     InvalidGrantToken,
     /// The import token is not one that was made for this key.
@@ -106,6 +108,7 @@ impl Code {
             Self::InvalidAliasName => "InvalidAliasNameException",
             Self::InvalidArn => "InvalidArnException",
             Self::InvalidCiphertext => "InvalidCiphertextException",
+            Self::InvalidGrantId => "InvalidGrantIdException",
             Self::InvalidGrantToken => "InvalidGrantTokenException",
             Self::InvalidImportToken => "InvalidImportTokenException",
             Self::InvalidKeyUsage => "InvalidKeyUsageException",

@@ -111,11 +111,7 @@ pub(crate) async fn bindings(cache: &Cache, document: &Document) -> Result<Resul
             PrincipalName::User { arn, .. }
             | PrincipalName::Role { arn, .. }
             | PrincipalName::Session { arn, .. } => {
-                let found = match name {
-                    PrincipalName::Session { .. } => role_of_session(cache, arn).await?,
-                    _ => unique_id(cache, arn).await?,
-                };
-                let Some(id) = found else { return Ok(Err(arn.to_string())) };
+                let Some(id) = id_of(cache, name).await? else { return Ok(Err(arn.to_string())) };
                 let entry = BoundRecord { arn: arn.to_string(), id };
                 if !bound.contains(&entry) {
                     bound.push(entry);
@@ -133,6 +129,15 @@ pub(crate) async fn bindings(cache: &Cache, document: &Document) -> Result<Resul
         }
     }
     Ok(Ok(bound))
+}
+
+/// The unique id of the user or role that an ARN names, or whose session it names; `None` where there is none.
+pub(crate) async fn id_of(cache: &Cache, name: &PrincipalName) -> Result<Option<String>> {
+    match name {
+        PrincipalName::User { arn, .. } | PrincipalName::Role { arn, .. } => unique_id(cache, arn).await,
+        PrincipalName::Session { arn, .. } => role_of_session(cache, arn).await,
+        _ => Ok(None),
+    }
 }
 
 /// The unique id of the user or role of an ARN, whose path must be right too.

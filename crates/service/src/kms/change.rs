@@ -23,6 +23,8 @@ impl Change {
     pub(crate) fn made(key: &Key) -> Result<Self> {
         let mut change = Self::default();
         change.preconditions.push(Precondition::Absent(key.name()));
+        // A replica takes the place of one that was deleted only once the grants on that are gone.
+        change.preconditions.push(Precondition::Absent(record::grant::grant_count(key.place())));
         change.writes.push(Write::Put { name: key.name(), value: key.encode()? });
         change.reschedule(&[], key);
         change.index_materials(BTreeSet::new(), key)?;

@@ -18,6 +18,11 @@ pub const MAX_ENCODED_LEN: usize = 8192;
 pub struct EncryptionContext(Vec<(String, String)>);
 
 impl EncryptionContext {
+    /// Of pairs whose keys differ.
+    pub(crate) fn of(pairs: Vec<(String, String)>) -> Self {
+        Self(pairs)
+    }
+
     /// The pairs, in the order sent.
     pub fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(key, value)| (key.as_str(), value.as_str()))

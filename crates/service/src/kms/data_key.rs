@@ -8,6 +8,7 @@ use crate::call::{Asks, Call};
 use crate::dispatch::Service;
 use crate::error::{Error, Result};
 use crate::kms::context::EncryptionContext;
+use crate::kms::grant::token;
 use crate::kms::identifier::Forms;
 use crate::kms::shapes::{
     DataKeySpec, EncryptionAlgorithm, GrantTokens, KeyIdentifier, KeyUsage, NumberOfBytes, Recipient,
@@ -45,7 +46,7 @@ pub(crate) async fn make(service: &Service, call: &mut Call<'_>, wanted: &Wanted
         (None, Some(bytes)) => bytes.0,
         _ => return Err(Error::validation("Please specify either number of bytes or key spec.")),
     };
-    load::no_grant_tokens(wanted.grant_tokens)?;
+    let tokens = token::presented(service, wanted.grant_tokens)?;
     let found = load::key(service, call, wanted.action, wanted.named, Forms::KeyOrAlias).await?;
     let algorithm = EncryptionAlgorithm::SymmetricDefault;
     let attested = recipient::attested(service, call, wanted.recipient)?;
@@ -56,6 +57,7 @@ pub(crate) async fn make(service: &Service, call: &mut Call<'_>, wanted: &Wanted
         ..found.asks()
     };
     let key = call.authorize(service, wanted.action, found.key.clone(), asks).await?;
+    tokens.are_of(&[&key])?;
     let key = key.usable_for(wanted.operation, KeyUsage::EncryptDecrypt)?.for_data_keys()?;
     call.not_dry_run(wanted.dry_run)?;
     let context = EncryptionContext::encode(wanted.context);

@@ -9,6 +9,7 @@ use crate::call::{Asks, Call};
 use crate::dispatch::Service;
 use crate::error::{Error, Result};
 use crate::kms::context::EncryptionContext;
+use crate::kms::grant::token;
 use crate::kms::identifier::Forms;
 use crate::kms::shapes::{
     DataKeyPairSpec, EncryptionAlgorithm, GrantTokens, KeyIdentifier, KeySpec, KeyUsage, Recipient,
@@ -38,7 +39,7 @@ pub(crate) struct Made {
 
 /// Decides, and makes the data key pair.
 pub(crate) async fn make(service: &Service, call: &mut Call<'_>, wanted: &Wanted<'_>) -> Result<Made> {
-    load::no_grant_tokens(wanted.grant_tokens)?;
+    let tokens = token::presented(service, wanted.grant_tokens)?;
     let found = load::key(service, call, wanted.action, wanted.named, Forms::KeyOrAlias).await?;
     let attested = recipient::attested(service, call, wanted.recipient)?;
     let asks = Asks {
@@ -49,6 +50,7 @@ pub(crate) async fn make(service: &Service, call: &mut Call<'_>, wanted: &Wanted
         ..found.asks()
     };
     let key = call.authorize(service, wanted.action, found.key.clone(), asks).await?;
+    tokens.are_of(&[&key])?;
     let key = key.usable_for(wanted.operation, KeyUsage::EncryptDecrypt)?.for_data_keys()?;
     spec::offered("KeyPairSpec", key_spec(wanted.pair)?, arn::partition(call.region()))?;
     call.not_dry_run(wanted.dry_run)?;

@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::kms::context::EncryptionContext;
 use crate::kms::identifier::{self, Forms, Identifier};
 use crate::kms::key::{Key, key_arn};
-use crate::kms::shapes::{EncryptionAlgorithm, GrantTokens, KeyIdentifier};
+use crate::kms::shapes::{EncryptionAlgorithm, KeyIdentifier};
 use crate::record;
 
 /// A key that a request names.
@@ -247,12 +247,4 @@ fn unknown_ciphertext() -> Error {
     let message = "The ciphertext refers to a customer master key that does not exist, does not exist in this region, \
                    or you are not allowed to access.";
     Error::new(Code::AccessDenied, message)
-}
-
-/// Refuses grant tokens: this version has no grants, so none can be valid.
-pub(crate) fn no_grant_tokens(tokens: Option<&GrantTokens>) -> Result<()> {
-    match tokens {
-        Some(tokens) if !tokens.0.is_empty() => Err(Error::bare(Code::InvalidGrantToken)),
-        _ => Ok(()),
-    }
 }

@@ -4,6 +4,7 @@ use crate::operation::Entry;
 
 pub mod cancel_key_deletion;
 pub mod create_alias;
+pub mod create_grant;
 pub mod create_key;
 pub mod decapsulate;
 pub mod decrypt;
@@ -30,13 +31,17 @@ pub mod get_parameters_for_import;
 pub mod get_public_key;
 pub mod import_key_material;
 pub mod list_aliases;
+pub mod list_grants;
 pub mod list_key_policies;
 pub mod list_key_rotations;
 pub mod list_keys;
 pub mod list_resource_tags;
+pub mod list_retirable_grants;
 pub mod put_key_policy;
 pub mod re_encrypt;
 pub mod replicate_key;
+pub mod retire_grant;
+pub mod revoke_grant;
 pub mod rotate_key_on_demand;
 pub mod schedule_key_deletion;
 pub mod sign;
@@ -52,6 +57,7 @@ pub mod verify_mac;
 pub const ALL: &[Entry] = &[
     Entry::of::<cancel_key_deletion::CancelKeyDeletion>(),
     Entry::of::<create_alias::CreateAlias>(),
+    Entry::of::<create_grant::CreateGrant>(),
     Entry::of::<create_key::CreateKey>(),
     Entry::of::<decapsulate::Decapsulate>(),
     Entry::of::<decrypt::Decrypt>(),
@@ -78,13 +84,17 @@ pub const ALL: &[Entry] = &[
     Entry::of::<get_public_key::GetPublicKey>(),
     Entry::of::<import_key_material::ImportKeyMaterial>(),
     Entry::of::<list_aliases::ListAliases>(),
+    Entry::of::<list_grants::ListGrants>(),
     Entry::of::<list_key_policies::ListKeyPolicies>(),
     Entry::of::<list_key_rotations::ListKeyRotations>(),
     Entry::of::<list_keys::ListKeys>(),
     Entry::of::<list_resource_tags::ListResourceTags>(),
+    Entry::of::<list_retirable_grants::ListRetirableGrants>(),
     Entry::of::<put_key_policy::PutKeyPolicy>(),
     Entry::of::<re_encrypt::ReEncrypt>(),
     Entry::of::<replicate_key::ReplicateKey>(),
+    Entry::of::<retire_grant::RetireGrant>(),
+    Entry::of::<revoke_grant::RevokeGrant>(),
     Entry::of::<rotate_key_on_demand::RotateKeyOnDemand>(),
     Entry::of::<schedule_key_deletion::ScheduleKeyDeletion>(),
     Entry::of::<sign::Sign>(),

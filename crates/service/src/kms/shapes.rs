@@ -381,6 +381,10 @@ list! {
     GrantTokens(GrantToken): 0..=10, false
 }
 
+mod grants;
+
+pub use grants::*;
+
 /// One grant token. It does not print.
 #[derive(Clone)]
 pub struct GrantToken(pub Zeroizing<String>);

@@ -5,12 +5,14 @@ use std::collections::VecDeque;
 use claviger_store::{Read, Record, Write};
 use minicbor::bytes::ByteVec;
 
-use super::{commit, forget, unchanged};
+use super::{Due, commit, forget, unchanged};
 use crate::announcement::Announcement;
 use crate::dispatch::Service;
 use crate::error::Result;
 use crate::kms::alias::MAX_ALIASES;
 use crate::kms::change::Change;
+use crate::kms::grant::Grant;
+use crate::kms::grant::place::Count;
 use crate::kms::key::Key;
 use crate::kms::{load, multi_region};
 use crate::moment::Moment;
@@ -18,7 +20,9 @@ use crate::record::{self, SweepRecord, Task};
 
 /// Most records of material that one commit removes: with fifty aliases and all the members of a multi-Region set it
 /// stays below what a store takes.
-const MAX_MATERIALS: usize = 24;
+const MAX_MATERIALS: usize = 20;
+/// Most grants that one commit removes, for the same reason: each has up to four records.
+const MAX_GRANTS: usize = 50;
 
 /// Deletes a key whose waiting period is over.
 pub(super) async fn delete(service: &Service, key: &Key, entry: &Record, now: Moment) -> Result<()> {
@@ -47,7 +51,13 @@ pub(super) async fn delete(service: &Service, key: &Key, entry: &Record, now: Mo
         let name = record::due(now.0, account, region, id, Task::Sweep);
         writes.push(Write::Put { name, value: sweep_record(materials)? });
     }
+    let grants = Count::read(service, key.place()).await?;
+    if !grants.is_zero() {
+        let name = record::due(now.0, account, region, id, Task::Grants);
+        writes.push(Write::Put { name, value: Vec::new() });
+    }
     writes.push(announcement.write(service)?);
+    preconditions.push(grants.unchanged());
     preconditions.extend(aliases.iter().map(unchanged).chain([load::unchanged(key)]));
     commit(service, entry, Change { preconditions, writes }).await?;
     forget(service, key).await;
@@ -68,5 +78,23 @@ pub(super) async fn sweep(service: &Service, entry: &Record) -> Result<()> {
         true => Write::Delete(entry.name.clone()),
         false => Write::Put { name: entry.name.clone(), value: sweep_record(names)? },
     });
+    commit(service, entry, Change { writes, ..Change::default() }).await
+}
+
+/// Removes the grants of a key that is deleted, a part at a time; with the last of them their count, which until then keeps
+/// a replica from taking the key's place.
+pub(super) async fn sweep_grants(service: &Service, due: &Due<'_>, entry: &Record) -> Result<()> {
+    let place = (due.account, due.region, due.id);
+    let read = Read::Range { prefix: record::grant::grants_on(place), after: None, limit: MAX_GRANTS };
+    let snapshot = service.installation.store.read(vec![read]).await?;
+    let found: Vec<Record> = snapshot.found.into_iter().flatten().collect();
+    let mut writes = Vec::new();
+    for grant in &found {
+        writes.extend(Grant::decode(grant)?.records().map(Write::Delete));
+    }
+    if found.len() < MAX_GRANTS {
+        writes.push(Write::Delete(record::grant::grant_count(place)));
+        writes.push(Write::Delete(entry.name.clone()));
+    }
     commit(service, entry, Change { writes, ..Change::default() }).await
 }

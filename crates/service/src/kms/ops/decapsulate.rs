@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::call::Call;
 use crate::dispatch::Service;
 use crate::error::{Error, Result};
+use crate::kms::grant::token;
 use crate::kms::identifier::Forms;
 use crate::kms::shapes::{
     CiphertextBlob, Disclosed, EncapsulationAlgorithm, GrantTokens, KeyIdentifier, KeyUsage,
@@ -54,10 +55,11 @@ impl Operation for Decapsulate {
     type Response = Response;
 
     async fn run(service: &Service, call: &mut Call<'_>, request: &mut Request) -> Result<Response> {
-        load::no_grant_tokens(request.grant_tokens.as_ref())?;
+        let tokens = token::presented(service, request.grant_tokens.as_ref())?;
         let algorithm = request.encapsulation_algorithm;
         let found = load::key(service, call, "kms:Decapsulate", &request.key_id, Forms::KeyOrAlias).await?;
         let key = call.authorize(service, "kms:Decapsulate", found.key.clone(), found.asks()).await?;
+        tokens.are_of(&[&key])?;
         let usage = KeyUsage::EncapsulateDecapsulate;
         let key = key.usable_for("Decapsulate", usage)?.with_algorithm(algorithm)?;
         let ciphertext = &request.shared_secret_ciphertext_blob.0;

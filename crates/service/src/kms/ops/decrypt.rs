@@ -10,7 +10,8 @@ use crate::call::Call;
 use crate::dispatch::Service;
 use crate::error::{Error, Result};
 use crate::kms::context::EncryptionContext;
-use crate::kms::load::{self, Source};
+use crate::kms::grant::token;
+use crate::kms::load::Source;
 use crate::kms::shapes::{
     Blob, CiphertextBlob, Disclosed, DryRunModifiers, EncryptionAlgorithm, GrantTokens, KeyIdentifier,
     KeyUsage, Recipient,
@@ -67,7 +68,7 @@ impl Operation for Decrypt {
     type Response = Response;
 
     async fn run(service: &Service, call: &mut Call<'_>, request: &mut Request) -> Result<Response> {
-        load::no_grant_tokens(request.grant_tokens.as_ref())?;
+        let tokens = token::presented(service, request.grant_tokens.as_ref())?;
         let attested = recipient::attested(service, call, request.recipient.as_ref())?;
         let attested = attested.as_ref();
         let algorithm = *request.encryption_algorithm.get_or_insert(EncryptionAlgorithm::SymmetricDefault);
@@ -84,6 +85,7 @@ impl Operation for Decrypt {
         };
         let found = source.find(service, call).await?;
         let opened = source.authorize(service, call, found).await?;
+        tokens.are_of(&[&opened.key])?;
         let key = opened.key.usable_for("Decrypt", KeyUsage::EncryptDecrypt)?.with_algorithm(algorithm)?;
         let shown = opened.material.filter(|_| algorithm == EncryptionAlgorithm::SymmetricDefault);
         call.set_used(shown, attested)?;

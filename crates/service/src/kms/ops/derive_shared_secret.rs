@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::call::{Asks, Call};
 use crate::dispatch::Service;
 use crate::error::Result;
+use crate::kms::grant::token;
 use crate::kms::identifier::Forms;
 use crate::kms::shapes::{
     Blob, Disclosed, GrantTokens, KeyAgreementAlgorithm, KeyIdentifier, KeyUsage, PublicKey, Recipient,
@@ -58,7 +59,7 @@ impl Operation for DeriveSharedSecret {
     type Response = Response;
 
     async fn run(service: &Service, call: &mut Call<'_>, request: &mut Request) -> Result<Response> {
-        load::no_grant_tokens(request.grant_tokens.as_ref())?;
+        let tokens = token::presented(service, request.grant_tokens.as_ref())?;
         let algorithm = request.key_agreement_algorithm;
         let found =
             load::key(service, call, "kms:DeriveSharedSecret", &request.key_id, Forms::KeyOrAlias).await?;
@@ -66,6 +67,7 @@ impl Operation for DeriveSharedSecret {
         let attested = attested.as_ref();
         let asks = Asks { key_agreement_algorithm: Some(algorithm), attested, ..found.asks() };
         let key = call.authorize(service, "kms:DeriveSharedSecret", found.key.clone(), asks).await?;
+        tokens.are_of(&[&key])?;
         let key = key.usable_for("DeriveSharedSecret", KeyUsage::KeyAgreement)?.with_algorithm(algorithm)?;
         let peer = &request.public_key.0;
         let disclosure = vault::derive_shared_secret(&*service.vault, &key, peer, attested).await?;

@@ -6,6 +6,7 @@ use serde::Serialize;
 use crate::call::Call;
 use crate::dispatch::Service;
 use crate::error::Result;
+use crate::kms::grant::token;
 use crate::kms::identifier::Forms;
 use crate::kms::load;
 use crate::kms::metadata::KeyMetadata;
@@ -40,9 +41,10 @@ impl Operation for DescribeKey {
     type Response = Response;
 
     async fn run(service: &Service, call: &mut Call<'_>, request: &mut Request) -> Result<Response> {
-        load::no_grant_tokens(request.grant_tokens.as_ref())?;
+        let tokens = token::presented(service, request.grant_tokens.as_ref())?;
         let found = load::key(service, call, "kms:DescribeKey", &request.key_id, Forms::KeyOrAlias).await?;
         let key = call.authorize(service, "kms:DescribeKey", found.key.clone(), found.asks()).await?;
+        tokens.are_of(&[&key])?;
         Ok(Response { key_metadata: KeyMetadata::of(&key) })
     }
 }

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::call::Call;
 use crate::dispatch::Service;
 use crate::error::Result;
+use crate::kms::grant::token;
 use crate::kms::identifier::Forms;
 use crate::kms::load;
 use crate::kms::shapes::{Blob, Disclosed, EncapsulationAlgorithm, GrantTokens, KeyIdentifier, KeyUsage};
@@ -49,10 +50,11 @@ impl Operation for Encapsulate {
     type Response = Response;
 
     async fn run(service: &Service, call: &mut Call<'_>, request: &mut Request) -> Result<Response> {
-        load::no_grant_tokens(request.grant_tokens.as_ref())?;
+        let tokens = token::presented(service, request.grant_tokens.as_ref())?;
         let algorithm = request.encapsulation_algorithm;
         let found = load::key(service, call, "kms:Encapsulate", &request.key_id, Forms::KeyOrAlias).await?;
         let key = call.authorize(service, "kms:Encapsulate", found.key.clone(), found.asks()).await?;
+        tokens.are_of(&[&key])?;
         let usage = KeyUsage::EncapsulateDecapsulate;
         let key = key.usable_for("Encapsulate", usage)?.with_algorithm(algorithm)?;
         call.not_dry_run(request.dry_run)?;

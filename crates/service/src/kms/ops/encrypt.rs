@@ -9,6 +9,7 @@ use crate::call::{Asks, Call};
 use crate::dispatch::Service;
 use crate::error::Result;
 use crate::kms::context::EncryptionContext;
+use crate::kms::grant::token;
 use crate::kms::identifier::Forms;
 use crate::kms::load;
 use crate::kms::shapes::{Blob, EncryptionAlgorithm, GrantTokens, KeyIdentifier, KeyUsage, Plaintext};
@@ -54,7 +55,7 @@ impl Operation for Encrypt {
     type Response = Response;
 
     async fn run(service: &Service, call: &mut Call<'_>, request: &mut Request) -> Result<Response> {
-        load::no_grant_tokens(request.grant_tokens.as_ref())?;
+        let tokens = token::presented(service, request.grant_tokens.as_ref())?;
         let algorithm = *request.encryption_algorithm.get_or_insert(EncryptionAlgorithm::SymmetricDefault);
         let found = load::key(service, call, "kms:Encrypt", &request.key_id, Forms::KeyOrAlias).await?;
         let asks = Asks {
@@ -63,6 +64,7 @@ impl Operation for Encrypt {
             ..found.asks()
         };
         let key = call.authorize(service, "kms:Encrypt", found.key.clone(), asks).await?;
+        tokens.are_of(&[&key])?;
         let key = key.usable_for("Encrypt", KeyUsage::EncryptDecrypt)?.with_algorithm(algorithm)?;
         let context = EncryptionContext::bound_by(algorithm, request.encryption_context.as_ref())?;
         spec::fits(key.spec, algorithm, request.plaintext.0.len())?;

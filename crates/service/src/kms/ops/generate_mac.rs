@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::call::{Asks, Call};
 use crate::dispatch::Service;
 use crate::error::Result;
+use crate::kms::grant::token;
 use crate::kms::identifier::Forms;
 use crate::kms::load;
 use crate::kms::shapes::{Blob, GrantTokens, KeyIdentifier, KeyUsage, MacAlgorithm, Plaintext};
@@ -50,11 +51,12 @@ impl Operation for GenerateMac {
     type Response = Response;
 
     async fn run(service: &Service, call: &mut Call<'_>, request: &mut Request) -> Result<Response> {
-        load::no_grant_tokens(request.grant_tokens.as_ref())?;
+        let tokens = token::presented(service, request.grant_tokens.as_ref())?;
         let algorithm = request.mac_algorithm;
         let found = load::key(service, call, "kms:GenerateMac", &request.key_id, Forms::KeyOrAlias).await?;
         let asks = Asks { mac_algorithm: Some(algorithm), ..found.asks() };
         let key = call.authorize(service, "kms:GenerateMac", found.key.clone(), asks).await?;
+        tokens.are_of(&[&key])?;
         let key = key.usable_for("GenerateMac", KeyUsage::GenerateVerifyMac)?.with_algorithm(algorithm)?;
         call.not_dry_run(request.dry_run)?;
         let mac = vault::generate_mac(&*service.vault, &key, algorithm, &request.message.0).await?;

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::call::Call;
 use crate::dispatch::Service;
 use crate::error::{Error, Result};
+use crate::kms::grant::token;
 use crate::kms::identifier::Forms;
 use crate::kms::key::Key;
 use crate::kms::load;
@@ -49,9 +50,10 @@ impl Operation for GetPublicKey {
     type Response = Response;
 
     async fn run(service: &Service, call: &mut Call<'_>, request: &mut Request) -> Result<Response> {
-        load::no_grant_tokens(request.grant_tokens.as_ref())?;
+        let tokens = token::presented(service, request.grant_tokens.as_ref())?;
         let found = load::key(service, call, "kms:GetPublicKey", &request.key_id, Forms::KeyOrAlias).await?;
         let key = call.authorize(service, "kms:GetPublicKey", found.key.clone(), found.asks()).await?;
+        tokens.are_of(&[&key])?;
         Ok(Response {
             key_id: key.arn.clone(),
             public_key: Blob(public(&key)?.to_vec()),

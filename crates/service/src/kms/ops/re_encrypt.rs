@@ -10,6 +10,7 @@ use crate::dispatch::Service;
 use crate::error::{Error, Result};
 use crate::kms::context::EncryptionContext;
 use crate::kms::dry_run;
+use crate::kms::grant::token;
 use crate::kms::identifier::Forms;
 use crate::kms::key::Material;
 use crate::kms::load::{self, Source};
@@ -83,7 +84,7 @@ impl Operation for ReEncrypt {
     type Response = Response;
 
     async fn run(service: &Service, call: &mut Call<'_>, request: &mut Request) -> Result<Response> {
-        load::no_grant_tokens(request.grant_tokens.as_ref())?;
+        let tokens = token::presented(service, request.grant_tokens.as_ref())?;
         let from = *request.source_encryption_algorithm.get_or_insert(EncryptionAlgorithm::SymmetricDefault);
         let to =
             *request.destination_encryption_algorithm.get_or_insert(EncryptionAlgorithm::SymmetricDefault);
@@ -110,6 +111,7 @@ impl Operation for ReEncrypt {
             ..destination.asks()
         };
         let key = call.authorize(service, "kms:ReEncryptTo", destination.key.clone(), asks).await?;
+        tokens.are_of(&[&opened.key, &key])?;
         let old = opened.key.usable_for("ReEncryptFrom", KeyUsage::EncryptDecrypt)?.with_algorithm(from)?;
         let new = key.usable_for("ReEncryptTo", KeyUsage::EncryptDecrypt)?.with_algorithm(to)?;
         let old_context = EncryptionContext::bound_by(from, source.context)?;

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::call::{Asks, Call};
 use crate::dispatch::Service;
 use crate::error::Result;
+use crate::kms::grant::token;
 use crate::kms::identifier::Forms;
 use crate::kms::shapes::{
     Blob, GrantTokens, KeyIdentifier, KeyUsage, MessageType, Plaintext, SigningAlgorithm,
@@ -54,13 +55,14 @@ impl Operation for Sign {
     type Response = Response;
 
     async fn run(service: &Service, call: &mut Call<'_>, request: &mut Request) -> Result<Response> {
-        load::no_grant_tokens(request.grant_tokens.as_ref())?;
+        let tokens = token::presented(service, request.grant_tokens.as_ref())?;
         let message_type = *request.message_type.get_or_insert(MessageType::Raw);
         let algorithm = request.signing_algorithm;
         let found = load::key(service, call, "kms:Sign", &request.key_id, Forms::KeyOrAlias).await?;
         let asks =
             Asks { signing_algorithm: Some(algorithm), message_type: Some(message_type), ..found.asks() };
         let key = call.authorize(service, "kms:Sign", found.key.clone(), asks).await?;
+        tokens.are_of(&[&key])?;
         let key = key.usable_for("Sign", KeyUsage::SignVerify)?.with_algorithm(algorithm)?;
         let kind = message::check(key.spec, algorithm, message_type, &request.message.0)?;
         call.not_dry_run(request.dry_run)?;

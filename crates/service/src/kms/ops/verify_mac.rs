@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::call::{Asks, Call};
 use crate::dispatch::Service;
 use crate::error::{Error, Result};
+use crate::kms::grant::token;
 use crate::kms::identifier::Forms;
 use crate::kms::load;
 use crate::kms::shapes::{CiphertextBlob, GrantTokens, KeyIdentifier, KeyUsage, MacAlgorithm, Plaintext};
@@ -53,11 +54,12 @@ impl Operation for VerifyMac {
     type Response = Response;
 
     async fn run(service: &Service, call: &mut Call<'_>, request: &mut Request) -> Result<Response> {
-        load::no_grant_tokens(request.grant_tokens.as_ref())?;
+        let tokens = token::presented(service, request.grant_tokens.as_ref())?;
         let algorithm = request.mac_algorithm;
         let found = load::key(service, call, "kms:VerifyMac", &request.key_id, Forms::KeyOrAlias).await?;
         let asks = Asks { mac_algorithm: Some(algorithm), ..found.asks() };
         let key = call.authorize(service, "kms:VerifyMac", found.key.clone(), asks).await?;
+        tokens.are_of(&[&key])?;
         let key = key.usable_for("VerifyMac", KeyUsage::GenerateVerifyMac)?.with_algorithm(algorithm)?;
         let (message, mac) = (&request.message.0, &request.mac.0);
         if !vault::verify_mac(&*service.vault, &key, algorithm, message, mac).await? {
