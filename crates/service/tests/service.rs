@@ -40,6 +40,21 @@ mod enclave;
 #[path = "service/front.rs"]
 mod front;
 #[cfg(test)]
+#[path = "service/grants.rs"]
+mod grants;
+#[cfg(test)]
+#[path = "service/grants_attacks.rs"]
+mod grants_attacks;
+#[cfg(test)]
+#[path = "service/grants_keys.rs"]
+mod grants_keys;
+#[cfg(test)]
+#[path = "service/grants_store.rs"]
+mod grants_store;
+#[cfg(test)]
+#[path = "service/grants_tokens.rs"]
+mod grants_tokens;
+#[cfg(test)]
 #[path = "service/iam.rs"]
 mod iam;
 #[cfg(test)]

@@ -56,6 +56,8 @@ fn each_operation_has_its_record() {
         ("GenerateDataKey", json!({"KeyId": key.id, "KeySpec": "AES_256", "EncryptionContext": context})),
         ("GenerateDataKeyWithoutPlaintext", json!({"KeyId": key.id, "NumberOfBytes": 16})),
         ("GenerateRandom", json!({"NumberOfBytes": 16})),
+        ("ListGrants", json!({"KeyId": key.id, "Limit": 5})),
+        ("ListRetirableGrants", json!({"RetiringPrincipal": "arn:aws:iam::111122223333:root"})),
         ("DisableKey", id.clone()),
         ("EnableKey", id.clone()),
         ("DeleteAlias", json!({"AliasName": "alias/app"})),

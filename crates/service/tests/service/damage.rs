@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::world::{ALICE, Answer, Ask, BOB, Key, World, block_on, unbase64};
 
 /// Version of the records.
-const VERSION: u8 = 3;
+const VERSION: u8 = 4;
 
 /// A key's record as an attacker who can write to the store sees it. Written down here a second time on purpose: this
 /// is the format of every store there is.

@@ -34,7 +34,7 @@ fn keys_are_made_as_asked_or_refused() {
     for request in [json!({"Origin": "AWS_CLOUDHSM"}), json!({"Origin": "EXTERNAL_KEY_STORE"})] {
         calls.ask(ALICE, "CreateKey", request);
     }
-    calls.ask(ALICE, "CreateGrant", json!({}));
+    calls.ask(ALICE, "ConnectCustomKeyStore", json!({}));
     calls.ask(ALICE, "NoSuchOperation", json!({}));
     calls.note("Members of the wrong type, and out of bounds.");
     for request in [

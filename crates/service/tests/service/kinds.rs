@@ -207,9 +207,9 @@ fn no_key_is_used_without_permission() {
     }
 }
 
-/// A grant token cannot be valid while there are no grants, and a recipient is not ignored.
+/// What is no grant token is not ignored by any operation.
 #[test]
-fn what_is_not_served_is_refused_by_every_kind() {
+fn a_false_grant_token_is_refused_by_every_kind() {
     let world = World::new();
     let key = world.key(ALICE);
     for (operation, mut request) in uses(&key.id) {

@@ -227,6 +227,10 @@ impl Model {
             self.check_answer(shape.element(), element, present);
         }
         for (member, value) in answer.as_object().into_iter().flatten() {
+            if shape.kind == "map" {
+                self.check_answer(shape.element(), value, present);
+                continue;
+            }
             let of = shape.members.get(member).unwrap_or_else(|| panic!("{name} has no member {member}"));
             present.push(format!("{name}.{member}"));
             self.check_answer(&of.shape, value, present);
@@ -256,15 +260,27 @@ impl Shape {
     }
 }
 
+/// The ARN of a resource without its last part.
+const SOURCE: &str = "arn:aws:a::111122223333:";
+
 /// Length of the shortest text of a shape whose pattern asks for more than its least length.
 pub(crate) fn shortest(name: &str) -> usize {
-    if name == "RegionType" { "a-a-1".len() } else { 0 }
+    match name {
+        "RegionType" => "a-a-1".len(),
+        "ServicePrincipalType" => "a.a.a".len(),
+        "GrantConstraintSourceArnType" => SOURCE.len() + 1,
+        _ => 0,
+    }
 }
 
 /// A text of a shape, so long; one that fits its pattern where there is one of that length.
 pub(crate) fn text(name: &str, length: usize) -> String {
     match length.checked_sub(4) {
         Some(digits @ 1..) if name == "RegionType" => format!("a-a-{}", "1".repeat(digits)),
+        Some(letters @ 1..) if name == "ServicePrincipalType" => format!("a.a.{}", "a".repeat(letters)),
+        Some(_) if name == "GrantConstraintSourceArnType" && length > SOURCE.len() => {
+            format!("{SOURCE}{}", "a".repeat(length - SOURCE.len()))
+        }
         _ => "a".repeat(length),
     }
 }

@@ -18,13 +18,14 @@ use crate::policies::{open_to, policy};
 use crate::world::{ALICE, Ask, START, World, base64};
 
 /// Where this service is stricter than the model, and why.
-const STRICTER: [(&str, &str); 4] = [
+const STRICTER: [(&str, &str); 5] = [
     (
         "EncryptionContextType",
         "8,192 bytes in its encoding: what an external key store takes as associated data",
     ),
     ("TagList", "1,000 elements: twenty times the quota of a key; the model has no bound, and memory has"),
     ("TagKeyList", "1,000 elements, for the same reason"),
+    ("GrantOperationList", "1,000 elements, for the same reason"),
     ("DryRunModifierList", "1,000 elements, for the same reason"),
 ];
 
@@ -357,6 +358,39 @@ fn successes_of_kinds(world: &World) -> Vec<(&'static str, Value)> {
     calls
 }
 
+/// Requests of the operations on grants that succeed, one after the other.
+fn successes_of_grants(world: &World) -> Vec<(&'static str, Value)> {
+    let key = world.key(ALICE).id;
+    let root = "arn:aws:iam::111122223333:root";
+    let context = json!({"a": "b"});
+    let grant = json!({"KeyId": key, "GranteePrincipal": root, "RetiringPrincipal": root,
+        "Operations": ["Encrypt"], "Name": "n", "Constraints": {"EncryptionContextEquals": context}});
+    let to_service = json!({"KeyId": key, "GranteeServicePrincipal": "ec2.amazonaws.com",
+        "RetiringServicePrincipal": "ec2.amazonaws.com", "Operations": ["Decrypt"],
+        "Constraints": {"EncryptionContextSubset": context,
+            "SourceArn": "arn:aws:ec2:us-east-1:111122223333:volume/vol-1"}});
+    let made = || {
+        world.succeed(
+            ALICE,
+            "CreateGrant",
+            json!({"KeyId": key, "GranteePrincipal": root,
+        "RetiringPrincipal": root, "Operations": ["DescribeKey"]}),
+        )
+    };
+    let (retired, revoked) = (made(), made());
+    made();
+    let retirable = json!({"RetiringPrincipal": root, "Limit": 1});
+    vec![
+        ("CreateGrant", grant),
+        ("CreateGrant", to_service),
+        ("ListGrants", json!({"KeyId": key})),
+        ("ListGrants", json!({"KeyId": key, "Limit": 1})),
+        ("ListRetirableGrants", retirable),
+        ("RetireGrant", json!({"GrantToken": retired["GrantToken"]})),
+        ("RevokeGrant", json!({"KeyId": key, "GrantId": revoked["GrantId"]})),
+    ]
+}
+
 /// The request with a recipient.
 fn enveloped(mut request: Value) -> Value {
     request["Recipient"] = named(&Document::enclave(trusted(), START).sign());
@@ -374,6 +408,7 @@ fn answers_are_the_models() {
     let mut calls = successes(&key.id, &other.id, &set.id, &blob);
     calls.extend(successes_of_imports(&world));
     calls.extend(successes_of_kinds(&world));
+    calls.extend(successes_of_grants(&world));
     for (operation, request) in calls.clone() {
         // Once more for a recipient, where there can be one.
         if model.places(operation).iter().any(|place| place.pointer == "/Recipient") {

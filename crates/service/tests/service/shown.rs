@@ -12,6 +12,8 @@ pub(crate) fn hide_member(text: &str, member: &str) -> String {
     for part in parts {
         let (value, rest) = part.split_once('"').unwrap();
         let value = match base64_simd::STANDARD.decode_to_vec(value) {
+            // A token is not standard base64, and so no text of a test.
+            _ if member == "GrantToken" => "(a token)".to_owned(),
             // A wrapping key is longer or shorter by a few bytes.
             Ok(_) if member == "ImportToken" => "(a token)".to_owned(),
             Ok(bytes) if bytes.len() >= 16 => format!("({} bytes)", bytes.len()),

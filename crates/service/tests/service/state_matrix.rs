@@ -16,7 +16,10 @@ use crate::policies::{open_to, policy};
 use crate::world::{ALICE, Answer, Ask, Key, World, base64, block_on};
 
 /// Operations that are about no key.
-const KEYLESS: [&str; 3] = ["CreateKey", "GenerateRandom", "ListKeys"];
+const KEYLESS: [&str; 4] = ["CreateKey", "GenerateRandom", "ListKeys", "ListRetirableGrants"];
+
+/// Whom the grants are for.
+const ROOT: &str = "arn:aws:iam::111122223333:root";
 
 /// States that no call brings such a key into: a test puts them into the record.
 const BY_HAND: [&str; 4] = ["PendingReplicaDeletion", "Unavailable", "Creating", "Updating"];
@@ -38,6 +41,7 @@ struct Stage {
     other: Key,
     blob: String,
     others_blob: String,
+    grant_id: String,
     parameters: Option<Parameters>,
 }
 
@@ -64,12 +68,15 @@ impl Stage {
         let blob = world.encrypt(ALICE, &key, b"x", json!({}));
         let others_blob = world.encrypt(ALICE, &other, b"x", json!({}));
         let parameters = (origin == Origin::Imported).then(|| Parameters::of(&world, &key));
-        Self { origin, world, key, other, blob, others_blob, parameters }
+        let grant = json!({"KeyId": key.id, "GranteePrincipal": ROOT, "Operations": ["Encrypt"]});
+        let made = world.succeed(ALICE, "CreateGrant", grant);
+        let grant_id = made["GrantId"].as_str().unwrap().to_owned();
+        Self { origin, world, key, other, blob, others_blob, grant_id, parameters }
     }
 
     /// The same anew: to make the keys that wrap imported material takes longer than all the rest.
     fn again(&self) -> Self {
-        let Self { key, other, blob, others_blob, parameters, .. } = self;
+        let Self { key, other, blob, others_blob, grant_id, parameters, .. } = self;
         Self {
             origin: self.origin,
             world: self.world.copy(),
@@ -77,6 +84,7 @@ impl Stage {
             other: other.clone(),
             blob: blob.clone(),
             others_blob: others_blob.clone(),
+            grant_id: grant_id.clone(),
             parameters: parameters.clone(),
         }
     }
@@ -155,6 +163,9 @@ impl Stage {
             ("UpdateKeyDescription", json!({"KeyId": id, "Description": "d"})),
             ("GetParametersForImport", wrapping),
             ("ImportKeyMaterial", import),
+            ("CreateGrant", json!({"KeyId": id, "GranteePrincipal": ROOT, "Operations": ["Encrypt"]})),
+            ("RetireGrant", json!({"KeyId": id, "GrantId": self.grant_id})),
+            ("RevokeGrant", json!({"KeyId": id, "GrantId": self.grant_id})),
             ("ReplicateKey", json!({"KeyId": id, "ReplicaRegion": "ap-south-1"})),
             ("UpdatePrimaryRegion", json!({"KeyId": id, "PrimaryRegion": "eu-west-1"})),
         ];

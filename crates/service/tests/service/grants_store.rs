@@ -1,0 +1,149 @@
+//! Grants in the store: what a decision reads of them, how many there may be, and that none stands for another.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use claviger_store::{BoxFuture, Changes, Commit, Error, Memory, Read, Revision, Snapshot, Store, Write};
+use serde_json::json;
+
+use crate::actor::{Actor, new_user};
+use crate::grants::{
+    DENIED, Granted, constraints, describe, encrypt, error, grant, revoke, user, wanted, with_ann,
+};
+use crate::vault::EngineVault;
+use crate::world::{ALICE, Ask, World, block_on};
+
+/// A store that counts what is read of it.
+struct Counting {
+    inner: Memory,
+    reads: AtomicUsize,
+    records: AtomicUsize,
+}
+
+impl Store for Counting {
+    fn read(&self, reads: Vec<Read>) -> BoxFuture<'_, Result<Snapshot, Error>> {
+        self.reads.fetch_add(reads.len(), Ordering::SeqCst);
+        Box::pin(async move {
+            let snapshot = self.inner.read(reads).await?;
+            self.records.fetch_add(snapshot.found.iter().map(Vec::len).sum(), Ordering::SeqCst);
+            Ok(snapshot)
+        })
+    }
+
+    fn commit(&self, commit: Commit) -> BoxFuture<'_, Result<Revision, Error>> {
+        self.inner.commit(commit)
+    }
+
+    fn changes(&self, from: Revision) -> BoxFuture<'_, Result<Changes, Error>> {
+        self.inner.changes(from)
+    }
+
+    fn barrier(&self) -> BoxFuture<'_, Result<Revision, Error>> {
+        self.inner.barrier()
+    }
+}
+
+/// Attack E9: what a decision reads does not grow with the grants on the key, nor what it keeps with the grants that give
+/// its caller the same. And there is a quota.
+#[test]
+fn e09_the_number_of_grants_costs_a_decision_nothing() {
+    let store =
+        Arc::new(Counting { inner: Memory::new(), reads: AtomicUsize::new(0), records: AtomicUsize::new(0) });
+    let world = World::over(Arc::<Counting>::clone(&store), Arc::new(EngineVault::new()));
+    let key = world.key(ALICE);
+    let (ann, to) = (new_user(&world, ALICE, "Ann"), user(ALICE, "Ann"));
+    new_user(&world, ALICE, "Ben");
+    grant(&world, &key, &to, &["Encrypt"], json!({}));
+    // A host that has nothing in its cache, and then everything.
+    let cost = |operation: &str, expected: Option<&str>| {
+        let host = world.another_host();
+        let body = if operation == "Encrypt" { encrypt(&key) } else { describe(&key) };
+        let request = ann.json(&world, operation, &body);
+        [(); 2].map(|()| {
+            let before = (store.reads.load(Ordering::SeqCst), store.records.load(Ordering::SeqCst));
+            assert_eq!(block_on(host.handle(&request, world.now())).code, expected);
+            (store.reads.load(Ordering::SeqCst) - before.0, store.records.load(Ordering::SeqCst) - before.1)
+        })
+    };
+    let (allowed, denied) = (cost("Encrypt", None), cost("DescribeKey", DENIED));
+    assert_eq!((allowed[1], denied[1]), ((0, 0), (0, 0)), "everything is in the cache");
+    let make = |grantee: &str, count: usize| {
+        let context = |number: usize| json!({"EncryptionContextEquals": {"n": number.to_string()}});
+        for number in 0..count {
+            let request = wanted(&key, grantee, &["Encrypt"], constraints(context(number)));
+            assert_eq!(world.handle(&Ask::new(ALICE, "CreateGrant", request)).code, None);
+        }
+    };
+    make(&user(ALICE, "Ben"), 300);
+    assert_eq!((cost("Encrypt", None), cost("DescribeKey", DENIED)), (allowed, denied));
+    // Many that give the same count as one.
+    for _ in 0..200 {
+        let request = wanted(&key, &to, &["Encrypt"], json!({}));
+        assert_eq!(world.handle(&Ask::new(ALICE, "CreateGrant", request)).code, None);
+    }
+    assert_eq!((cost("Encrypt", None)[1], cost("DescribeKey", DENIED)[1]), ((0, 0), (0, 0)));
+    // And one who has very many different ones has them all.
+    make(&to, 200);
+    let last = json!({"KeyId": key.arn, "Plaintext": "eA==", "EncryptionContext": {"n": "199"}});
+    assert_eq!(error(&world, &ann, "Encrypt", &last), None);
+    assert_eq!(cost("DescribeKey", DENIED).len(), 2);
+}
+
+/// Attack E9: 50,000 grants, and no more.
+#[test]
+fn e09_a_key_has_a_quota_of_grants() {
+    let (world, key, _, to) = with_ann();
+    let made = grant(&world, &key, &to, &["Encrypt"], json!({}));
+    let name = format!("grant-count/{}/us-east-1/{}", ALICE.account, key.id);
+    let count = || world.content().into_iter().find(|record| record.name == name.as_bytes()).unwrap().value;
+    // One byte of version, an array of one number.
+    assert_eq!(count()[1..], [0x81, 1]);
+    let almost = [&count()[..1], &[0x81, 0x19], &49_999_u16.to_be_bytes()].concat();
+    let put = Write::Put { name: name.clone().into_bytes(), value: almost };
+    block_on(world.store.commit(Commit { preconditions: Vec::new(), writes: vec![put] })).unwrap();
+    let request = || wanted(&key, &to, &["Encrypt"], json!({"Name": "n"}));
+    world.succeed(ALICE, "CreateGrant", request());
+    let another = wanted(&key, &to, &["Encrypt"], json!({}));
+    assert_eq!(world.refuse(ALICE, "CreateGrant", another.clone()), "LimitExceededException");
+    world.succeed(ALICE, "CreateGrant", request());
+    revoke(&world, &key, &made);
+    world.succeed(ALICE, "CreateGrant", another);
+}
+
+/// Attack D5: a row of the store that is copied over another does not stand for it.
+#[test]
+fn d05_a_grant_does_not_stand_for_another() {
+    let (world, key, ann, to) = with_ann();
+    new_user(&world, ALICE, "Ben");
+    let other = world.key(ALICE);
+    let retiring = json!({"RetiringPrincipal": to, "Name": "n"});
+    let strong = grant(&world, &key, &user(ALICE, "Ben"), &["Encrypt", "Decrypt"], retiring.clone());
+    let weak = grant(&world, &key, &to, &["Encrypt"], retiring.clone());
+    let elsewhere = grant(&world, &other, &to, &["Encrypt"], retiring);
+    let record = |kind: &str, id: &str| {
+        let is = |name: &str| name.starts_with(&format!("{kind}/")) && name.ends_with(id);
+        let content = world.content();
+        content.into_iter().find(|it| is(std::str::from_utf8(&it.name).unwrap())).unwrap()
+    };
+    let check = |kind: &str, from: &Granted, over: &Granted, refused: &dyn Fn() -> Option<String>| {
+        let (from, over) = (record(kind, &from.id), record(kind, &over.id));
+        let put = |value| {
+            let writes = vec![Write::Put { name: over.name.clone(), value }];
+            block_on(world.store.commit(Commit { preconditions: Vec::new(), writes })).unwrap();
+        };
+        put(from.value);
+        assert_eq!(refused().as_deref(), Some("KMSInternalException"), "{kind}");
+        put(over.value.clone());
+    };
+    let root = Actor::from(ALICE);
+    let used = || error(&world, &ann, "Encrypt", &encrypt(&key));
+    check("grant", &strong, &weak, &used);
+    check("grant", &elsewhere, &weak, &used);
+    let revoked = || error(&world, &root, "RevokeGrant", &json!({"KeyId": key.id, "GrantId": weak.id}));
+    check("grant-id", &strong, &weak, &revoked);
+    check("grant-id", &elsewhere, &weak, &revoked);
+    let to_ben = grant(&world, &key, &to, &["Encrypt"], json!({"RetiringPrincipal": user(ALICE, "Ben")}));
+    let retirable = || error(&world, &root, "ListRetirableGrants", &json!({"RetiringPrincipal": to}));
+    check("retirable", &to_ben, &weak, &retirable);
+    assert_eq!(used(), None);
+}
