@@ -389,6 +389,78 @@ def test_a_multi_region_key(server: Server, checked):
     assert (described["MultiRegionKeyType"], described["PrimaryKey"]["Region"]) == ("REPLICA", "eu-west-1")
 
 
+def user(server: Server, name: str):
+    """A new user of IAM: its ARN, and a client for it."""
+    iam = server.client("iam")
+    arn = iam.create_user(UserName=name)["User"]["Arn"]
+    keys = iam.create_access_key(UserName=name)["AccessKey"]
+    session = boto3.session.Session(keys["AccessKeyId"], keys["SecretAccessKey"], region_name=REGION)
+    return arn, session.client("kms", endpoint_url=server.url)
+
+
+def test_grants(checked, new_key):
+    kms, key = checked, new_key()
+    constraints = {"EncryptionContextEquals": {"tenant": "a"}}
+    asked = {
+        "KeyId": key["KeyId"],
+        "GranteePrincipal": ROOT_ARN,
+        "RetiringPrincipal": ROOT_ARN,
+        "Operations": ["Encrypt", "Decrypt"],
+        "Constraints": constraints,
+        "Name": "for/root",
+    }
+    made = kms.create_grant(**asked)
+    assert HEX.fullmatch(made["GrantId"])
+    again = kms.create_grant(**asked)
+    assert again["GrantId"] == made["GrantId"] and again["GrantToken"] != made["GrantToken"]
+    (shown,) = kms.list_grants(KeyId=key["Arn"])["Grants"]
+    assert {name: shown[name] for name in shown.keys() - {"CreationDate"}} == {
+        **{name: asked[name] for name in asked.keys() - {"KeyId"}},
+        "KeyId": key["Arn"],
+        "GrantId": made["GrantId"],
+        "IssuingAccount": ROOT_ARN,
+    }
+    assert kms.list_retirable_grants(RetiringPrincipal=ROOT_ARN)["Grants"] == [shown]
+    text = "Grants must not contain only the CreateGrant operation."
+    only = {**asked, "Operations": ["CreateGrant"]}
+    raises(kms, lambda: kms.create_grant(**only), "ValidationException", text)
+    kms.retire_grant(GrantToken=again["GrantToken"])
+    assert kms.list_grants(KeyId=key["KeyId"])["Grants"] == []
+    other = kms.create_grant(**asked)["GrantId"]
+    assert other != made["GrantId"]
+    kms.revoke_grant(KeyId=key["KeyId"], GrantId=other)
+    gone = f"Grant ID {other} not found"
+    raises(kms, lambda: kms.revoke_grant(KeyId=key["KeyId"], GrantId=other), "NotFoundException", gone)
+
+
+def test_a_user_uses_a_grant_with_its_token(server: Server, checked, new_key):
+    kms, key = checked, new_key()
+    arn, ann = user(server, "Grantee")
+    context = {"tenant": "a"}
+    encrypt = {"KeyId": key["Arn"], "Plaintext": CANARY, "EncryptionContext": context}
+    with pytest.raises(ClientError, match="AccessDeniedException"):
+        ann.encrypt(**encrypt)
+    made = kms.create_grant(
+        KeyId=key["KeyId"],
+        GranteePrincipal=arn,
+        Operations=["Encrypt", "Decrypt", "RetireGrant"],
+        Constraints={"EncryptionContextSubset": {"Tenant": "a"}},
+    )
+    token = {"GrantTokens": [made["GrantToken"]]}
+    blob = ann.encrypt(**encrypt, **token)["CiphertextBlob"]
+    assert ann.decrypt(CiphertextBlob=blob, EncryptionContext=context, **token)["Plaintext"] == CANARY
+    assert ann.decrypt(CiphertextBlob=blob, EncryptionContext=context)["Plaintext"] == CANARY
+    with pytest.raises(ClientError, match="AccessDeniedException"):
+        ann.encrypt(KeyId=key["Arn"], Plaintext=CANARY, EncryptionContext={"tenant": "b"}, **token)
+    with pytest.raises(ClientError, match="AccessDeniedException"):
+        ann.describe_key(KeyId=key["Arn"], **token)
+    with pytest.raises(ClientError, match="InvalidGrantTokenException"):
+        ann.encrypt(**encrypt, GrantTokens=[made["GrantToken"][:-4] + "AAAA"])
+    ann.retire_grant(GrantToken=made["GrantToken"])
+    with pytest.raises(ClientError, match="AccessDeniedException"):
+        ann.encrypt(**encrypt, **token)
+
+
 def test_every_operation_of_the_api_is_served_and_checked_here_or_says_that_it_is_not(server, witness, checked):
     """Runs last in this file: it looks at what the tests before it have called."""
     client = boto3.client("kms", region_name=REGION)

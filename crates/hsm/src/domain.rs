@@ -180,7 +180,9 @@ mod tests {
         let (one, other) =
             (domain(1, Box::new(MemorySeal::default())), domain(1, Box::new(MemorySeal::default())));
         let records = *one.host_key(HostKeyLabel::Records).unwrap().bytes();
-        assert_ne!(&records, one.host_key(HostKeyLabel::Markers).unwrap().bytes());
+        for label in [HostKeyLabel::Markers, HostKeyLabel::Sessions, HostKeyLabel::GrantTokens] {
+            assert_ne!(&records, one.host_key(label).unwrap().bytes());
+        }
         assert_ne!(&records, other.host_key(HostKeyLabel::Records).unwrap().bytes());
         one.rotate(&entropy()).unwrap();
         assert_eq!(&records, one.host_key(HostKeyLabel::Records).unwrap().bytes());

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use claviger_policy::{
     Decision, Document, Grant, Grantor, Kind, Layer, Policies, Principal, Reason, Request, ResourceSide,
-    decide, would_allow_put_key_policy,
+    arn_like, decide, would_allow_put_key_policy,
 };
 
 use crate::support::{
@@ -161,6 +161,46 @@ fn b17_identity_policies_need_the_key_and_strangers_need_both_sides() {
         check(EVE, principal, &Policies { session: Some(&other), ..with_all }, "deny implicit Session");
     }
     check(EVE, BOB_ARN, &with_all, "deny implicit Resource");
+}
+
+/// `RetireGrant`: the key policy can only deny; grants and what accounts delegate allow.
+#[test]
+fn a_policy_that_only_denies_allows_nothing() {
+    let all = shared(ALLOW_ALL);
+    let allowing = key_policy(&format!("{},{}", grants("Allow", BOB_ARN), grants("Allow", HOME)));
+    let denying = key_policy(&format!("{},{}", grants("Allow", BOB_ARN), grants("Deny", "*")));
+    let check = |policy, caller, grant, identity: &[Arc<Document>], expected: &str| {
+        let resource = ResourceSide::Denying { policy };
+        assert_eq!(ask(caller, &Policies { grant, identity, ..bare(resource) }), expected, "{grant:?}");
+    };
+    for caller in [BOB, EVE, SESSION] {
+        check(&allowing, caller, Grant::None, &all, "deny implicit Resource");
+        check(&allowing, caller, Grant::ToCaller, &[], "allow");
+        check(&allowing, caller, Grant::ToAccount, &[], "deny implicit Identity");
+        check(&allowing, caller, Grant::ToAccount, &all, "allow");
+        check(&denying, caller, Grant::ToCaller, &all, "deny explicit Resource");
+    }
+    check(&allowing, ROOT, Grant::None, &all, "deny implicit Resource");
+    check(&allowing, ROOT, Grant::ToAccount, &[], "allow");
+}
+
+#[test]
+fn arns_compare_part_by_part() {
+    const VOLUME: &str = "arn:aws:ec2:us-east-1:111122223333:volume/vol-1";
+    for (pattern, expected) in [
+        (VOLUME, true),
+        ("arn:aws:ec2:*:111122223333:volume/*", true),
+        ("arn:aws:ec2:us-east-1:111122223333:volume/vol-?", true),
+        ("arn:aws:ec2:us-east-1:444455556666:volume/*", false),
+        ("arn:aws:ec2:*:volume/vol-1", false),
+        ("arn:aws:ec2:us-east-1:111122223333:Volume/vol-1", false),
+        ("*", true),
+        ("", false),
+        ("vol-1", false),
+    ] {
+        assert_eq!(arn_like(pattern, VOLUME), expected, "{pattern}");
+    }
+    assert!(!arn_like("arn:aws:*:*:*:*", "vol-1"));
 }
 
 #[test]

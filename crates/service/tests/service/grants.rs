@@ -302,7 +302,7 @@ fn e03_only_those_who_may_retire_a_grant_do() {
     let alice = Actor::from(ALICE);
     let bob = Actor::from(BOB);
     let check = |operations: &[&str], retiring: Option<&str>, who: &Actor, expected: bool| {
-        let more = retiring.map_or(json!({}), |retiring| json!({"RetiringPrincipal": retiring}));
+        let more = retiring.map_or_else(|| json!({}), |retiring| json!({"RetiringPrincipal": retiring}));
         let made = grant(&world, &key, &to, operations, more);
         for request in
             [json!({"KeyId": key.arn, "GrantId": made.id, "DryRun": true}), json!({"GrantToken": made.token})]
