@@ -266,7 +266,9 @@ fn e14_a_namesake_has_no_grants() {
     let [user_id, role_id] = &*ids else { panic!("two ids") };
     let dead = [user_id.clone(), role_id.clone(), format!("{role_id}:s1")];
     assert_eq!(grantees(), dead);
-    assert_eq!(listed(&world, &key, json!({"GranteePrincipal": user_id})).len(), 1);
+    for id in &dead {
+        assert_eq!(listed(&world, &key, json!({"GranteePrincipal": id})).len(), 1, "{id}");
+    }
     let second = new_user(&world, ALICE, "Ann");
     let new_session = session(&world, ALICE, "R", "t1");
     for actor in [&second, &new_session] {

@@ -1,7 +1,7 @@
 //! Grants in the store: what a decision reads of them, how many there may be, and that none stands for another.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use claviger_store::{BoxFuture, Changes, Commit, Error, Memory, Read, Revision, Snapshot, Store, Write};
 use serde_json::json;
@@ -11,7 +11,7 @@ use crate::grants::{
     DENIED, Granted, constraints, describe, encrypt, error, grant, revoke, user, wanted, with_ann,
 };
 use crate::vault::EngineVault;
-use crate::world::{ALICE, Ask, World, block_on};
+use crate::world::{ALICE, Ask, World, block_on, lock};
 
 /// A store that counts what is read of it.
 struct Counting {
@@ -87,6 +87,53 @@ fn e09_the_number_of_grants_costs_a_decision_nothing() {
     let last = json!({"KeyId": key.arn, "Plaintext": "eA==", "EncryptionContext": {"n": "199"}});
     assert_eq!(error(&world, &ann, "Encrypt", &last), None);
     assert_eq!(cost("DescribeKey", DENIED).len(), 2);
+}
+
+/// A store in which somebody else commits something just before the next commit.
+struct Racing {
+    inner: Memory,
+    first: Mutex<Option<Commit>>,
+}
+
+impl Store for Racing {
+    fn read(&self, reads: Vec<Read>) -> BoxFuture<'_, Result<Snapshot, Error>> {
+        self.inner.read(reads)
+    }
+
+    fn commit(&self, commit: Commit) -> BoxFuture<'_, Result<Revision, Error>> {
+        Box::pin(async move {
+            let first = lock(&self.first).take();
+            if let Some(first) = first {
+                self.inner.commit(first).await?;
+            }
+            self.inner.commit(commit).await
+        })
+    }
+
+    fn changes(&self, from: Revision) -> BoxFuture<'_, Result<Changes, Error>> {
+        self.inner.changes(from)
+    }
+
+    fn barrier(&self) -> BoxFuture<'_, Result<Revision, Error>> {
+        self.inner.barrier()
+    }
+}
+
+/// Attack E5: a grant that goes between the decision that it allowed and the effect of that, allows no effect.
+#[test]
+fn e05_a_parent_that_goes_meanwhile_gets_no_child() {
+    let store = Arc::new(Racing { inner: Memory::new(), first: Mutex::default() });
+    let world = World::over(Arc::<Racing>::clone(&store), Arc::new(EngineVault::new()));
+    let key = world.key(ALICE);
+    let (ann, to) = (new_user(&world, ALICE, "Ann"), user(ALICE, "Ann"));
+    let parent = grant(&world, &key, &to, &["CreateGrant", "Encrypt"], json!({}));
+    let request = ann.json(&world, "CreateGrant", &wanted(&key, &to, &["Encrypt"], json!({})));
+    let create = || block_on(world.service.handle(&request, world.now())).code;
+    let of_parent = world.content().into_iter().filter(|it| it.name.ends_with(parent.id.as_bytes()));
+    let writes: Vec<Write> = of_parent.map(|record| Write::Delete(record.name)).collect();
+    assert_eq!((writes.len(), create()), (2, None));
+    *lock(&store.first) = Some(Commit { preconditions: Vec::new(), writes });
+    assert_eq!(create(), DENIED);
 }
 
 /// Attack E9: 50,000 grants, and no more.
