@@ -72,6 +72,36 @@ fn each_operation_has_its_record() {
     compare(&world, from, &expect_file!["golden/events.txt"]);
 }
 
+/// The same for grants, also where another account is concerned. No token stands in any record.
+#[test]
+fn each_operation_on_grants_has_its_record() {
+    let world = World::new();
+    let key = world.key(ALICE);
+    let from = world.ledger.len();
+    let bobs = "arn:aws:iam::444455556666:root";
+    let constraints = json!({"EncryptionContextEquals": {"tenant": "a"}});
+    let request = json!({"KeyId": key.id, "GranteePrincipal": bobs, "RetiringPrincipal": bobs, "Name": "n",
+        "Operations": ["Encrypt", "CreateGrant"], "Constraints": constraints});
+    let grant = |caller, request: &Value| world.succeed(caller, "CreateGrant", request.clone());
+    let (parent, mut child) = (grant(ALICE, &request), request.clone());
+    (child["KeyId"], child["GrantTokens"]) = (json!(key.arn), json!([parent["GrantToken"]]));
+    let child = grant(BOB, &child);
+    let encrypt = json!({"KeyId": key.arn, "Plaintext": "eA==", "EncryptionContext": {"tenant": "a"},
+        "GrantTokens": [parent["GrantToken"], child["GrantToken"]]});
+    world.succeed(BOB, "Encrypt", encrypt);
+    world.succeed(ALICE, "ListGrants", json!({"KeyId": key.id, "GranteePrincipal": bobs}));
+    world.succeed(BOB, "ListRetirableGrants", json!({"RetiringPrincipal": bobs}));
+    world.succeed(BOB, "RetireGrant", json!({"GrantToken": child["GrantToken"]}));
+    world.refuse(BOB, "RevokeGrant", json!({"KeyId": key.arn, "GrantId": parent["GrantId"]}));
+    world.succeed(ALICE, "RevokeGrant", json!({"KeyId": key.id, "GrantId": parent["GrantId"]}));
+    world.refuse(BOB, "RetireGrant", json!({"KeyId": key.arn, "GrantId": parent["GrantId"]}));
+    compare(&world, from, &expect_file!["golden/events_of_grants.txt"]);
+    let trail = String::from_utf8(world.ledger.since(0).concat()).unwrap();
+    for made in [parent, child] {
+        assert!(!trail.contains(made["GrantToken"].as_str().unwrap()));
+    }
+}
+
 /// The same for what keys of other kinds do. What a request leaves out is shown with its default.
 #[test]
 fn each_operation_of_other_kinds_has_its_record() {

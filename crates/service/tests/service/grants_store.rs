@@ -18,11 +18,24 @@ struct Counting {
     inner: Memory,
     reads: AtomicUsize,
     records: AtomicUsize,
+    /// Reads of grants.
+    of_grants: AtomicUsize,
+}
+
+impl Counting {
+    fn new() -> Self {
+        let [reads, records, of_grants] = [(); 3].map(|()| AtomicUsize::new(0));
+        Self { inner: Memory::new(), reads, records, of_grants }
+    }
 }
 
 impl Store for Counting {
     fn read(&self, reads: Vec<Read>) -> BoxFuture<'_, Result<Snapshot, Error>> {
         self.reads.fetch_add(reads.len(), Ordering::SeqCst);
+        let is_of_grants = |read: &&Read| match read {
+            Read::One(name) | Read::Range { prefix: name, .. } => name.starts_with(b"grant"),
+        };
+        self.of_grants.fetch_add(reads.iter().filter(is_of_grants).count(), Ordering::SeqCst);
         Box::pin(async move {
             let snapshot = self.inner.read(reads).await?;
             self.records.fetch_add(snapshot.found.iter().map(Vec::len).sum(), Ordering::SeqCst);
@@ -47,8 +60,7 @@ impl Store for Counting {
 /// its caller the same. And there is a quota.
 #[test]
 fn e09_the_number_of_grants_costs_a_decision_nothing() {
-    let store =
-        Arc::new(Counting { inner: Memory::new(), reads: AtomicUsize::new(0), records: AtomicUsize::new(0) });
+    let store = Arc::new(Counting::new());
     let world = World::over(Arc::<Counting>::clone(&store), Arc::new(EngineVault::new()));
     let key = world.key(ALICE);
     let (ann, to) = (new_user(&world, ALICE, "Ann"), user(ALICE, "Ann"));
@@ -82,6 +94,12 @@ fn e09_the_number_of_grants_costs_a_decision_nothing() {
         assert_eq!(world.handle(&Ask::new(ALICE, "CreateGrant", request)).code, None);
     }
     assert_eq!((cost("Encrypt", None)[1], cost("DescribeKey", DENIED)[1]), ((0, 0), (0, 0)));
+    // Who is allowed by a policy reads none.
+    let before = store.of_grants.load(Ordering::SeqCst);
+    let host = world.another_host();
+    let by_policy = Ask::new(ALICE, "Encrypt", encrypt(&key)).incoming(world.now());
+    assert_eq!(block_on(host.handle(&by_policy, world.now())).code, None);
+    assert_eq!(store.of_grants.load(Ordering::SeqCst), before);
     // And one who has very many different ones has them all.
     make(&to, 200);
     let last = json!({"KeyId": key.arn, "Plaintext": "eA==", "EncryptionContext": {"n": "199"}});
