@@ -151,9 +151,14 @@ pub enum Command<'a> {
         #[n(0)]
         label: HostKeyLabel,
     },
-    /// Makes a new domain key that wraps from now on; older ones still unwrap.
+    /// Makes a new domain key that wraps from now on; older ones still unwrap. Where the domain's newest key is another
+    /// than the host knows of, none is made: to ask again after an answer was lost makes no second one.
     #[n(11)]
-    RotateDomainKey,
+    RotateDomainKey {
+        /// Number of the newest domain key that the host knows of; 0 where it knows none, which no key has.
+        #[n(0)]
+        newest: u32,
+    },
     /// Wraps a key again under the newest domain key; answers [`crate::Reply::KeyWrapped`].
     #[n(12)]
     Rewrap {

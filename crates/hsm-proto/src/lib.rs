@@ -24,7 +24,7 @@ pub use refusal::Refusal;
 pub use reply::{Disclosed, Reply};
 
 /// Version of this protocol. The first command of a connection must be [`Command::Hello`] with this number.
-pub const VERSION: u16 = 2;
+pub const VERSION: u16 = 3;
 
 /// The only encryption algorithm of symmetric keys (`EncryptionAlgorithmSpec`).
 pub const SYMMETRIC_DEFAULT: &str = "SYMMETRIC_DEFAULT";

@@ -94,10 +94,10 @@ pub enum Reply<'a> {
         #[b(0)]
         key: Disclosed<'a>,
     },
-    /// The domain has a new key.
+    /// Answer to [`crate::Command::RotateDomainKey`].
     #[n(11)]
     DomainKeyRotated {
-        /// Number of the key that wraps from now on.
+        /// Number of the key that wraps from now on, new or not.
         #[n(0)]
         generation: u32,
     },

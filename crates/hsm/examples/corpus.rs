@@ -79,7 +79,7 @@ fn main() -> Outcome<()> {
         record_import(&mut session, &mut lines)?;
         record_credential(&mut session, &mut lines)?;
         if generation == 1 {
-            session.answer(Duration::ZERO, &Command::RotateDomainKey);
+            session.answer(Duration::ZERO, &Command::RotateDomainKey { newest: 1 });
         }
     }
     for (name, label) in [("records", HostKeyLabel::Records), ("markers", HostKeyLabel::Markers)] {

@@ -122,7 +122,7 @@ pub fn cost(command: &Command<'_>) -> Cost {
             CHEAP.saturating_add(envelope(*recipient))
         }
         Command::CreateKey { binding } => generate(binding.spec),
-        Command::RotateDomainKey => ROTATION,
+        Command::RotateDomainKey { .. } => ROTATION,
         Command::Sign { key, .. } => {
             // Verified before it leaves.
             let Costs { load, private, public, .. } = find(key.binding.spec);
@@ -352,7 +352,7 @@ mod tests {
                 },
                 transfer_in("RSA_4096"),
                 transfer_in("ML_DSA_87"),
-                Command::RotateDomainKey,
+                Command::RotateDomainKey { newest: 1 },
             ],
         );
     }

@@ -84,19 +84,22 @@ impl Domain {
         primitives::derive(self.host_root.copy().bytes(), label, &self.id)
     }
 
-    /// Adds a domain key. The seal keeps it before it wraps anything, so nothing is ever wrapped under a key that a
+    /// Adds a domain key, unless the newest is another than this one; answers the number of the newest. The seal keeps it before it wraps anything, so nothing is ever wrapped under a key that a
     /// crash could lose.
     ///
     /// # Errors
     /// [`Refusal::Length`] at [`MAX_GENERATIONS`], [`Refusal::Randomness`], [`Refusal::Seal`]; the ring is then as
     /// it was.
-    pub(crate) fn rotate(&self, entropy: &Entropy) -> Result<u32, Refusal> {
+    pub(crate) fn rotate(&self, newest: u32, entropy: &Entropy) -> Result<u32, Refusal> {
         let mut seal = self.seal.lock().map_err(|_| Refusal::Internal)?;
         let mut secrets = self.secrets()?;
+        let last = secrets.keys.last().ok_or(Refusal::Internal)?.generation;
+        if last != newest {
+            return Ok(last);
+        }
         if secrets.keys.len() >= MAX_GENERATIONS {
             return Err(Refusal::Length);
         }
-        let last = secrets.keys.last().ok_or(Refusal::Internal)?.generation;
         let generation = last.checked_add(1).ok_or(Refusal::Length)?;
         let mut key = Key::blank();
         entropy.fill(key.bytes_mut())?;
@@ -143,7 +146,7 @@ mod tests {
     fn rotation_is_sealed_before_it_counts() {
         let seal = MemorySeal::default();
         let domain = domain(1, Box::new(seal.clone()));
-        assert_eq!(domain.rotate(&entropy()), Ok(2));
+        assert_eq!(domain.rotate(1, &entropy()), Ok(2));
         let kept = seal.clone().load().unwrap();
         assert_eq!(kept.keys.len(), 2);
         assert_eq!(kept.keys[1].key.bytes(), domain.newest().unwrap().1.bytes());
@@ -164,14 +167,28 @@ mod tests {
             }
         }
         let domain = domain(1, Box::new(Full));
-        assert_eq!(domain.rotate(&entropy()), Err(Refusal::Seal));
+        assert_eq!(domain.rotate(1, &entropy()), Err(Refusal::Seal));
         assert_eq!(domain.newest().unwrap().0, 1);
+    }
+
+    /// Who did not hear the answer asks again, and who comes second is told what the first has made.
+    #[test]
+    fn only_who_knows_the_newest_makes_another() {
+        let seal = MemorySeal::default();
+        let domain = domain(2, Box::new(seal.clone()));
+        for other in [0, 1, 3, u32::MAX] {
+            assert_eq!(domain.rotate(other, &entropy()), Ok(2));
+        }
+        assert!(seal.clone().load().is_err(), "nothing was written");
+        assert_eq!(domain.rotate(2, &entropy()), Ok(3));
+        assert_eq!(domain.rotate(2, &entropy()), Ok(3));
+        assert_eq!(seal.clone().load().unwrap().keys.len(), 3);
     }
 
     #[test]
     fn the_ring_is_bounded() {
         let domain = domain(4096, Box::new(MemorySeal::default()));
-        assert_eq!(domain.rotate(&entropy()), Err(Refusal::Length));
+        assert_eq!(domain.rotate(4096, &entropy()), Err(Refusal::Length));
         assert_eq!(domain.newest().unwrap().0, 4096);
     }
 
@@ -184,7 +201,7 @@ mod tests {
             assert_ne!(&records, one.host_key(label).unwrap().bytes());
         }
         assert_ne!(&records, other.host_key(HostKeyLabel::Records).unwrap().bytes());
-        one.rotate(&entropy()).unwrap();
+        one.rotate(1, &entropy()).unwrap();
         assert_eq!(&records, one.host_key(HostKeyLabel::Records).unwrap().bytes());
     }
 }

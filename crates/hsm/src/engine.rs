@@ -201,8 +201,8 @@ impl Engine {
                 scratch.show(self.domain.host_key(*label)?.bytes());
                 Ok(Reply::HostKey { key: Disclosed(&scratch.clear) })
             }
-            Command::RotateDomainKey => {
-                Ok(Reply::DomainKeyRotated { generation: self.domain.rotate(&self.entropy)? })
+            Command::RotateDomainKey { newest } => {
+                Ok(Reply::DomainKeyRotated { generation: self.domain.rotate(*newest, &self.entropy)? })
             }
             Command::Rewrap { key } => self.rewrap(key, scratch),
             Command::CreateCredential { binding, secret } => {

@@ -118,7 +118,7 @@ fn malformed_frames_end_their_connection_only() {
     let hsm = Home::new().start();
     let mut witness = hsm.connect();
     let mut trailing = Vec::new();
-    frame::write(&mut trailing, 3, &Command::RotateDomainKey).unwrap();
+    frame::write(&mut trailing, 3, &Command::RotateDomainKey { newest: 1 }).unwrap();
     trailing.push(0);
     trailing[3] += 1;
     let inputs: [(&[u8], Option<Answer>); 7] = [
@@ -262,7 +262,7 @@ fn a_killed_hsm_starts_again_and_opens_everything() {
         .ask(&Command::Encrypt { key, context: &[], plaintext: b"before", algorithm: SYMMETRIC_DEFAULT })
         .bytes();
     let host_key = host.ask(&Command::HostKey { label: HostKeyLabel::Records });
-    assert_eq!(host.ask(&Command::RotateDomainKey), Answer::Generation(2));
+    assert_eq!(host.ask(&Command::RotateDomainKey { newest: 1 }), Answer::Generation(2));
     let (newer, newer_token) = host.create(B);
     assert_eq!((&token[1..5], &newer_token[1..5]), (&[0, 0, 0, 1][..], &[0, 0, 0, 2][..]));
     hsm.kill();
@@ -281,7 +281,7 @@ fn a_killed_hsm_starts_again_and_opens_everything() {
     let key = WrappedKey { binding: B, material: newer, token: &newer_token };
     host.ask(&Command::Encrypt { key, context: &[], plaintext: b"after", algorithm: SYMMETRIC_DEFAULT })
         .bytes();
-    assert_eq!(host.ask(&Command::RotateDomainKey), Answer::Generation(3));
+    assert_eq!(host.ask(&Command::RotateDomainKey { newest: 2 }), Answer::Generation(3));
 }
 
 #[test]

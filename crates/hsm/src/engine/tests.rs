@@ -265,7 +265,7 @@ fn tokens_blobs_and_host_keys_outlive_a_restart_and_a_rotation() {
     let blob = bytes(encrypt(&before, key));
     let host_key = ask(&before, &Command::HostKey { label: HostKeyLabel::Records });
     assert_ne!(host_key, ask(&before, &Command::HostKey { label: HostKeyLabel::Markers }));
-    assert_eq!(ask(&before, &Command::RotateDomainKey), Got::Generation(2));
+    assert_eq!(ask(&before, &Command::RotateDomainKey { newest: 1 }), Got::Generation(2));
     let Got::Key(same, rewrapped) = ask(&before, &Command::Rewrap { key }) else { panic!("not rewrapped") };
     assert_eq!((same, &token[1..5], &rewrapped[1..5]), (material, &[0, 0, 0, 1][..], &[0, 0, 0, 2][..]));
     assert_eq!(create(&before, B).1[1..5], [0, 0, 0, 2]);
@@ -368,7 +368,7 @@ fn a_broken_generator_refuses_everything_that_needs_it() {
             Command::GenerateDataKey { key, context: &[], length: 32, disclose: true, recipient: None },
             Command::GenerateRandom { length: 32, recipient: None },
             Command::CreateCredential { binding, secret: None },
-            Command::RotateDomainKey,
+            Command::RotateDomainKey { newest: 1 },
             Command::Rewrap { key },
         ] {
             assert_eq!(ask(&engine, &command), Got::Refused(Refusal::Randomness), "{command:?}");
@@ -403,7 +403,7 @@ fn a_session_starts_with_hello_of_this_version() {
     let engine = start(&sealed());
     let mut session = engine.session();
     let refused = |reply: Reply<'_>, refusal| matches!(reply, Reply::Refused(got) if got == refusal);
-    assert!(refused(session.answer(NOW, &Command::RotateDomainKey), Refusal::Malformed));
+    assert!(refused(session.answer(NOW, &Command::RotateDomainKey { newest: 1 }), Refusal::Malformed));
     assert!(refused(session.answer(NOW, &Command::Hello { version: VERSION + 1 }), Refusal::Version));
     assert!(!session.is_open());
     assert!(matches!(session.answer(NOW, &Command::Hello { version: VERSION }), Reply::Hello { .. }));

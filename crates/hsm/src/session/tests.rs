@@ -84,7 +84,12 @@ fn cheap_commands_are_answered_at_once_and_dear_ones_deferred() {
 fn nothing_is_deferred_before_hello() {
     let engine = start();
     check_step(&mut engine.session(), &SIGN, Some(Refusal::Malformed), true);
-    check_step(&mut engine.session(), &Command::RotateDomainKey, Some(Refusal::Malformed), true);
+    check_step(
+        &mut engine.session(),
+        &Command::RotateDomainKey { newest: 1 },
+        Some(Refusal::Malformed),
+        true,
+    );
     let mut out = Vec::new();
     let no_command = [0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0, 3, 0xff];
     assert!(matches!(

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use claviger_hsm::seal::memory::MemorySeal;
+use claviger_hsm::seal::{DomainSecrets, Seal};
 use claviger_hsm::{Engine, SystemEntropy, create_domain};
 use claviger_hsm_proto::{Command, Reply, VERSION};
 use claviger_service::{BoxFuture, ReplyBody, Vault, VaultError};
@@ -51,6 +52,26 @@ impl EngineVault {
             Reply::Hello { domain, .. } => domain,
             other => panic!("{other:?}"),
         }
+    }
+
+    /// Number of the newest domain key.
+    pub(crate) fn newest_domain_key(&self) -> u32 {
+        let reply = self.answer(&Command::RotateDomainKey { newest: 0 }).unwrap();
+        match minicbor::decode(&reply).unwrap() {
+            Reply::DomainKeyRotated { generation } => generation,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// What the seal keeps now.
+    pub(crate) fn seal(&self) -> DomainSecrets {
+        self.seal.clone().load().unwrap()
+    }
+
+    /// Puts an older state of the seal back, and starts the HSM anew.
+    pub(crate) fn put_back(&self, secrets: &DomainSecrets) {
+        self.seal.clone().save(secrets).unwrap();
+        self.restart();
     }
 
     /// Forgets which commands were sent.
@@ -118,7 +139,7 @@ fn name(command: &Command<'_>) -> &'static str {
         Command::SigningKey { .. } => "SigningKey",
         Command::Evict { .. } => "Evict",
         Command::HostKey { .. } => "HostKey",
-        Command::RotateDomainKey => "RotateDomainKey",
+        Command::RotateDomainKey { .. } => "RotateDomainKey",
         Command::Rewrap { .. } => "Rewrap",
         Command::Sign { .. } => "Sign",
         Command::Verify { .. } => "Verify",

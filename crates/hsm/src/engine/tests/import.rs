@@ -91,7 +91,11 @@ fn imported_material_is_the_keys_under_all_terms() {
             let key = WrappedKey { binding: A, material: id, token: &key };
             let blob = bytes(encrypt(&engine, key));
             assert_eq!(decrypt(&engine, key, &blob), Got::Bytes(b"plaintext".to_vec()));
-            assert!(matches!(ask(&engine, &Command::RotateDomainKey), Got::Generation(_)));
+            let Got::Generation(newest) = ask(&engine, &Command::RotateDomainKey { newest: 0 }) else {
+                panic!("{terms:?}")
+            };
+            let rotated = ask(&engine, &Command::RotateDomainKey { newest });
+            assert_eq!(rotated, Got::Generation(newest + 1));
         }
     }
     let Parameters { public, token } = parameters(&engine, B, OAEP);
