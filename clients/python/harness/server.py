@@ -74,6 +74,7 @@ class Listening:
     host: str
     port: int
     tls_port: int
+    status_port: int
     ca: Path
     credentials: Credentials
     region: str = REGION
@@ -115,6 +116,20 @@ class Listening:
         )
         url = self.tls_url if tls else self.url
         return session.client(service, endpoint_url=url, verify=str(self.ca) if tls else None, config=config)
+
+    def status(self, path: str) -> tuple[int, str]:
+        """What `/metrics` or `/healthz` answers."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.status_port}{path}", timeout=DEADLINE_SECONDS) as got:
+                return got.status, got.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+
+    def metric(self, name: str) -> float:
+        """A sample of `/metrics` by its name and labels; 0 where nothing was counted."""
+        _, text = self.status("/metrics")
+        found = [line.rsplit(" ", 1)[1] for line in text.splitlines() if line.rsplit(" ", 1)[0] == name]
+        return float(found[0]) if found else 0.0
 
 
 class Server(Listening):
@@ -188,20 +203,6 @@ class Server(Listening):
         """Kills the HSM alone; gives the process that was killed."""
         os.kill(self.hsm_pid, signal.SIGKILL)
         return self.hsm_pid
-
-    def status(self, path: str) -> tuple[int, str]:
-        """What `/metrics` or `/healthz` answers."""
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.status_port}{path}", timeout=DEADLINE_SECONDS) as got:
-                return got.status, got.read().decode()
-        except urllib.error.HTTPError as error:
-            return error.code, error.read().decode()
-
-    def metric(self, name: str) -> float:
-        """A sample of `/metrics` by its name and labels; 0 where nothing was counted."""
-        _, text = self.status("/metrics")
-        found = [line.rsplit(" ", 1)[1] for line in text.splitlines() if line.rsplit(" ", 1)[0] == name]
-        return float(found[0]) if found else 0.0
 
     def log(self) -> str:
         """Everything it has written to standard error, of all its runs."""

@@ -7,6 +7,7 @@ use claviger_service::attestation::Roots;
 use claviger_wire::arn;
 use serde::Deserialize;
 
+use crate::quotas::QuotasConfig;
 use crate::tls::PostQuantum;
 use crate::{attestation, ledger};
 
@@ -50,6 +51,9 @@ pub struct Config {
     /// Who may vouch for enclaves.
     #[serde(default)]
     pub attestation: AttestationConfig,
+    /// How fast accounts may call, and how much they may have.
+    #[serde(default)]
+    pub quotas: QuotasConfig,
     /// Metrics and health.
     #[serde(default)]
     pub metrics: Option<MetricsConfig>,
@@ -219,7 +223,7 @@ impl Config {
         if self.last_use_seconds == Some(0) {
             return Err("`last_use_seconds` must be at least 1".to_owned());
         }
-        Ok(())
+        self.quotas.read().map(drop)
     }
 
     /// Whether any listener can be reached from other machines.
@@ -276,6 +280,8 @@ mod tests {
         check_refused("[hsm]", "[audit]\nsegment_bytes = 10\n[hsm]", "segment_bytes");
         check_refused("account", "threads = 0\naccount", "threads");
         check_refused("account", "last_use_seconds = 0\naccount", "last_use_seconds");
+        check_refused("[hsm]", "[quotas]\nkey = 1\n[hsm]", "key");
+        check_refused("[hsm]", "[quotas]\nrates = { Sign = 1 }\n[hsm]", "requests");
         check_refused("[hsm]", "[attestation]\nroot = \"root.pem\"\n[hsm]", "root");
         check_refused("[hsm]", "[attestation]\nroots = \"root.pem\"\n[hsm]", "roots");
     }

@@ -16,6 +16,7 @@ use crate::cli::Dev;
 use crate::hsm_process::HsmProgram;
 use crate::ledger::{DEFAULT_SEGMENT_LEN, Durability};
 use crate::program::{self, Doors, Plan, Program};
+use crate::quotas::QuotasConfig;
 use crate::secrets::{self, Given};
 use crate::shell::say;
 use crate::tls::{self, PostQuantum};
@@ -63,6 +64,7 @@ async fn serve(
         hsm_socket,
         regions: regions(options),
         attestation,
+        quotas: QuotasConfig::default(),
         threads: options.threads,
         last_use_seconds: options.last_use_seconds,
         segment_bytes: DEFAULT_SEGMENT_LEN,

@@ -23,7 +23,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 
 use crate::log::RequestLog;
-use crate::metrics::Requests;
+use crate::metrics::{self, Requests};
 use crate::security_log::{Refused, SecurityLog};
 use crate::shell;
 use crate::stop::stopped;
@@ -192,6 +192,9 @@ async fn answer(front: &Front, origin: &Origin, request: Request<HyperBody>) -> 
     let elapsed = started.elapsed();
     let (outgoing, authenticated) = (&handled.outgoing, handled.account.is_some());
     front.requests.count(&handled.operation, outgoing.status, elapsed.as_secs_f64(), authenticated);
+    if let Some(bucket) = handled.throttled_by {
+        metrics::throttled(bucket);
+    }
     write_log(front, &incoming, &handled, now, elapsed);
     respond(handled.outgoing)
 }

@@ -19,6 +19,7 @@ pub mod listen;
 pub mod log;
 pub mod metrics;
 pub mod program;
+pub mod quotas;
 pub mod secrets;
 pub mod security_log;
 pub mod serve;

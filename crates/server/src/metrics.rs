@@ -87,6 +87,11 @@ pub fn ledger(durable_sequence: u64) {
     gauge!("claviger_ledger_sequence").set(durable_sequence as f64);
 }
 
+/// Counts a request that was one too many for a bucket of request quotas.
+pub fn throttled(bucket: &'static str) {
+    counter!("claviger_throttled_total", "bucket" => bucket).increment(1);
+}
+
 /// Counts a TLS handshake by its key exchange.
 pub fn handshake(key_exchange: &str) {
     counter!("claviger_tls_handshakes_total", "key_exchange" => key_exchange.to_owned()).increment(1);

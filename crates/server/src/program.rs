@@ -22,6 +22,7 @@ use crate::ledger_lane::ServiceLane;
 use crate::listen::{self, Threads};
 use crate::log::RequestLog;
 use crate::metrics::{self, Requests};
+use crate::quotas::QuotasConfig;
 use crate::security_log::SecurityLog;
 use crate::shell::{self, SystemClock, SystemEntropy};
 use crate::stop::stopped;
@@ -37,6 +38,8 @@ pub struct Plan {
     pub regions: Regions,
     /// Who may vouch for enclaves.
     pub attestation: Roots,
+    /// How fast accounts may call, and how much they may have.
+    pub quotas: QuotasConfig,
     /// Threads that carry out requests.
     pub threads: usize,
     /// How often the last uses of keys are written, in seconds.
@@ -104,7 +107,9 @@ impl Program {
         let opened =
             Installation::open(shared, &link, greeting.domain, plan.regions.clone(), shell::now()).await;
         let installation = opened.map_err(|error| error.to_string())?;
-        let installation = Arc::new(installation.with_attestation(plan.attestation.clone()));
+        let installation =
+            installation.with_attestation(plan.attestation.clone()).with_quotas(plan.quotas.read()?);
+        let installation = Arc::new(installation);
         let program = Self { plan, installation, store, ledger, link, entropy };
         program.recover().await?;
         Ok(program)

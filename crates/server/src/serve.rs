@@ -37,6 +37,7 @@ fn plan(config: &Config) -> Result<Plan, String> {
         hsm_socket: config.hsm.socket.clone(),
         regions: Regions::Only(config.regions.clone()),
         attestation: config.attestation.read()?,
+        quotas: config.quotas.clone(),
         threads: config.threads.unwrap_or_else(cores),
         last_use_seconds: config.last_use_seconds.unwrap_or(usage::WRITE_SECONDS),
         segment_bytes: config.audit.segment_bytes,

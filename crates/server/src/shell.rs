@@ -2,14 +2,24 @@
 
 use std::io::Write;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
-use claviger_service::{BoxFuture, Clock, Entropy, Moment, NoEntropy};
+use claviger_service::{BoxFuture, Clock, Entropy, Moment, NoEntropy, Stopwatch};
 use zeroize::Zeroizing;
 
 /// The machine's wall clock.
 pub struct SystemClock;
+
+/// When something began, on the monotonic clock.
+pub struct Started(Instant);
+
+impl Started {
+    /// It begins now.
+    pub fn now() -> Self {
+        Self(instant())
+    }
+}
 
 /// Longest single wait, so that a clock that is set forward is noticed soon.
 const MAX_WAIT: Duration = Duration::from_secs(60);
@@ -23,8 +33,8 @@ pub fn now() -> Moment {
 
 /// A point on the monotonic clock, for durations in the log.
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the monotonic clock")]
-pub fn instant() -> std::time::Instant {
-    std::time::Instant::now()
+pub fn instant() -> Instant {
+    Instant::now()
 }
 
 /// Says something to whoever started the program. Nobody may be listening any more; that must not stop the service.
@@ -37,6 +47,12 @@ pub fn say(text: &str) {
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
 pub fn environment(name: &str) -> Option<Zeroizing<String>> {
     std::env::var(name).ok().filter(|value| !value.is_empty()).map(Zeroizing::new)
+}
+
+impl Stopwatch for Started {
+    fn elapsed(&self) -> Duration {
+        self.0.elapsed()
+    }
 }
 
 impl Clock for SystemClock {

@@ -1,5 +1,6 @@
 //! One call in progress: who calls, when, what was decided, and what the trail will say of it.
 
+mod charge;
 pub(crate) mod grant;
 pub(crate) mod iam;
 mod principal;
@@ -118,6 +119,8 @@ pub struct Call<'a> {
     decided: bool,
     /// That the grant is still there which allowed it, if one did.
     held: Option<Precondition>,
+    /// What the call is counted as. Counted once, however often it is decided anew.
+    pub(crate) charge: charge::Charge<'a>,
     elsewhere: Option<Elsewhere>,
     /// The event as it was committed together with the call's effect.
     pub(crate) committed: Option<Vec<u8>>,
@@ -146,6 +149,7 @@ impl<'a> Call<'a> {
             draft: Draft::default(),
             decided: false,
             held: None,
+            charge: charge::Charge::default(),
             elsewhere: None,
             committed: None,
             committed_elsewhere: None,
@@ -203,6 +207,7 @@ impl<'a> Call<'a> {
             self.held = decision.is_allow().then_some(held.unchanged);
         }
         self.conclude(action, &key, decision)?;
+        self.charge_key(&key, &asks)?;
         Ok(Authorized(key))
     }
 
@@ -440,10 +445,14 @@ impl<'a> Call<'a> {
         if let Some(CommittedElsewhere { event_id, event, .. }) = &elsewhere {
             writes.push(outbox::put(service, event_id, event)?);
         }
-        writes.extend(service.installation.outbox.take());
+        let delivered = service.installation.outbox.take();
+        writes.extend(delivered.iter().cloned().map(Write::Delete));
         let wakes = writes.iter().any(is_schedule);
         writes.extend(service.installation.last_used.take(&writes)?);
-        service.installation.store.commit(Commit { preconditions, writes }).await?;
+        if let Err(error) = service.installation.store.commit(Commit { preconditions, writes }).await {
+            service.installation.outbox.put_back(delivered);
+            return Err(error.into());
+        }
         (self.committed, self.committed_elsewhere) = (Some(event), elsewhere);
         if wakes {
             service.installation.schedule.notify_one();

@@ -55,6 +55,8 @@ pub struct Handled {
     pub code: Option<&'static str>,
     /// Why, for the operator.
     pub cause: Option<String>,
+    /// The bucket of request quotas that had no room for it.
+    pub throttled_by: Option<&'static str>,
     /// Account of the caller, once it was authenticated.
     pub account: Option<String>,
     /// Access key id of the caller, once it was authenticated.
@@ -128,7 +130,11 @@ impl Service {
             Err(error) => return failed(request_id, protocol, &name, &outbox::ledger_failed(error)),
         };
         let mut call = Call::new(subject);
-        let outcome = self.outcome(&mut call, route).await;
+        let outcome = match call.charge_by(&self.installation.quotas, route.rule()) {
+            Ok(()) => self.outcome(&mut call, route).await,
+            Err(throttled) => Err(throttled),
+        };
+        let outcome = call.charged(outcome);
         let event = match (&call.committed, &outcome) {
             // The effect is in the store, so this is its event whatever happened afterwards.
             (Some(event), _) => event.clone(),
@@ -158,11 +164,14 @@ impl Service {
             (Err(error), _) => failed(request_id, protocol, &name, &outbox::ledger_failed(error)),
             (Ok(_), Ok(body)) => succeeded(request_id, protocol, name, body),
             (Ok(_), Err(error)) => match route {
-                Route::Refused(refused) => front_refusal(request_id, name, refused),
+                Route::Refused(refused) if call.charge.refused_by.is_none() => {
+                    front_refusal(request_id, name, refused)
+                }
                 _ => failed(request_id, protocol, &name, &error),
             },
         };
         handled.event = appended.ok();
+        handled.throttled_by = call.charge.refused_by;
         handled.account = Some(caller.account().to_owned());
         handled.access_key_id = Some(caller.access_key_id().to_owned());
         handled
@@ -215,7 +224,16 @@ fn handled(
     code: Option<&'static str>,
     cause: Option<String>,
 ) -> Handled {
-    Handled { outgoing, operation, code, cause, account: None, access_key_id: None, event: None }
+    Handled {
+        outgoing,
+        operation,
+        code,
+        cause,
+        throttled_by: None,
+        account: None,
+        access_key_id: None,
+        event: None,
+    }
 }
 
 fn succeeded(request_id: String, protocol: Protocol, operation: String, body: Vec<u8>) -> Handled {

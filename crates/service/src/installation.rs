@@ -17,6 +17,7 @@ use crate::error::{Error, Result};
 use crate::kms::grant::token::Tokens;
 use crate::kms::marker::Markers;
 use crate::moment::Moment;
+use crate::quota::Quotas;
 use crate::record::{self, FORMAT, InstallationRecord, UsageSinceRecord};
 use crate::usage::Noted;
 use crate::vault::{self, Vault};
@@ -92,6 +93,7 @@ pub struct Installation {
     /// The latest moment at which something that expires was looked at, milliseconds since the epoch.
     latest_ms: AtomicI64,
     attestation: Roots,
+    pub(crate) quotas: Quotas,
     pub(crate) noted: Noted,
     /// Since when the uses of keys are tracked.
     pub(crate) usage_since: Moment,
@@ -128,6 +130,7 @@ impl Installation {
             schedule: tokio::sync::Notify::new(),
             latest_ms: AtomicI64::new(now.0),
             attestation: Roots::default(),
+            quotas: Quotas::default(),
             noted: Noted::new(),
             usage_since,
         })
@@ -142,6 +145,12 @@ impl Installation {
     #[must_use]
     pub fn with_attestation(self, roots: Roots) -> Self {
         Self { attestation: roots, ..self }
+    }
+
+    /// Allows its accounts something else than the default.
+    #[must_use]
+    pub fn with_quotas(self, quotas: Quotas) -> Self {
+        Self { quotas, ..self }
     }
 
     /// Who may vouch for a recipient.

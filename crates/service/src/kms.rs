@@ -11,6 +11,7 @@ pub mod identifier;
 mod import;
 mod import_token;
 pub mod key;
+pub(crate) mod key_count;
 pub mod key_policy;
 mod life;
 pub(crate) mod load;

@@ -1,5 +1,7 @@
 //! Time and randomness, passed in.
 
+use std::time::Duration;
+
 use crate::BoxFuture;
 
 /// A point in time: milliseconds since 1970-01-01T00:00:00Z, as the wall clock of the host tells it.
@@ -59,6 +61,12 @@ pub trait Clock: Send + Sync {
     /// Resolves when [`Clock::now`] is at or past the moment, also when the clock is set forward meanwhile. May resolve
     /// when the clock is set back, so that whoever waits can look again.
     fn at(&self, moment: Moment) -> BoxFuture<'_, ()>;
+}
+
+/// A clock that tells how much time has passed, and that nobody sets.
+pub trait Stopwatch: Send + Sync {
+    /// Time since a moment that is the same for every call.
+    fn elapsed(&self) -> Duration;
 }
 
 /// The generator failed; nothing may be made of what it left.

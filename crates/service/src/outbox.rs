@@ -30,11 +30,16 @@ impl Delivered {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(record::outbox(event_id));
     }
 
-    /// Writes that clear some of them. Where the commit they go into fails they are found again at the next start.
-    pub(crate) fn take(&self) -> Vec<Write> {
+    /// Some of them, for a commit to clear.
+    pub(crate) fn take(&self) -> Vec<Vec<u8>> {
         let mut names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let count = names.len().min(MAX_CLEARED);
-        names.drain(..count).map(Write::Delete).collect()
+        names.drain(..count).collect()
+    }
+
+    /// Takes back those whose commit failed.
+    pub(crate) fn put_back(&self, mut taken: Vec<Vec<u8>>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).append(&mut taken);
     }
 }
 

@@ -97,6 +97,11 @@ pub(crate) fn key(account: &str, region: &str, id: &str) -> Vec<u8> {
     join(&["key", account, region, id])
 }
 
+/// How many keys an account has in a Region.
+pub(crate) fn key_count(account: &str, region: &str) -> Vec<u8> {
+    join(&["key-count", account, region])
+}
+
 /// All keys of an account in a Region.
 pub(crate) fn keys(account: &str, region: &str) -> Vec<u8> {
     join(&["key", account, region, ""])
@@ -336,6 +341,13 @@ pub(crate) struct ImportedRecord {
     /// When it expires; never when absent.
     #[n(1)]
     pub(crate) expires_ms: Option<i64>,
+}
+
+/// How many keys there are.
+#[derive(Debug, Encode, Decode)]
+pub(crate) struct KeyCountRecord {
+    #[n(0)]
+    pub(crate) count: u64,
 }
 
 /// An alias.

@@ -106,6 +106,9 @@ mod principals;
 #[path = "service/query_oracle.rs"]
 mod query_oracle;
 #[cfg(test)]
+#[path = "service/quotas.rs"]
+mod quotas;
+#[cfg(test)]
 #[path = "service/recipients.rs"]
 mod recipients;
 #[cfg(test)]

@@ -67,6 +67,8 @@ pub enum Code {
     Serialization,
     /// A tag is not valid.
     Tag,
+    /// There were too many requests in too short a time.
+    Throttling,
     /// There is no such operation, or it is not served.
     UnknownOperation,
     /// The access key or session is not known.
@@ -126,6 +128,7 @@ impl Code {
             Self::NotFound => "NotFoundException",
             Self::Serialization => "SerializationException",
             Self::Tag => "TagException",
+            Self::Throttling => "ThrottlingException",
             Self::UnknownOperation => "UnknownOperationException",
             Self::UnrecognizedClient => "UnrecognizedClientException",
             Self::UnsupportedOperation => "UnsupportedOperationException",
@@ -151,6 +154,7 @@ impl Code {
             Self::UnrecognizedClient => ("InvalidClientTokenId", 403),
             Self::UnknownOperation | Self::InvalidAction => ("InvalidAction", 400),
             Self::Validation | Self::Serialization => ("ValidationError", 400),
+            Self::Throttling => ("Throttling", 400),
             Self::KmsInternal => ("InternalFailure", 500),
             Self::DependencyTimeout => ("ServiceUnavailable", 503),
             Self::NoSuchEntity => ("NoSuchEntity", 404),

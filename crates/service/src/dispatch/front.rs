@@ -12,6 +12,7 @@ use crate::error::Error;
 use crate::kms;
 use crate::operation::Entry;
 use crate::query::Api;
+use crate::quota::Rule;
 use crate::sts;
 
 /// Where a request goes.
@@ -77,6 +78,14 @@ impl Route<'_> {
         match self.protocol() {
             Protocol::Json => "kms",
             Protocol::Query(api) => api.service,
+        }
+    }
+
+    /// How the request is counted.
+    pub(crate) fn rule(&self) -> Rule {
+        match self.protocol() {
+            Protocol::Json => Rule::of(self.name()),
+            Protocol::Query(api) => Rule::of_service(api.service),
         }
     }
 

@@ -13,9 +13,6 @@ use crate::kms::load;
 use crate::kms::shapes::{AliasName, KeyIdentifier};
 use crate::record::{self, AliasRecord};
 
-/// Most aliases of one key (quota).
-pub(crate) const MAX_ALIASES: usize = 50;
-
 /// The name without `alias/`, for operations that change aliases.
 ///
 /// # Errors
@@ -65,18 +62,19 @@ pub(crate) async fn held(service: &Service, account: &str, region: &str, short: 
 /// Checks that a key may get one more alias.
 ///
 /// Whoever makes it must also write the key's record, so that two aliases made at once are counted one after the
-/// other: a key within its quota can be deleted in one commit, however many calls raced to name it.
+/// other, however many calls race to name it.
 ///
 /// # Errors
 /// `LimitExceededException`.
 pub(crate) async fn check_quota(service: &Service, key: &Key) -> Result<()> {
     let prefix = record::aliases_of(&key.account, &key.region, &key.id);
-    let read = Read::Range { prefix, after: None, limit: MAX_ALIASES };
+    let quota = service.installation.quotas.max_aliases(&key.account);
+    let read = Read::Range { prefix, after: None, limit: quota };
     let held: usize = service.installation.store.read(vec![read]).await?.found.iter().map(Vec::len).sum();
-    if held < MAX_ALIASES {
+    if held < quota {
         return Ok(());
     }
-    let message = format!("A key may have at most {MAX_ALIASES} aliases.");
+    let message = format!("A key may have at most {quota} aliases.");
     Err(Error::new(Code::LimitExceeded, message))
 }
 

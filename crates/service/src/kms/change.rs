@@ -12,7 +12,7 @@ use crate::moment::Moment;
 use crate::record::{self, MaterialOwner, Task};
 
 /// What must hold, and what is written.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Change {
     pub(crate) preconditions: Vec<Precondition>,
     pub(crate) writes: Vec<Write>,

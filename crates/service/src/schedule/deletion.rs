@@ -9,15 +9,17 @@ use super::{Due, commit, forget, unchanged};
 use crate::announcement::Announcement;
 use crate::dispatch::Service;
 use crate::error::Result;
-use crate::kms::alias::MAX_ALIASES;
 use crate::kms::change::Change;
 use crate::kms::grant::Grant;
 use crate::kms::grant::place::Count;
 use crate::kms::key::Key;
+use crate::kms::key_count::KeyCount;
 use crate::kms::{load, multi_region};
 use crate::moment::Moment;
 use crate::record::{self, SweepRecord, Task};
 
+/// Most aliases that one commit removes.
+const MAX_ALIASES: usize = 50;
 /// Most records of material that one commit removes: with fifty aliases and all the members of a multi-Region set it
 /// stays below what a store takes.
 const MAX_MATERIALS: usize = 20;
@@ -28,9 +30,12 @@ const MAX_GRANTS: usize = 50;
 pub(super) async fn delete(service: &Service, key: &Key, entry: &Record, now: Moment) -> Result<()> {
     let Key { account, region, id, .. } = key;
     let prefix = record::aliases_of(account, region, id);
-    let read = Read::Range { prefix: prefix.clone(), after: None, limit: MAX_ALIASES };
+    let read = Read::Range { prefix, after: None, limit: MAX_ALIASES + 1 };
     let snapshot = service.installation.store.read(vec![read]).await?;
     let aliases: Vec<Record> = snapshot.found.into_iter().flatten().collect();
+    if aliases.len() > MAX_ALIASES {
+        return forget_aliases(service, key, entry, aliases).await;
+    }
     let announcement = Announcement::of(service, "DeleteKey", key, None::<&()>, now).await?;
 
     let Change { mut preconditions, mut writes } = multi_region::leave(service, key, now).await?;
@@ -38,11 +43,7 @@ pub(super) async fn delete(service: &Service, key: &Key, entry: &Record, now: Mo
     for (task, moment) in key.due() {
         writes.push(Write::Delete(record::due(moment.0, account, region, id, task)));
     }
-    for alias in &aliases {
-        let name = record::rest(&alias.name, &prefix);
-        writes.push(Write::Delete(record::alias(account, region, name)));
-        writes.push(Write::Delete(alias.name.clone()));
-    }
+    writes.extend(aliases.iter().flat_map(|alias| without(key, alias)));
     let materials = key.material_ids().into_iter().map(|id| record::material(region, &id.to_hex()));
     let mut materials: VecDeque<Vec<u8>> = materials.collect();
     let now_gone = materials.drain(..materials.len().min(MAX_MATERIALS));
@@ -59,9 +60,31 @@ pub(super) async fn delete(service: &Service, key: &Key, entry: &Record, now: Mo
     writes.push(announcement.write(service)?);
     preconditions.push(grants.unchanged());
     preconditions.extend(aliases.iter().map(unchanged).chain([load::unchanged(key)]));
-    commit(service, entry, Change { preconditions, writes }).await?;
+    let mut change = Change { preconditions, writes };
+    KeyCount::read(service, account, region).await?.without_one(&mut change)?;
+    commit(service, entry, change).await?;
     forget(service, key).await;
     announcement.deliver(service).await
+}
+
+/// The writes that remove an alias, found by the index of a key's aliases.
+fn without(key: &Key, alias: &Record) -> [Write; 2] {
+    let Key { account, region, id, .. } = key;
+    let name = record::rest(&alias.name, &record::aliases_of(account, region, id)).to_owned();
+    [Write::Delete(record::alias(account, region, &name)), Write::Delete(alias.name.clone())]
+}
+
+/// Removes what aliases one commit can, when there are too many to go with their key. The key is still due.
+async fn forget_aliases(
+    service: &Service,
+    key: &Key,
+    entry: &Record,
+    mut aliases: Vec<Record>,
+) -> Result<()> {
+    aliases.truncate(MAX_ALIASES);
+    let preconditions = aliases.iter().map(unchanged).chain([load::unchanged(key)]).collect();
+    let writes = aliases.iter().flat_map(|alias| without(key, alias)).collect();
+    commit(service, entry, Change { preconditions, writes }).await
 }
 
 fn sweep_record(names: impl IntoIterator<Item = Vec<u8>>) -> Result<Vec<u8>> {

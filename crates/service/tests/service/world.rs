@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use claviger_service::{
-    Clock, Entropy, Handled, Installation, Moment, NoEntropy, Regions, Service, credential, outbox, schedule,
+    Clock, Entropy, Handled, Installation, Moment, NoEntropy, Regions, Service, Stopwatch, credential,
+    outbox, schedule,
 };
 use claviger_store::{Commit, Memory, Read, Record, Store, Write};
 use claviger_wire::incoming::{Incoming, Origin};
@@ -89,6 +91,12 @@ impl Clock for ManualClock {
             };
             changes.wait_for(is_over).await.unwrap();
         })
+    }
+}
+
+impl Stopwatch for ManualClock {
+    fn elapsed(&self) -> Duration {
+        Duration::from_millis(u64::try_from(self.now().0 - START.0).unwrap_or_default())
     }
 }
 
@@ -197,6 +205,20 @@ impl World {
         (self.installation, self.service) =
             start(&self.store, &self.vault, &self.ledger, &self.entropy, &self.regions);
         block_on(outbox::recover(&self.installation, &*self.ledger)).unwrap()
+    }
+
+    /// A further host, with an installation that differs from the others'.
+    pub(crate) fn host(&self, differs: impl FnOnce(Installation) -> Installation) -> Service {
+        let domain = self.vault.domain();
+        let opened =
+            Installation::open(Arc::clone(&self.store), &*self.vault, domain, self.regions.clone(), START);
+        let installation = Arc::new(differs(block_on(opened).unwrap()));
+        Service::new(
+            installation,
+            Arc::<EngineVault>::clone(&self.vault),
+            Arc::<MemoryLedger>::clone(&self.ledger),
+            Arc::<Seeded>::clone(&self.entropy),
+        )
     }
 
     /// What time it is.

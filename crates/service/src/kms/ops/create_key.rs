@@ -11,6 +11,7 @@ use crate::dispatch::Service;
 use crate::error::{Error, Result};
 use crate::kms::change::Change;
 use crate::kms::key::{Key, Material, Regions, key_arn};
+use crate::kms::key_count;
 use crate::kms::key_policy::{self, KeyPolicy};
 use crate::kms::metadata::{KeyMetadata, TrailMetadata};
 use crate::kms::shapes::{
@@ -89,11 +90,11 @@ impl Operation for CreateKey {
         tags::check(new_tags)?;
         let id = new_id(service, request.multi_region)?;
         let policy = policy(service, call, request, &id, asks).await?;
+        key_count::check(service, call.caller().account(), call.region()).await?;
         let key = make(service, call, Plan { id, spec, usage, policy, request }).await?;
         call.touch(&key.account, &key.arn);
         call.set_response(&Elements { key_metadata: TrailMetadata::of(&key) })?;
-        let Change { preconditions, writes } = Change::made(&key)?;
-        call.commit(service, preconditions, writes).await?;
+        key_count::commit(service, call, &key, Change::made(&key)?).await?;
         Ok(Response { key_metadata: KeyMetadata::of(&key) })
     }
 }

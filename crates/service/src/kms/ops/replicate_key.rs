@@ -20,7 +20,7 @@ use crate::kms::multi_region::{self, Own};
 use crate::kms::shapes::{
     Description, KeyIdentifier, KeyState, MultiRegionKeyType, PolicyText, RegionName, Tag, Tags,
 };
-use crate::kms::{load, tags};
+use crate::kms::{key_count, load, tags};
 use crate::operation::Operation;
 
 /// The operation.
@@ -105,12 +105,15 @@ impl Operation for ReplicateKey {
         primary.allows(Self::NAME)?;
         let set = primary.as_primary()?;
         check_region(service, &primary, region)?;
+        // As AWS counts it: making the replica, and a dry run of that before.
+        call.charge_elsewhere(region, "CreateKey", 2)?;
         let new_tags = request.tags.as_ref().map_or(&[][..], |tags| &tags.0);
         let policy = may_be_made(service, call, &primary, request, new_tags).await?;
         if set.contains(region) {
             let arn = key_arn(&primary.account, region, &primary.id);
             return Err(Error::new(Code::AlreadyExists, format!("Key '{arn}' already exists")));
         }
+        key_count::check(service, &primary.account, region).await?;
         let own = Own {
             description: request.description.as_deref().unwrap_or_default().to_owned(),
             tags: new_tags.iter().map(|tag| (tag.key.to_string(), tag.value.to_string())).collect(),
@@ -120,7 +123,7 @@ impl Operation for ReplicateKey {
         let (replica, change) = multi_region::replicate(service, &primary, region, own).await?;
         let shown = Key { state: KeyState::Creating, materials: Vec::new(), ..replica.clone() };
         note(call, request, &shown, new_tags)?;
-        call.commit(service, change.preconditions, change.writes).await?;
+        key_count::commit(service, call, &replica, change).await?;
         let tag = |(tag_key, tag_value)| ReplicaTag { tag_key, tag_value };
         Ok(Response {
             replica_key_metadata: KeyMetadata::of(&shown),

@@ -61,6 +61,7 @@ impl Operation for UpdatePrimaryRegion {
         if !regions.contains(region) {
             return Err(missing());
         }
+        call.charge_elsewhere(region, Self::NAME, 1)?;
         let replica =
             load::by_id(service, &primary.account, region, &primary.id).await?.ok_or_else(missing)?;
         let replica = call.authorize(service, ACTION, replica, Asks { region: Some(region), ..asks }).await?;

@@ -1,0 +1,114 @@
+//! What a call is counted as. Each is charged to the caller's account, once for each bucket it concerns, whatever its
+//! outcome: refused and dry-run requests count.
+
+use claviger_wire::fault::Code;
+
+use super::{Asks, Call};
+use crate::error::{Error, Result};
+use crate::kms::key::Key;
+use crate::quota::{Bucket, Quotas, Rule, bucket};
+
+/// What a call was charged.
+#[derive(Default)]
+pub(crate) struct Charge<'a> {
+    /// `None` where nothing is counted.
+    against: Option<(&'a Quotas, Rule)>,
+    /// A call has two keys at the most.
+    taken: [Option<Bucket>; 2],
+    /// Whether the call was counted in the other Region where it has an effect.
+    elsewhere: bool,
+    /// The bucket that had no room.
+    pub(crate) refused_by: Option<&'static str>,
+}
+
+impl Charge<'_> {
+    fn is_taken(&self, bucket: Bucket) -> bool {
+        self.taken.contains(&Some(bucket))
+    }
+}
+
+impl<'a> Call<'a> {
+    /// Counts the call from now on by a rule; refuses it where the rule is all that has to be known.
+    ///
+    /// # Errors
+    /// `ThrottlingException`.
+    pub(crate) fn charge_by(&mut self, quotas: &'a Quotas, rule: Rule) -> Result<()> {
+        self.charge.against = Some((quotas, rule));
+        match rule {
+            Rule::Fixed(bucket) => self.charge(bucket),
+            Rule::ByKey | Rule::ByPair => Ok(()),
+        }
+    }
+
+    /// Counts the use of a key that the caller may use, where the bucket depends on it. Before that is decided a key has
+    /// no bucket of its own: what is counted would tell a stranger of what kind it is.
+    ///
+    /// # Errors
+    /// `ThrottlingException`.
+    pub(super) fn charge_key(&mut self, key: &Key, asks: &Asks<'_>) -> Result<()> {
+        match self.charge.against {
+            Some((_, Rule::ByKey)) => self.charge(bucket::of_key(key.spec)),
+            Some((_, Rule::ByPair)) => {
+                self.charge(asks.data_key_pair_spec.map_or_else(bucket::unknown_key, bucket::of_pair))
+            }
+            Some((_, Rule::Fixed(_))) | None => Ok(()),
+        }
+    }
+
+    /// Counts the call as so many requests for an operation in another Region, where it has an effect too.
+    ///
+    /// # Errors
+    /// `ThrottlingException`.
+    pub(crate) fn charge_elsewhere(&mut self, region: &str, operation: &str, count: u64) -> Result<()> {
+        let Some((quotas, _)) = self.charge.against else { return Ok(()) };
+        let Rule::Fixed(bucket) = Rule::of(operation) else { return Ok(()) };
+        if self.charge.elsewhere || quotas.admits(self.subject.caller.account(), region, bucket, count) {
+            self.charge.elsewhere = true;
+            return Ok(());
+        }
+        Err(self.throttled(region, bucket))
+    }
+
+    /// The outcome of the call, once it is counted: one that came to no key is counted without.
+    ///
+    /// # Errors
+    /// `ThrottlingException` in place of another refusal.
+    pub(crate) fn charged<T>(&mut self, outcome: Result<T>) -> Result<T> {
+        let error = match outcome {
+            Err(error) if self.charge.against.is_some() && self.charge.taken == [None; 2] => error,
+            outcome => return outcome,
+        };
+        if self.charge.refused_by.is_none() {
+            self.charge(bucket::unknown_key())?;
+        }
+        Err(error)
+    }
+
+    fn charge(&mut self, bucket: Bucket) -> Result<()> {
+        let Some((quotas, _)) = self.charge.against else { return Ok(()) };
+        if self.charge.is_taken(bucket) {
+            return Ok(());
+        }
+        let region = self.subject.region;
+        if !quotas.admits(self.subject.caller.account(), region, bucket, 1) {
+            return Err(self.throttled(region, bucket));
+        }
+        if let Some(place) = self.charge.taken.iter_mut().find(|place| place.is_none()) {
+            *place = Some(bucket);
+        }
+        Ok(())
+    }
+
+    fn throttled(&mut self, region: &str, bucket: Bucket) -> Error {
+        self.charge.refused_by = Some(bucket.name());
+        let message = match self.subject.event_source {
+            "kms.amazonaws.com" => {
+                "You have exceeded the rate at which you may call KMS. Reduce the frequency of your calls."
+            }
+            _ => "Rate exceeded",
+        };
+        let (account, name) = (self.subject.caller.account(), bucket.name());
+        Error::new(Code::Throttling, message)
+            .because(format!("account {account} has used up the requests `{name}` in {region}"))
+    }
+}
