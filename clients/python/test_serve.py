@@ -48,6 +48,12 @@ def decrypts(kms, blob: bytes) -> bool:
         return False
 
 
+def test_the_host_knows_of_the_newest_domain_key(installation: Installation):
+    installation.start()
+    wait_until(lambda: installation.metric("claviger_domain_key_generation") == 1, "the domain key is known")
+    installation.stop()
+
+
 def test_only_the_configured_regions_are_served(installation: Installation):
     installation.start()
     assert installation.client(region="eu-central-1").create_key()["KeyMetadata"]["Arn"].split(":")[3] == "eu-central-1"

@@ -97,6 +97,9 @@ pub struct TlsConfig {
 pub struct HsmConfig {
     /// Unix socket of a `claviger-hsm` that runs as a service of its own.
     pub socket: PathBuf,
+    /// Days from one domain key to the next, [`claviger_service::schedule::PERIOD_DAYS`] when absent; 0 makes none.
+    #[serde(default)]
+    pub domain_key_days: Option<u16>,
 }
 
 /// The root user's credentials at the first start. They may also stand in the environment variables
@@ -273,6 +276,7 @@ mod tests {
     fn l10_unknown_keys_and_bad_values_are_refused() {
         check_refused("data_dir", "datadir", "datadir");
         check_refused("[hsm]", "[hsm]\ntimeout = 1", "timeout");
+        check_refused("[hsm]", "[hsm]\ndomain_key_days = -1", "domain_key_days");
         check_refused("111122223333", "11112222333", "twelve digits");
         check_refused("eu-central-1", "Europe", "not a Region");
         check_refused("[\"eu-central-1\"]", "[]", "at least one Region");

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use claviger_service::attestation::Roots;
+use claviger_service::schedule::{DomainKeys, PERIOD_DAYS};
 use claviger_service::{Regions, credential};
 use claviger_wire::arn;
 use tokio::net::TcpListener;
@@ -65,6 +66,11 @@ async fn serve(
         regions: regions(options),
         attestation,
         quotas: QuotasConfig::default(),
+        domain_keys: DomainKeys {
+            period_days: Some(PERIOD_DAYS),
+            account: options.account.clone(),
+            region: profile_region(options).to_owned(),
+        },
         threads: options.threads,
         last_use_seconds: options.last_use_seconds,
         segment_bytes: DEFAULT_SEGMENT_LEN,

@@ -87,6 +87,11 @@ pub fn ledger(durable_sequence: u64) {
     gauge!("claviger_ledger_sequence").set(durable_sequence as f64);
 }
 
+/// Notes the number of the HSM's newest domain key; 0 until it is known.
+pub fn domain_key(generation: u32) {
+    gauge!("claviger_domain_key_generation").set(f64::from(generation));
+}
+
 /// Counts a request that was one too many for a bucket of request quotas.
 pub fn throttled(bucket: &'static str) {
     counter!("claviger_throttled_total", "bucket" => bucket).increment(1);

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use claviger_hsm_proto::{Command, HostKeyLabel, Reply, frame};
 use claviger_service::attestation::Roots;
+use claviger_service::schedule::DomainKeys;
 use claviger_service::{Installation, Regions, Service, Vault, outbox, schedule, usage};
 use claviger_store::{Embedded, Sealer};
 use rustls::ServerConfig;
@@ -40,6 +41,8 @@ pub struct Plan {
     pub attestation: Roots,
     /// How fast accounts may call, and how much they may have.
     pub quotas: QuotasConfig,
+    /// How the HSM's domain key is rotated.
+    pub domain_keys: DomainKeys,
     /// Threads that carry out requests.
     pub threads: usize,
     /// How often the last uses of keys are written, in seconds.
@@ -107,8 +110,10 @@ impl Program {
         let opened =
             Installation::open(shared, &link, greeting.domain, plan.regions.clone(), shell::now()).await;
         let installation = opened.map_err(|error| error.to_string())?;
-        let installation =
-            installation.with_attestation(plan.attestation.clone()).with_quotas(plan.quotas.read()?);
+        let installation = installation
+            .with_attestation(plan.attestation.clone())
+            .with_quotas(plan.quotas.read()?)
+            .with_domain_keys(plan.domain_keys.clone());
         let installation = Arc::new(installation);
         let program = Self { plan, installation, store, ledger, link, entropy };
         program.recover().await?;
@@ -214,6 +219,7 @@ impl Program {
                         return Err(format!("the store failed: {cause}"));
                     }
                     metrics::ledger(self.ledger.durable_sequence());
+                    metrics::domain_key(self.installation.domain_key());
                 }
             }
         }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use claviger_service::schedule::{self, DomainKeys};
 use claviger_service::{Regions, credential, usage};
 use zeroize::Zeroizing;
 
@@ -38,6 +39,7 @@ fn plan(config: &Config) -> Result<Plan, String> {
         regions: Regions::Only(config.regions.clone()),
         attestation: config.attestation.read()?,
         quotas: config.quotas.clone(),
+        domain_keys: domain_keys(config),
         threads: config.threads.unwrap_or_else(cores),
         last_use_seconds: config.last_use_seconds.unwrap_or(usage::WRITE_SECONDS),
         segment_bytes: config.audit.segment_bytes,
@@ -45,6 +47,16 @@ fn plan(config: &Config) -> Result<Plan, String> {
         durability: Durability::Fsync,
         log_requests: config.log.requests,
     })
+}
+
+/// Domain keys are told of in the trail of the first account and Region.
+fn domain_keys(config: &Config) -> DomainKeys {
+    let days = config.hsm.domain_key_days.unwrap_or(schedule::PERIOD_DAYS);
+    DomainKeys {
+        period_days: (days > 0).then_some(days),
+        account: config.account.clone(),
+        region: config.regions.first().cloned().unwrap_or_default(),
+    }
 }
 
 /// How many threads can run at once.

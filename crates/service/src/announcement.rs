@@ -3,7 +3,7 @@
 use claviger_store::Write;
 use serde::Serialize;
 
-use crate::audit::{self, Reservation, Resource};
+use crate::audit::{self, Happened, Reservation, Resource};
 use crate::dispatch::Service;
 use crate::error::{Error, Result};
 use crate::kms::key::Key;
@@ -26,12 +26,22 @@ impl Announcement {
         details: Option<&(impl Serialize + Sync)>,
         now: Moment,
     ) -> Result<Self> {
-        let event_id = service.entropy.uuid()?;
         let resources = [Resource { account_id: key.account.clone(), arn: key.arn.clone() }];
+        let happened = Happened { name, account: &key.account, region: &key.region, now };
+        Self::of_service(service, &happened, &resources, details).await
+    }
+
+    /// The event of something that is about to happen. Where the ledger has no room, it must not happen.
+    pub(crate) async fn of_service(
+        service: &Service,
+        happened: &Happened<'_>,
+        resources: &[Resource],
+        details: Option<&(impl Serialize + Sync)>,
+    ) -> Result<Self> {
+        let event_id = service.entropy.uuid()?;
         let details = details.map(serde_json::to_string).transpose();
         let details = details.map_err(|error| Error::internal(error.to_string()))?;
-        let happened = audit::Happened { name, account: &key.account, region: &key.region, now };
-        let event = audit::service_event(&happened, &event_id, &resources, details.as_deref());
+        let event = audit::service_event(happened, &event_id, resources, details.as_deref());
         let reservation = service.ledger.reserve(event.len()).await.map_err(outbox::ledger_failed)?;
         Ok(Self { event_id, event, reservation })
     }

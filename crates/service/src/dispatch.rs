@@ -87,6 +87,11 @@ impl Service {
         Self { installation, vault, ledger, entropy }
     }
 
+    /// The installation that it serves.
+    pub fn installation(&self) -> &Installation {
+        &self.installation
+    }
+
     /// Answers one request. The reply may leave as soon as this returns: its event is durable.
     pub async fn handle(&self, incoming: &Incoming, now: Moment) -> Handled {
         let (request_id, event_id) = match self.entropy.two_uuids() {

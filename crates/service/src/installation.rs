@@ -1,7 +1,7 @@
 //! What all hosts of an installation share: the store, and what is derived from it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 
 use claviger_hsm_proto::HostKeyLabel;
 use claviger_store::{Commit, Precondition, Read, Store, Write};
@@ -19,6 +19,7 @@ use crate::kms::marker::Markers;
 use crate::moment::Moment;
 use crate::quota::Quotas;
 use crate::record::{self, FORMAT, InstallationRecord, UsageSinceRecord};
+use crate::schedule::DomainKeys;
 use crate::usage::Noted;
 use crate::vault::{self, Vault};
 
@@ -94,6 +95,9 @@ pub struct Installation {
     latest_ms: AtomicI64,
     attestation: Roots,
     pub(crate) quotas: Quotas,
+    /// `None` leaves domain keys alone.
+    pub(crate) domain_keys: Option<DomainKeys>,
+    domain_key: AtomicU32,
     pub(crate) noted: Noted,
     /// Since when the uses of keys are tracked.
     pub(crate) usage_since: Moment,
@@ -131,6 +135,8 @@ impl Installation {
             latest_ms: AtomicI64::new(now.0),
             attestation: Roots::default(),
             quotas: Quotas::default(),
+            domain_keys: None,
+            domain_key: AtomicU32::new(0),
             noted: Noted::new(),
             usage_since,
         })
@@ -151,6 +157,21 @@ impl Installation {
     #[must_use]
     pub fn with_quotas(self, quotas: Quotas) -> Self {
         Self { quotas, ..self }
+    }
+
+    /// Has the HSM make domain keys by itself.
+    #[must_use]
+    pub fn with_domain_keys(self, domain_keys: DomainKeys) -> Self {
+        Self { domain_keys: Some(domain_keys), ..self }
+    }
+
+    /// Number of the HSM's newest domain key that this host knows of; 0 before it has asked.
+    pub fn domain_key(&self) -> u32 {
+        self.domain_key.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn note_domain_key(&self, generation: u32) {
+        self.domain_key.fetch_max(generation, Ordering::Relaxed);
     }
 
     /// Who may vouch for a recipient.

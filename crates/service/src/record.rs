@@ -150,10 +150,13 @@ pub(crate) enum Task {
     Sweep,
     /// Removes the grants of a key that is deleted.
     Grants,
+    /// Has the HSM make a new domain key. Of no KMS key.
+    DomainKey,
 }
 
 impl Task {
-    const ALL: [Self; 5] = [Self::Deletion, Self::Expiry, Self::Rotation, Self::Sweep, Self::Grants];
+    const ALL: [Self; 6] =
+        [Self::Deletion, Self::Expiry, Self::Rotation, Self::Sweep, Self::Grants, Self::DomainKey];
 
     /// The last part of the name of its entries.
     const fn part(self) -> Option<&'static str> {
@@ -163,6 +166,7 @@ impl Task {
             Self::Rotation => Some("rotation"),
             Self::Sweep => Some("sweep"),
             Self::Grants => Some("grants"),
+            Self::DomainKey => Some("domain-key"),
         }
     }
 
@@ -179,9 +183,19 @@ pub(crate) fn due(moment_ms: i64, account: &str, region: &str, id: &str, task: T
     join(&parts.collect::<Vec<_>>())
 }
 
+/// That a new domain key is to be made at a moment.
+pub(crate) fn due_domain_key(moment_ms: i64) -> Vec<u8> {
+    due(moment_ms, "-", "-", "-", Task::DomainKey)
+}
+
 /// Everything that is to be done.
 pub(crate) fn all_due() -> Vec<u8> {
     join(&["due", ""])
+}
+
+/// The HSM's domain key.
+pub(crate) fn domain_key() -> Vec<u8> {
+    join(&["domain-key"])
 }
 
 /// The last use of a key.
@@ -341,6 +355,20 @@ pub(crate) struct ImportedRecord {
     /// When it expires; never when absent.
     #[n(1)]
     pub(crate) expires_ms: Option<i64>,
+}
+
+/// The HSM's newest domain key, as far as it has been told of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct DomainKeyRecord {
+    /// Its number.
+    #[n(0)]
+    pub(crate) generation: u32,
+    /// When it was made, or first heard of.
+    #[n(1)]
+    pub(crate) since_ms: i64,
+    /// When the next is due.
+    #[n(2)]
+    pub(crate) next_ms: Option<i64>,
 }
 
 /// How many keys there are.

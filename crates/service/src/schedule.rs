@@ -1,5 +1,5 @@
 //! What the service does by itself: it deletes keys whose waiting period is over, drops imported material that has
-//! expired, and rotates keys.
+//! expired, and rotates keys, the HSM's domain key among them.
 //!
 //! One task sleeps until the next thing is due; it does not look at what is not. The index of due things is part of the
 //! store, so a restart finds it as it was. Everything is one commit that has its entry of the index as a precondition:
@@ -18,8 +18,11 @@ use crate::record::{self, Task};
 use crate::vault;
 
 mod deletion;
+mod domain_key;
 mod expiry;
 mod rotation;
+
+pub use domain_key::{DomainKeys, PERIOD_DAYS};
 
 /// How long to wait after a failure before trying again, in milliseconds. It doubles while failures go on.
 const RETRY_MS: i64 = 5_000;
@@ -60,17 +63,34 @@ pub struct Round {
 /// Does things as they become due. Never returns.
 pub async fn run(service: &Service, clock: Arc<dyn Clock>) -> ! {
     let mut retry = Retry::default();
+    let mut planned = false;
     loop {
         // A change that comes after this leaves a permit, so none is missed while the store is read.
         let changed = service.installation.schedule.notified();
+        if !planned {
+            planned = plan(service, clock.now()).await;
+        }
         let round = run_due(service, clock.now()).await.unwrap_or_else(|error| {
             tracing::error!(cause = error.cause, "the index of due things could not be read");
             Round { next: None, failed: 1 }
         });
-        let again = retry.after(round.failed > 0, clock.now());
+        let again = retry.after(round.failed > 0 || !planned, clock.now());
         match round.next.into_iter().chain(again).min() {
             None => changed.await,
             Some(moment) => first_of(changed, clock.at(moment)).await,
+        }
+    }
+}
+
+/// Plans what does not come with a key; says whether that could be done.
+async fn plan(service: &Service, now: Moment) -> bool {
+    match domain_key::plan(service, now).await {
+        Ok(()) => true,
+        // Another host has planned it meanwhile: it is looked at again.
+        Err(error) if error.conflict => false,
+        Err(error) => {
+            tracing::error!(cause = error.cause, "the next domain key could not be planned");
+            false
         }
     }
 }
@@ -141,7 +161,8 @@ async fn carry_out(service: &Service, due: &Due<'_>, entry: &Record, now: Moment
     match due.task {
         Task::Sweep => return deletion::sweep(service, entry).await,
         Task::Grants => return deletion::sweep_grants(service, due, entry).await,
-        _ => {}
+        Task::DomainKey => return domain_key::rotate(service, due, entry, now).await,
+        Task::Deletion | Task::Expiry | Task::Rotation => {}
     }
     let name = record::key(due.account, due.region, due.id);
     let snapshot = service.installation.store.read(vec![Read::One(name)]).await?;
@@ -156,7 +177,7 @@ async fn carry_out(service: &Service, due: &Due<'_>, entry: &Record, now: Moment
         Task::Deletion => deletion::delete(service, &key, entry, now).await,
         Task::Expiry => expiry::expire(service, &key, entry, now).await,
         Task::Rotation => rotation::rotate(service, &key, entry, now).await,
-        Task::Sweep | Task::Grants => Ok(()),
+        Task::Sweep | Task::Grants | Task::DomainKey => Ok(()),
     }
 }
 

@@ -454,6 +454,12 @@ pub(crate) async fn host_key(vault: &dyn Vault, label: HostKeyLabel) -> Result<Z
     key.map(Zeroizing::new).ok_or_else(|| Error::internal("the HSM's host key has a wrong length"))
 }
 
+/// Makes a new domain key, unless the newest is another than this one; answers the number of the newest. None has number
+/// 0, so that only asks.
+pub(crate) async fn rotate_domain_key(vault: &dyn Vault, newest: u32) -> Result<u32> {
+    ask!(vault, Command::RotateDomainKey { newest }, Reply::DomainKeyRotated { generation } => generation)
+}
+
 fn wrapped<'a>(key: &'a Key, material: &'a Material) -> WrappedKey<'a> {
     WrappedKey { binding: key.binding(), material: material.id, token: &material.token }
 }

@@ -31,6 +31,9 @@ mod damage;
 #[path = "service/deletion.rs"]
 mod deletion;
 #[cfg(test)]
+#[path = "service/domain_keys.rs"]
+mod domain_keys;
+#[cfg(test)]
 #[path = "service/durability.rs"]
 mod durability;
 #[cfg(test)]
