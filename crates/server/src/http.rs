@@ -207,7 +207,8 @@ fn write_log(
     elapsed: Duration,
 ) {
     let outgoing = &handled.outgoing;
-    if handled.account.is_none() {
+    // What is one too many is counted only: a flood must not wash away what the log says of others.
+    if handled.account.is_none() && handled.throttled_by.is_none() {
         front.security.write(&Refused {
             time: now.iso(),
             request_id: &outgoing.request_id,

@@ -16,6 +16,7 @@ use crate::installation::Installation;
 use crate::moment::{Entropy, Moment};
 use crate::outbox;
 use crate::query::Api;
+use crate::quota;
 use crate::vault::Vault;
 
 mod front;
@@ -106,6 +107,11 @@ impl Service {
             Err(error) => Err(error),
         };
         match (route, caller) {
+            (_, Err(error)) if !self.takes_stranger(incoming, &error) => {
+                let error = quota::exceeded(matches!(protocol, Protocol::Json));
+                let throttled_by = Some(quota::bucket::strangers().name());
+                Handled { throttled_by, ..failed(request_id, protocol, &name, &error) }
+            }
             (Route::Refused(refused), Err(_)) => front_refusal(request_id, name, &refused),
             (_, Err(error)) => failed(request_id, protocol, &name, &error),
             (route, Ok(caller)) => {
@@ -123,6 +129,12 @@ impl Service {
                 self.carry_out(subject, &route, protocol).await
             }
         }
+    }
+
+    /// Whether one more request is taken from where this one comes from, which was not authenticated. Faults of the
+    /// installation are nobody's.
+    fn takes_stranger(&self, incoming: &Incoming, error: &Error) -> bool {
+        error.code.json_status() >= 500 || self.installation.quotas.admits_stranger(incoming.origin.peer)
     }
 
     /// Carries out an authenticated call and makes its event durable, whatever its outcome.

@@ -3,12 +3,15 @@
 //! Requests are counted by each host for itself, in memory. Nothing is counted while request quotas are off.
 
 use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
 use claviger_wire::arn;
+use claviger_wire::fault::Code;
 use quick_cache::Equivalent;
 use quick_cache::sync::Cache as Bounded;
 
+use crate::error::Error;
 use crate::moment::Stopwatch;
 
 pub(crate) mod bucket;
@@ -27,6 +30,9 @@ const ALIASES_LIMIT: usize = 1000;
 /// Most accounts and Regions whose requests are counted at a time, 1.5 KiB each. Those that were not heard of for longest
 /// are forgotten first; a bucket that was not used for its second is full, with or without being remembered.
 const MAX_PLACES: usize = 16_384;
+
+/// Most source addresses whose failures are counted at a time.
+const MAX_SOURCES: usize = 65_536;
 
 /// What differs from the defaults, for every account or for one.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -130,6 +136,31 @@ type Cells = Arc<[(Rate, Cell)]>;
 struct Requests {
     stopwatch: Arc<dyn Stopwatch>,
     places: Bounded<Place, Cells>,
+    sources: Bounded<IpAddr, Arc<Cell>>,
+}
+
+impl Requests {
+    fn new(stopwatch: Arc<dyn Stopwatch>) -> Self {
+        Self { stopwatch, places: Bounded::new(MAX_PLACES), sources: Bounded::new(MAX_SOURCES) }
+    }
+
+    fn now_ns(&self) -> u64 {
+        u64::try_from(self.stopwatch.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+}
+
+/// Who is behind an address: of IPv6, whoever has the network of 64 bits, in which addresses cost nothing (RFC 4291).
+fn source(peer: IpAddr) -> IpAddr {
+    match peer.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)).into(),
+        address @ IpAddr::V4(_) => address,
+    }
+}
+
+/// The error of a request that is one too many, in the words of KMS or of the query protocol.
+pub(crate) fn exceeded(is_kms: bool) -> Error {
+    let of_kms = "You have exceeded the rate at which you may call KMS. Reduce the frequency of your calls.";
+    Error::new(Code::Throttling, if is_kms { of_kms } else { "Rate exceeded" })
 }
 
 /// The quotas of an installation. The default counts no requests, and keys and aliases as AWS does.
@@ -147,8 +178,7 @@ impl Quotas {
 
     /// Quotas of requests too.
     pub fn of_requests(allowances: Allowances, stopwatch: Arc<dyn Stopwatch>) -> Self {
-        let requests = Requests { stopwatch, places: Bounded::new(MAX_PLACES) };
-        Self { allowances, requests: Some(requests) }
+        Self { allowances, requests: Some(Requests::new(stopwatch)) }
     }
 
     /// Most KMS keys of an account in a Region.
@@ -168,8 +198,18 @@ impl Quotas {
             Some(cells) => cells,
             None => self.remember(requests, account, region),
         };
-        let now_ns = u64::try_from(requests.stopwatch.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let now_ns = requests.now_ns();
         cells.get(bucket.place()).is_none_or(|(rate, cell)| cell.admits(*rate, count, now_ns))
+    }
+
+    /// Whether one more request that authenticates nobody is taken from an address. What is signed as it should be is
+    /// never asked about, so that nobody shuts others out who share the address.
+    pub(crate) fn admits_stranger(&self, peer: IpAddr) -> bool {
+        let Some(requests) = &self.requests else { return true };
+        let rate = self.allowances.rate("", "", bucket::strangers());
+        let full = || Ok::<_, std::convert::Infallible>(Arc::default());
+        let Ok(cell) = requests.sources.get_or_insert_with(&source(peer), full);
+        cell.admits(rate, 1, requests.now_ns())
     }
 
     /// Full buckets. Whoever else asks for the same meanwhile gets the same.
@@ -242,13 +282,31 @@ mod tests {
     }
 
     #[test]
+    fn addresses_are_counted_by_who_has_them() {
+        let check = |peer: &str, expected: &str| {
+            assert_eq!(source(peer.parse().unwrap()).to_string(), expected);
+        };
+        check("192.0.2.7", "192.0.2.7");
+        check("::ffff:192.0.2.7", "192.0.2.7");
+        check("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::");
+        let quotas = Quotas::of_requests(Allowances::default(), Arc::new(Still));
+        let admitted = |peer: &str| (0..50).filter(|_| quotas.admits_stranger(peer.parse().unwrap())).count();
+        assert_eq!((admitted("192.0.2.7"), admitted("192.0.2.8")), (10, 10));
+        assert_eq!((admitted("2001:db8::1"), admitted("2001:db8::2")), (10, 0));
+    }
+
+    #[test]
     fn memory_is_bounded() {
         let quotas = Quotas::of_requests(Allowances::default(), Arc::new(Still));
         let bucket = Bucket::named("CreateKey").unwrap();
         for account in 0..MAX_PLACES + 1000 {
             quotas.admits(&account.to_string(), "a", bucket, 1);
         }
-        assert!(quotas.requests.unwrap().places.len() <= MAX_PLACES);
+        for address in 0..MAX_SOURCES + 1000 {
+            quotas.admits_stranger(std::net::Ipv4Addr::from_bits(u32::try_from(address).unwrap()).into());
+        }
+        let requests = quotas.requests.unwrap();
+        assert!(requests.places.len() <= MAX_PLACES && requests.sources.len() <= MAX_SOURCES);
     }
 
     #[test]

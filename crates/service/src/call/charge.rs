@@ -1,12 +1,10 @@
 //! What a call is counted as. Each is charged to the caller's account, once for each bucket it concerns, whatever its
 //! outcome: refused and dry-run requests count.
 
-use claviger_wire::fault::Code;
-
 use super::{Asks, Call};
 use crate::error::{Error, Result};
 use crate::kms::key::Key;
-use crate::quota::{Bucket, Quotas, Rule, bucket};
+use crate::quota::{self, Bucket, Quotas, Rule, bucket};
 
 /// What a call was charged.
 #[derive(Default)]
@@ -101,14 +99,8 @@ impl<'a> Call<'a> {
 
     fn throttled(&mut self, region: &str, bucket: Bucket) -> Error {
         self.charge.refused_by = Some(bucket.name());
-        let message = match self.subject.event_source {
-            "kms.amazonaws.com" => {
-                "You have exceeded the rate at which you may call KMS. Reduce the frequency of your calls."
-            }
-            _ => "Rate exceeded",
-        };
         let (account, name) = (self.subject.caller.account(), bucket.name());
-        Error::new(Code::Throttling, message)
+        quota::exceeded(self.subject.event_source == "kms.amazonaws.com")
             .because(format!("account {account} has used up the requests `{name}` in {region}"))
     }
 }

@@ -98,6 +98,7 @@ const ML_DSA: &str = "CryptographicOperationsMlDsa";
 const ML_KEM: &str = "CryptographicOperationsMlKem";
 const IAM: &str = "IAM";
 const STS: &str = "STS";
+const STRANGERS: &str = "Unauthenticated";
 
 /// Buckets that several operations share. AWS does not publish the quotas of ML-KEM keys (taken to be those of ML-DSA)
 /// nor of IAM; that of STS is 600 ("IAM and AWS STS quotas").
@@ -121,6 +122,8 @@ const SHARED: &[(&str, Usual)] = &[
     ("GenerateDataKeyPair-ML_KEM_1024", Usual::Each(100_000)),
     (IAM, Usual::Each(100_000)),
     (STS, Usual::Each(600_000)),
+    // Of each source address. AWS's is not known.
+    (STRANGERS, Usual::Each(10_000)),
 ];
 
 /// Operations that are counted by the key they use.
@@ -196,6 +199,11 @@ impl Table {
 /// of the key they name.
 pub(crate) fn unknown_key() -> Bucket {
     TABLE.named(SYMMETRIC)
+}
+
+/// Where requests of a source address are counted that authenticate nobody.
+pub(crate) fn strangers() -> Bucket {
+    TABLE.named(STRANGERS)
 }
 
 /// The bucket of cryptographic operations with keys of a spec.

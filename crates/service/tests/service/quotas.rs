@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use claviger_service::quota::{Allowance, Allowances, Quotas};
 use claviger_store::{Commit, Write};
+use claviger_wire::incoming::Origin;
 use serde_json::{Value, json};
 
 use crate::actor::Actor;
@@ -197,6 +198,27 @@ fn nobody_uses_up_what_others_may() {
     }
     assert_eq!(code(&world, ALICE, "Encrypt", encrypt(&key)), None);
     assert_eq!(code(&world, ALICE, "Encrypt", encrypt(&key)), Some(THROTTLED));
+}
+
+/// Attack A20: a source that floods with bad signatures is throttled, and nobody else is, at the same address or at others.
+#[test]
+fn a20_bad_signatures_are_throttled_by_their_source() {
+    let mut world = World::new();
+    limit(&mut world, &[("Unauthenticated", 2.0)]);
+    let forged = Root { secret: BOB.secret, ..ALICE };
+    let forge = |peer: [u8; 4]| {
+        let ask = Ask::new(forged, "ListKeys", json!({}));
+        world.send(&ask.origin(Origin { peer: peer.into(), tls: None })).code
+    };
+    let (here, there) = ([192, 0, 2, 10], [192, 0, 2, 11]);
+    assert_eq!([forge(here), forge(here)], [Some("InvalidSignatureException"); 2]);
+    for _ in 0..200 {
+        assert_eq!(forge(here), Some(THROTTLED));
+        assert_eq!(code(&world, ALICE, "ListKeys", json!({})), None);
+    }
+    assert_eq!(forge(there), Some("InvalidSignatureException"));
+    world.clock.advance(500);
+    assert_eq!([forge(here), forge(here)], [Some("InvalidSignatureException"), Some(THROTTLED)]);
 }
 
 /// What is counted does not tell a stranger of what kind a key is, nor that there is one (O5).
