@@ -97,6 +97,14 @@ pub(crate) fn bench(options: &[String]) -> Result<(), String> {
     run("benchmark", command(root().join("target/release/claviger-bench")).args(options))
 }
 
+/// Compares the policy engine with its reference model.
+pub(crate) fn policy_model(pairs: u64, seed: u64) -> Result<(), String> {
+    let mut model =
+        cargo(&["run", "--release", "--quiet", "-p", "claviger-policy", "--example", "policy_model"]);
+    model.args(["--", &pairs.to_string(), &seed.to_string()]);
+    run("policy engine and reference model", &mut model)
+}
+
 /// Fuzzes every target for a while.
 pub(crate) fn fuzz(seconds: u32) -> Result<(), String> {
     debian("c++", "--version", &["build-essential"])?;

@@ -37,6 +37,15 @@ enum Command {
         #[arg(long, default_value_t = 60)]
         seconds: u32,
     },
+    /// Ask the policy engine and its reference model so many random questions, and compare.
+    PolicyModel {
+        /// Pairs of policies and a request.
+        #[arg(long, default_value_t = 10_000_000)]
+        pairs: u64,
+        /// Where the random numbers begin.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
     /// Write the generated files anew.
     Codegen,
 }
@@ -47,6 +56,7 @@ fn main() -> ExitCode {
         Command::Test => commands::test(),
         Command::Bench { options } => commands::bench(&options),
         Command::Fuzz { seconds } => commands::fuzz(seconds),
+        Command::PolicyModel { pairs, seed } => commands::policy_model(pairs, seed),
         Command::Codegen => codegen::write(),
     };
     match outcome {

@@ -21,6 +21,8 @@ pub(crate) struct Condition {
     negated: bool,
     if_exists: bool,
     test: Test,
+    /// Keys of the policy variables in it.
+    variables: Box<[Box<str>]>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -159,8 +161,9 @@ pub(crate) fn parse(element: &Json, compiler: &mut Compiler) -> Result<Box<[Cond
                 one => std::slice::from_ref(one),
             };
             let test = parse_test(operator.family, name, values, compiler)?;
+            let variables = test.variables();
             let Operator { negated, quantifier, if_exists, .. } = operator;
-            conditions.push(Condition { key, quantifier, negated, if_exists, test });
+            conditions.push(Condition { key, quantifier, negated, if_exists, test, variables });
         }
     }
     Ok(conditions.into())
@@ -250,8 +253,11 @@ impl Condition {
 
     /// Whether the condition holds. What is ambiguous holds in a Deny and fails in an Allow.
     pub(crate) fn holds(&self, scope: &Scope<'_>, effect: Effect) -> bool {
+        if scope.is_ambiguous(&self.variables) {
+            return effect == Effect::Deny;
+        }
         let values = scope.context.values(&self.key);
-        let holds = match &values {
+        match &values {
             None => self.holds_without_key(),
             Some(Values::Set(values)) if values.is_empty() => self.holds_without_key(),
             Some(Values::One(value)) => self.holds_for(std::slice::from_ref(value), scope),
@@ -263,10 +269,6 @@ impl Condition {
                     Effect::Deny => each.any(|holds| holds),
                 }
             }
-        };
-        match scope.take_ambiguous() {
-            true => effect == Effect::Deny,
-            false => holds,
         }
     }
 
@@ -295,6 +297,16 @@ impl Condition {
 }
 
 impl Test {
+    fn variables(&self) -> Box<[Box<str>]> {
+        match self {
+            Self::Text(_, globs) | Self::Bool(globs) => {
+                globs.iter().flat_map(Glob::variables).map(Box::from).collect()
+            }
+            Self::Arn(patterns) => patterns.iter().flat_map(ArnPattern::variables).map(Box::from).collect(),
+            _ => Box::default(),
+        }
+    }
+
     /// Whether `value` matches any value of the policy. What cannot be read matches none.
     fn matches(&self, value: &str, scope: &Scope<'_>) -> bool {
         match self {

@@ -287,6 +287,14 @@ impl Glob {
         }
     }
 
+    /// The keys of its variables.
+    pub(crate) fn variables(&self) -> impl Iterator<Item = &str> {
+        self.runs.iter().flatten().filter_map(|atom| match atom {
+            Atom::Variable(variable) => Some(&*variable.key),
+            Atom::Text(_) | Atom::AnyOne => None,
+        })
+    }
+
     /// The text, when the pattern is nothing but text.
     pub(crate) fn literal(&self) -> Option<&str> {
         match &*self.runs {
@@ -313,6 +321,11 @@ pub fn arn_like(pattern: &str, arn: &str) -> bool {
 }
 
 impl ArnPattern {
+    /// The keys of its variables.
+    pub(crate) fn variables(&self) -> impl Iterator<Item = &str> {
+        self.components.iter().flat_map(Glob::variables)
+    }
+
     /// Whether `subject` is an ARN whose six components match, one by one.
     pub(crate) fn matches(&self, subject: &str, scope: &Scope<'_>) -> bool {
         let mut parts = subject.splitn(ARN_COMPONENTS, ':');

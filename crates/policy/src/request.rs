@@ -1,7 +1,6 @@
 //! What is asked: a principal, an action, a resource, and the circumstances.
 
 use std::borrow::Cow;
-use std::cell::Cell;
 
 use crate::pattern::Variable;
 use crate::principal::Principal;
@@ -44,15 +43,15 @@ pub enum Values<'a> {
     Conflicting(Vec<Cow<'a, str>>),
 }
 
-/// The context during the matching of one element; remembers whether a policy variable was ambiguous.
+/// The context during the matching of one statement.
+#[derive(Clone, Copy)]
 pub(crate) struct Scope<'a> {
     pub(crate) context: &'a dyn Context,
-    ambiguous: Cell<bool>,
 }
 
 impl<'a> Scope<'a> {
     pub(crate) fn new(context: &'a dyn Context) -> Self {
-        Self { context, ambiguous: Cell::new(false) }
+        Self { context }
     }
 
     /// The text of a variable; `None` when it has no single value.
@@ -61,16 +60,13 @@ impl<'a> Scope<'a> {
             Some(Values::One(value)) => Some(value),
             None => variable.default.as_deref().map(Cow::Borrowed),
             // Variables stand for single-valued keys only.
-            Some(Values::Set(_)) => None,
-            Some(Values::Conflicting(_)) => {
-                self.ambiguous.set(true);
-                None
-            }
+            Some(Values::Set(_) | Values::Conflicting(_)) => None,
         }
     }
 
-    /// Whether a variable had conflicting values since the last call.
-    pub(crate) fn take_ambiguous(&self) -> bool {
-        self.ambiguous.replace(false)
+    /// Whether the request carries several values for any of these keys, each of which should be single. An element with
+    /// such a variable means nothing certain, so it fails in an Allow and holds in a Deny.
+    pub(crate) fn is_ambiguous(&self, variables: &[Box<str>]) -> bool {
+        variables.iter().any(|key| matches!(self.context.values(key), Some(Values::Conflicting(_))))
     }
 }

@@ -25,6 +25,8 @@ pub(crate) struct Statement {
     pub(crate) principals: Principals,
     actions: Clause<Glob>,
     resources: Clause<ResourcePattern>,
+    /// Keys of the policy variables in the resources.
+    variables: Box<[Box<str>]>,
     conditions: Box<[Condition]>,
     /// Whether a condition names the callers by `aws:PrincipalArn`.
     names_principals: bool,
@@ -48,6 +50,13 @@ enum ResourcePattern {
 }
 
 impl<T> Clause<T> {
+    fn entries(&self) -> &[T] {
+        match self {
+            Self::Nothing | Self::Implied => &[],
+            Self::Only(patterns) | Self::Except(patterns) => patterns,
+        }
+    }
+
     fn covers(&self, matches: impl FnMut(&T) -> bool) -> bool {
         match self {
             Self::Nothing => false,
@@ -55,6 +64,16 @@ impl<T> Clause<T> {
             Self::Only(patterns) => patterns.iter().any(matches),
             Self::Except(patterns) => !patterns.iter().any(matches),
         }
+    }
+}
+
+impl ResourcePattern {
+    fn variables(&self) -> impl Iterator<Item = &str> {
+        let pattern = match self {
+            Self::Any => None,
+            Self::Arn(pattern) => Some(pattern),
+        };
+        pattern.into_iter().flat_map(ArnPattern::variables)
     }
 }
 
@@ -80,15 +99,14 @@ impl Statement {
         {
             return Err(Problem::OverlyPermissiveCondition { key: key.to_owned() });
         }
-        Ok(Self {
-            sid: parse_sid(&elements, kind)?,
-            effect: parse_effect(&elements)?,
-            principals: parse_principals(&elements, kind)?,
-            actions: parse_actions(&elements, kind, compiler)?,
-            resources: parse_resources(&elements, kind, compiler)?,
-            names_principals: conditions.iter().any(Condition::names_principals),
-            conditions,
-        })
+        let (sid, effect) = (parse_sid(&elements, kind)?, parse_effect(&elements)?);
+        let principals = parse_principals(&elements, kind)?;
+        let actions = parse_actions(&elements, kind, compiler)?;
+        let resources = parse_resources(&elements, kind, compiler)?;
+        let variables = resources.entries().iter().flat_map(ResourcePattern::variables).map(Box::from);
+        let variables = variables.collect();
+        let names_principals = conditions.iter().any(Condition::names_principals);
+        Ok(Self { sid, effect, principals, actions, resources, variables, conditions, names_principals })
     }
 
     /// How this takes hold of the caller when it is an Allow that applies to the request.
@@ -117,14 +135,13 @@ impl Statement {
     }
 
     fn covers_resource(&self, resource: &str, scope: &Scope<'_>) -> bool {
-        let covers = self.resources.covers(|pattern| match pattern {
+        if scope.is_ambiguous(&self.variables) {
+            return self.effect == Effect::Deny;
+        }
+        self.resources.covers(|pattern| match pattern {
             ResourcePattern::Any => true,
             ResourcePattern::Arn(pattern) => pattern.matches(resource, scope),
-        });
-        match scope.take_ambiguous() {
-            true => self.effect == Effect::Deny,
-            false => covers,
-        }
+        })
     }
 }
 

@@ -74,33 +74,49 @@ fn check_all(patterns: &[String], subjects: &[String]) {
 
 #[test]
 fn every_small_pattern_matches_as_defined() {
+    check_all(&strings(&['a', 'b', '*', '?', ':', '/'], 4), &strings(&['a', 'b', ':', '/'], 4));
     check_all(&strings(&['a', 'b', '*', '?'], 5), &strings(&['a', 'b'], 6));
     check_all(&strings(&['a', '*', '?'], 4), &strings(&['a', '*', '?', '\u{e9}'], 4));
     check_all(&strings(&['a', '*'], 7), &strings(&['a', 'b'], 6));
 }
 
+/// The definition for ARNs: split at the first five colons, and each component by itself. What a resource leaves out at its
+/// end is `*`.
+fn naive_arn(pattern: &str, subject: &str) -> bool {
+    let mut parts: Vec<&str> = pattern.splitn(6, ':').collect();
+    parts.resize(6, "*");
+    let own: Vec<&str> = subject.splitn(6, ':').collect();
+    own.len() == 6 && parts.iter().zip(&own).all(|(p, s)| naive(&chars(p), &chars(s)))
+}
+
 #[test]
 fn every_small_arn_matches_component_by_component() {
-    let naive_arn = |pattern: &str, subject: &str| {
-        let parts: Vec<&str> = pattern.splitn(6, ':').collect();
-        let own: Vec<&str> = subject.splitn(6, ':').collect();
-        own.len() == 6 && parts.iter().zip(&own).all(|(p, s)| naive(&chars(p), &chars(s)))
+    let subjects = |alphabet: &[char], longest| -> Vec<String> {
+        strings(alphabet, longest).iter().map(|it| format!("arn:p:s{it}")).collect()
     };
-    let subjects: Vec<String> = strings(&['a', ':'], 6).iter().map(|it| format!("arn:p:s{it}")).collect();
-    let mut compared = 0;
-    for tail in strings(&['a', ':', '*'], 6) {
-        let pattern = format!("arn:p:s{tail}");
-        let Some(compiled) = Compiler::new(false).arn(&pattern).unwrap() else {
-            assert!(pattern.matches(':').count() < 5, "{pattern}");
-            continue;
-        };
-        for subject in &subjects {
-            let found = compiled.matches(subject, &Scope::new(&Bare));
-            assert_eq!(found, naive_arn(&pattern, subject), "{pattern} {subject}");
-            compared += 1;
+    let (mut arns, mut resources) = (0, 0);
+    for (alphabet, longest, subjects) in [
+        (&['a', ':', '*'][..], 6, subjects(&['a', ':'], 6)),
+        (&['a', 'b', '*', '?', ':', '/'], 4, subjects(&['a', 'b', ':', '/'], 4)),
+        (&['*', '?', ':'], 6, subjects(&['*', ':'], 6)),
+    ] {
+        for tail in strings(alphabet, longest) {
+            let pattern = format!("arn:p:s{tail}");
+            let arn = Compiler::new(false).arn(&pattern).unwrap();
+            assert_eq!(arn.is_some(), pattern.matches(':').count() >= 5, "{pattern}");
+            let resource = Compiler::new(false).resource(&pattern).unwrap().unwrap();
+            for subject in &subjects {
+                let expected = naive_arn(&pattern, subject);
+                assert_eq!(resource.matches(subject, &Scope::new(&Bare)), expected, "{pattern} {subject}");
+                resources += 1;
+                if let Some(arn) = &arn {
+                    assert_eq!(arn.matches(subject, &Scope::new(&Bare)), expected, "{pattern} {subject}");
+                    arns += 1;
+                }
+            }
         }
     }
-    assert!(compared > 10_000);
+    assert!(arns > 50_000 && resources > 500_000, "{arns} {resources}");
 }
 
 #[test]
@@ -148,6 +164,10 @@ fn b07_many_stars_end() {
     assert!(!matches(&format!("{}b*", "*a".repeat(1024)), &subject));
     assert!(matches(&"*a".repeat(1024), &subject));
     assert!(!matches(&format!("*{}b*", "a".repeat(1024)), &subject));
+    let arn = |tail: &str| Compiler::new(true).resource(&format!("arn:aws:kms:*:*:{tail}")).unwrap().unwrap();
+    let key = format!("arn:aws:kms:us-east-1:111122223333:key/{subject}");
+    assert!(!arn(&format!("{}b", "*a".repeat(1024))).matches(&key, &Scope::new(&Bare)));
+    assert!(arn(&"*a".repeat(1024)).matches(&key, &Scope::new(&Bare)));
     let searched = |length: usize| format!("*{}?*", "a".repeat(length - 1));
     let mut compiler = Compiler::new(true);
     assert!(compiler.glob(&searched(1000), Wildcards::Special).is_ok());

@@ -7,9 +7,11 @@
     reason = "test helpers fail by panicking"
 )]
 
+mod agreement;
 mod conditions;
 mod decisions;
 mod grammar;
+#[path = "../model/all.rs"]
 mod model;
 mod properties;
 mod support;
