@@ -140,6 +140,7 @@ const TEXT: Family = Family {
         "${x:none}",
         "p*${x:id}",
         "${x:set}",
+        "${x:set, 'a'}",
         "${kms:EncryptionContext:Dept}",
         "a${x:text}",
     ],
@@ -253,6 +254,16 @@ fn any_principals(dice: &mut Dice, excepted: bool) -> Value {
     }
 }
 
+/// Everyone, narrowed to the principals that a condition names; or nearly so.
+fn narrowed(dice: &mut Dice) -> Map<String, Value> {
+    let operator =
+        dice.pick(&["ArnLike", "StringLike", "ForAnyValue:ArnEquals", "ArnLikeIfExists", "ArnNotLike"]);
+    let arn = dice.pick(&["arn:aws:iam::*:user/*", "arn:aws:iam::111122223333:role/ops/admin", "*"]);
+    let condition = json!({operator: {"aws:principalARN": arn}});
+    let everyone = json!({"AWS": dice.some(2, &["*", "*", "111122223333"])});
+    Map::from_iter([("Principal".to_owned(), everyone), ("Condition".to_owned(), condition)])
+}
+
 /// A statement of a document of this kind.
 pub(crate) fn any_statement(dice: &mut Dice, kind: Kind) -> Value {
     let deny = dice.one_in(6);
@@ -277,6 +288,10 @@ pub(crate) fn any_statement(dice: &mut Dice, kind: Kind) -> Value {
     // What denies without a condition denies nearly everything.
     if if deny { !dice.one_in(4) } else { dice.one_in(2) } {
         put("Condition", any_condition(dice, kind));
+    }
+    if kind != Kind::Identity && !deny && dice.one_in(6) {
+        members.remove("NotPrincipal");
+        members.extend(narrowed(dice));
     }
     Value::Object(members)
 }
