@@ -5,9 +5,9 @@
 
 use std::sync::Arc;
 
-use crate::document::Document;
+use crate::document::{Document, Kind};
 use crate::principal::{Grip, Principal};
-use crate::request::Request;
+use crate::request::{Context, Request, Values};
 
 /// The policies that apply to a request.
 #[derive(Clone, Copy)]
@@ -140,8 +140,30 @@ pub fn decide<'a>(request: &Request<'_>, policies: &Policies<'a>) -> Decision<'a
 /// the caller's account: other accounts cannot put key policies.
 pub fn would_allow_put_key_policy(new: &Document, request: &Request<'_>) -> bool {
     let request = Request { action: "kms:PutKeyPolicy", ..*request };
-    let denied = new.statements().iter().any(|statement| statement.denies(&request));
+    let shown = Shown { policy: new, context: request.context };
+    let denied = new.statements().iter().any(|statement| statement.denies(&shown.request(&request)));
     !denied && Holds::of(new, &request).any()
+}
+
+/// The circumstances as a resource policy sees them. Key policies cannot ask for the key's tags and aliases: those are
+/// condition keys of IAM policies only ("ABAC for AWS KMS"), and read as absent.
+struct Shown<'a> {
+    policy: &'a Document,
+    context: &'a dyn Context,
+}
+
+impl<'a> Shown<'a> {
+    fn request(&'a self, request: &Request<'a>) -> Request<'a> {
+        Request { context: self, ..*request }
+    }
+}
+
+impl Context for Shown<'_> {
+    fn values(&self, key: &str) -> Option<Values<'_>> {
+        let hidden = self.policy.kind() == Kind::Key
+            && (key.starts_with("aws:resourcetag/") || key == "kms:resourcealiases");
+        if hidden { None } else { self.context.values(key) }
+    }
 }
 
 /// The first explicit Deny, in the order in which AWS reports them.
@@ -150,7 +172,10 @@ fn explicit_deny<'a>(request: &Request<'_>, policies: &Policies<'a>) -> Option<S
         ResourceSide::Guarded { policy, .. } | ResourceSide::Denying { policy } => Some(policy),
         ResourceSide::Unguarded => None,
     };
-    let deny = |layer, document, index| find(layer, document, index, |it| it.denies(request));
+    let deny = |layer, document, index| {
+        let shown = Shown { policy: document, context: request.context };
+        find(layer, document, index, |it| it.denies(&shown.request(request)))
+    };
     let shared = |layer, documents: &'a [Arc<Document>]| {
         documents.iter().enumerate().find_map(|(index, document)| deny(layer, document, index))
     };
@@ -245,8 +270,9 @@ struct Holds<'a> {
 impl<'a> Holds<'a> {
     fn of(policy: &'a Document, request: &Request<'_>) -> Self {
         let mut holds = Self::default();
+        let shown = Shown { policy, context: request.context };
         for (index, statement) in policy.statements().iter().enumerate() {
-            let Some(grip) = statement.allows(request) else { continue };
+            let Some(grip) = statement.allows(&shown.request(request)) else { continue };
             let found = match grip {
                 Grip::Direct => &mut holds.direct,
                 Grip::Capped => &mut holds.capped,

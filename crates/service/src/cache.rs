@@ -14,6 +14,7 @@ use quick_cache::sync::Cache as Bounded;
 use crate::error::{Error, Result};
 use crate::iam::identity::Identity;
 use crate::iam::managed::ManagedPolicy;
+use crate::kms::alias::MAX_ALIASES;
 use crate::kms::grant::Grant;
 use crate::kms::key::Key;
 use crate::kms::key_policy::Policies;
@@ -157,6 +158,8 @@ impl Cache {
     fn drop_entry(&self, name: &[u8]) {
         match record::kind(name) {
             Kind::Key => drop(self.keys.remove(name)),
+            // A key is kept with the names of its aliases.
+            Kind::AliasOf => drop(self.keys.remove(&record::key_of_alias(name))),
             Kind::Alias => drop(self.aliases.remove(name)),
             Kind::Material => drop(self.materials.remove(name)),
             Kind::Credential => drop(self.credentials.remove(name)),
@@ -168,9 +171,17 @@ impl Cache {
         }
     }
 
-    /// A key by the name of its record.
+    /// A key by the name of its record, with the names of its aliases.
     pub(crate) async fn key(&self, name: Vec<u8>) -> Result<Option<Arc<Key>>> {
-        self.entry(&self.keys, name, |record| self.decode_key(record)).await
+        let prefix = record::aliases_of_key(&name);
+        let aliases = Read::Range { prefix: prefix.clone(), after: None, limit: MAX_ALIASES + 1 };
+        let decode = |record: &Record, aliases: &[Record]| {
+            let mut key = self.decode_key(record)?;
+            let names = aliases.iter().map(|alias| record::rest(&alias.name, &prefix));
+            key.aliases = names.map(|name| format!("alias/{name}")).collect();
+            Ok(key)
+        };
+        self.entry_with(&self.keys, name, vec![aliases], decode).await
     }
 
     /// Decodes a key's record with its policy compiled.
@@ -279,12 +290,26 @@ impl Cache {
         name: Vec<u8>,
         decode: impl Fn(&Record) -> Result<T>,
     ) -> Result<Option<Arc<T>>> {
+        self.entry_with(table, name, Vec::new(), |record, _| decode(record)).await
+    }
+
+    /// An entry that is made of a record and of others, which are read at the same revision.
+    async fn entry_with<T>(
+        &self,
+        table: &Table<T>,
+        name: Vec<u8>,
+        more: Vec<Read>,
+        decode: impl Fn(&Record, &[Record]) -> Result<T>,
+    ) -> Result<Option<Arc<T>>> {
         if let Some(entry) = table.get(&name) {
             return Ok(Some(entry));
         }
-        let snapshot = self.store.read(vec![Read::One(name.clone())]).await?;
-        let Some(record) = snapshot.found.into_iter().flatten().next() else { return Ok(None) };
-        let entry = Arc::new(decode(&record)?);
+        let reads = std::iter::once(Read::One(name.clone())).chain(more).collect();
+        let snapshot = self.store.read(reads).await?;
+        let mut found = snapshot.found.into_iter();
+        let Some(record) = found.next().into_iter().flatten().next() else { return Ok(None) };
+        let others: Vec<Record> = found.flatten().collect();
+        let entry = Arc::new(decode(&record, &others)?);
         let guard = self.change.lock().unwrap_or_else(PoisonError::into_inner);
         // A change newer than the snapshot may already have been applied; the entry would then outlive it.
         if self.applied.load(Ordering::Acquire) <= snapshot.revision {

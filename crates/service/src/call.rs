@@ -20,6 +20,7 @@ use crate::audit::{self, Draft, Reservation, Resource, Subject};
 use crate::authn::Caller;
 use crate::dispatch::Service;
 use crate::error::{Error, Result};
+use crate::kms::alias::MAX_ALIASES;
 use crate::kms::context::EncryptionContext;
 use crate::kms::grant::decision as grants;
 use crate::kms::key::Key;
@@ -496,6 +497,16 @@ fn flag<'a>(value: bool) -> Option<policy::Values<'a>> {
     one(if value { "true" } else { "false" })
 }
 
+/// The aliases of a key. Beyond the quota no Allow by them holds ("ABAC for AWS KMS"): one that nobody could name stands
+/// among them then, and conflicts.
+fn resource_aliases(key: &Key) -> policy::Values<'_> {
+    let names = key.aliases.iter().map(|name| Cow::Borrowed(name.as_str()));
+    match key.aliases.len() > MAX_ALIASES {
+        true => policy::Values::Conflicting(names.chain([Cow::Borrowed("")]).collect()),
+        false => policy::Values::Set(names.collect()),
+    }
+}
+
 impl Circumstances<'_, '_> {
     fn kms(&self, name: &str) -> Option<policy::Values<'_>> {
         let asks = &self.asks;
@@ -528,6 +539,7 @@ impl Circumstances<'_, '_> {
                 policy::Values::Set(context.pairs().map(|(key, _)| Cow::Borrowed(key)).collect())
             }),
             "requestalias" => asks.request_alias.and_then(one),
+            "resourcealiases" => self.key.map(resource_aliases),
             "bypasspolicylockoutsafetycheck" => asks.bypass_lockout_check.and_then(flag),
             "policyname" => asks.policy_name.and_then(one),
             "schedulekeydeletionpendingwindowindays" => {

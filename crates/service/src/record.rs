@@ -47,6 +47,8 @@ pub(crate) fn decode<'b, T: Decode<'b, ()>>(record: &'b Record) -> Result<T> {
 pub(crate) enum Kind {
     Key,
     Alias,
+    /// That an alias points at a key.
+    AliasOf,
     Material,
     Credential,
     Due,
@@ -63,6 +65,7 @@ pub(crate) fn kind(name: &[u8]) -> Kind {
     match name.split(|byte| *byte == b'/').next() {
         Some(b"key") => Kind::Key,
         Some(b"alias") => Kind::Alias,
+        Some(b"alias-of") => Kind::AliasOf,
         Some(b"material") => Kind::Material,
         Some(b"credential") => Kind::Credential,
         Some(b"due") => Kind::Due,
@@ -125,6 +128,18 @@ pub(crate) fn alias_of(account: &str, region: &str, id: &str, name: &str) -> Vec
 /// All aliases that point at a key.
 pub(crate) fn aliases_of(account: &str, region: &str, id: &str) -> Vec<u8> {
     join(&["alias-of", account, region, id, ""])
+}
+
+/// All aliases that point at the key of a record's name.
+pub(crate) fn aliases_of_key(key: &[u8]) -> Vec<u8> {
+    let place = key.strip_prefix(b"key").unwrap_or_default();
+    [b"alias-of".as_slice(), place, b"/"].concat()
+}
+
+/// The name of the record of the key that an alias points at, from [`alias_of`].
+pub(crate) fn key_of_alias(name: &[u8]) -> Vec<u8> {
+    let parts = name.splitn(5, |byte| *byte == b'/').skip(1).take(3);
+    parts.fold(b"key".to_vec(), |key, part| [&key, part].join(&b'/'))
 }
 
 /// Which key of a Region a material belongs to.
@@ -568,7 +583,9 @@ mod tests {
         assert_eq!(names.len(), Task::ALL.len());
         assert_ne!(alias("a", "r", "x/y"), alias("a", "r", "x"));
         assert_eq!(rest(&alias("a", "r", "x/y"), &aliases("a", "r")), "x/y");
-        assert_eq!(kind(&alias_of("a", "r", "k", "n")), Kind::Other);
+        assert_eq!(kind(&alias_of("a", "r", "k", "n")), Kind::AliasOf);
+        assert_eq!(key_of_alias(&alias_of("a", "r", "k", "x/y")), key("a", "r", "k"));
+        assert_eq!(aliases_of_key(&key("a", "r", "k")), aliases_of("a", "r", "k"));
         assert_eq!(kind(&alias("a", "r", "n")), Kind::Alias);
     }
 }

@@ -1,6 +1,9 @@
 //! The domain with real parts in one process: a store, the HSM's engine, a ledger, a clock that is moved by hand.
 
 #[cfg(test)]
+#[path = "service/abac.rs"]
+mod abac;
+#[cfg(test)]
 #[path = "service/actor.rs"]
 mod actor;
 #[cfg(test)]

@@ -217,6 +217,7 @@ fn any_entry(dice: &mut Dice, kind: Kind) -> (String, &'static str, Value) {
         // Refused with a set operator in a key policy: "OverlyPermissiveCondition".
         1 if kind != Kind::Key || parts(&operator).0.is_empty() => "kms:EncryptionContext:Dept",
         2 => "X:Set",
+        4 if kind != Kind::Key || parts(&operator).0.is_empty() => "aws:ResourceTag/team",
         3 => dice.pick(&FAMILIES).key,
         _ => family.key,
     };
@@ -358,6 +359,15 @@ fn principal_arn(caller: &Principal<'static>) -> &'static str {
     }
 }
 
+impl Ask {
+    /// The request as a key policy sees it: tags of the key are for IAM policies to ask for.
+    pub(crate) fn without_tags(&self) -> Self {
+        let mut keys = Keys(self.keys.0.clone());
+        keys.0.retain(|key, _| !key.starts_with("aws:resourcetag/"));
+        Self { keys, ..*self }
+    }
+}
+
 /// A request.
 pub(crate) fn any_ask(dice: &mut Dice) -> Ask {
     let caller = dice.pick(&CALLERS);
@@ -372,6 +382,7 @@ pub(crate) fn any_ask(dice: &mut Dice) -> Ask {
     put("x:id", (!dice.one_in(4)).then(|| Values::One("1234abcd".into())));
     put("x:yes", dice.one_in(2).then(|| Values::One("TRUE".into())));
     put("kms:encryptioncontext:dept", any_values(dice, &["a", "b", "1234"]));
+    put("aws:resourcetag/team", any_values(dice, &["a", "b", "7", "true"]));
     put("aws:principalarn", (!dice.one_in(8)).then(|| Values::One(principal_arn(&caller).into())));
     Ask {
         caller,

@@ -52,6 +52,8 @@ impl Judge<'_> {
         let key = if self.ask.guarded { vec![self.layers.key.clone()] } else { Vec::new() };
         let session = self.layers.session.as_ref().unwrap_or(&none);
         let identity = &self.layers.identity;
+        let shown = self.ask.without_tags();
+        let of_key = Judge { ask: &shown, ..*self };
         for (layer, documents) in [
             ("Endpoint", &endpoint),
             ("Resource", &key),
@@ -59,11 +61,12 @@ impl Judge<'_> {
             ("Session", session),
             ("Identity", identity),
         ] {
-            if let Some((place, _)) = self.found(documents, "Deny").first() {
+            let judge = if layer == "Resource" { &of_key } else { self };
+            if let Some((place, _)) = judge.found(documents, "Deny").first() {
                 return format!("deny explicit {layer} {place}");
             }
         }
-        let named = self.found(&key, "Allow");
+        let named = of_key.found(&key, "Allow");
         let by = |wanted: How| named.iter().find(|(_, how)| *how == wanted).map(|(place, _)| place.clone());
         let (person, capped) = (by(How::Person), by(How::Capped));
         let allowing = self.found(identity, "Allow").first().map(|(place, _)| place.clone());

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use claviger_policy::{
     Decision, Document, Grant, Grantor, Kind, Layer, Policies, Principal, Reason, Request, ResourceSide,
-    arn_like, decide, would_allow_put_key_policy,
+    Values, arn_like, decide, would_allow_put_key_policy,
 };
 
 use crate::support::{
@@ -403,4 +403,37 @@ fn b22_an_ambiguous_variable_in_a_resource_fails_closed() {
     assert_eq!(ask("Allow", &conflicting), "deny implicit Identity");
     assert_eq!(ask("Deny", &conflicting), "deny explicit Identity");
     assert_eq!(ask("Deny", &Keys::default()), "allow");
+}
+
+/// Tags and aliases of a key are condition keys of IAM policies: a key policy that asks for them finds none.
+#[test]
+fn a_key_policy_does_not_see_the_keys_tags_and_aliases() {
+    let keys = Keys(vec![
+        ("aws:resourcetag/team".to_owned(), Values::One("a".into())),
+        ("kms:resourcealiases".to_owned(), Values::Set(vec!["alias/app".into()])),
+    ]);
+    let asks = |effect: &str, condition: &str| {
+        format!(
+            r#"{{"Effect":"{effect}","Principal":{{"AWS":"{BOB_ARN}"}},"Action":"kms:*","Resource":"*","Condition":{condition}}}"#
+        )
+    };
+    let everything = grants("Allow", BOB_ARN);
+    for (present, absent) in [
+        (r#"{"StringEquals":{"aws:ResourceTag/team":"a"}}"#, r#"{"Null":{"aws:ResourceTag/team":"true"}}"#),
+        (
+            r#"{"ForAnyValue:StringLike":{"kms:ResourceAliases":"alias/*"}}"#,
+            r#"{"Null":{"kms:ResourceAliases":"true"}}"#,
+        ),
+    ] {
+        assert!(!allows(&asks("Allow", present), BOB, &keys), "{present}");
+        assert!(allows(&asks("Allow", absent), BOB, &keys), "{absent}");
+        assert!(allows(&format!("{everything},{}", asks("Deny", present)), BOB, &keys), "{present}");
+        assert!(!allows(&format!("{everything},{}", asks("Deny", absent)), BOB, &keys), "{absent}");
+        let identity =
+            shared(&asks("Allow", present).replace(&format!(r#""Principal":{{"AWS":"{BOB_ARN}"}},"#), ""));
+        let policy = key_policy(&grants("Allow", HOME));
+        let policies = Policies { identity: &identity, ..guarded(&policy) };
+        let request = Request { principal: BOB, action: "kms:Encrypt", resource: KEY, context: &keys };
+        assert!(decide(&request, &policies).is_allow(), "{present}");
+    }
 }

@@ -62,6 +62,9 @@ pub struct Key {
     pub regions: Option<Regions>,
     /// Days that a primary key waits once its last replica is gone; while it waits for that.
     pub pending_window_days: Option<u16>,
+    /// Names of the aliases that point at it, `alias/` included, where it was looked up to be used; one more than there
+    /// may be where there are more.
+    pub(crate) aliases: Vec<String>,
     /// The commit that wrote it last.
     pub(crate) revision: Revision,
 }
@@ -197,6 +200,7 @@ impl Key {
                 .regions
                 .map(|regions| Regions { primary: regions.primary, replicas: regions.replicas }),
             pending_window_days: read.pending_window_days,
+            aliases: Vec::new(),
             revision: record.revision,
         })
     }

@@ -163,6 +163,7 @@ pub(crate) async fn replicate(
         pending_window_days: None,
         materials: Vec::new(),
         pending: None,
+        aliases: Vec::new(),
         revision: 0,
         ..primary.clone()
     };

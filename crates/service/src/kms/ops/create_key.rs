@@ -211,6 +211,7 @@ async fn make(service: &Service, call: &Call<'_>, plan: Plan<'_>) -> Result<Key>
         rotations_on_demand: 0,
         regions: is_multi_region.then(|| Regions::of_primary(region)),
         pending_window_days: None,
+        aliases: Vec::new(),
         revision: 0,
     })
 }

@@ -1,0 +1,103 @@
+//! Permissions by a key's tags and aliases: condition keys of IAM policies, which key policies do not see.
+
+use serde_json::{Value, json};
+
+use crate::actor::{Actor, give, new_user};
+use crate::policies::{open_to, policy};
+use crate::world::{ALICE, Key, World};
+
+/// A user who may describe keys on a condition, and manage nothing.
+fn user_with(world: &World, condition: &Value) -> Actor {
+    let user = new_user(world, ALICE, "Ann");
+    let statement =
+        json!({"Effect": "Allow", "Action": "kms:DescribeKey", "Resource": "*", "Condition": condition});
+    give(world, ALICE, "Ann", &policy(statement));
+    user
+}
+
+fn may(world: &World, user: &Actor, key: &Key) -> bool {
+    let reply = user.kms(world, "DescribeKey", &json!({"KeyId": key.arn}));
+    assert!([None, Some("AccessDeniedException")].contains(&reply.code().as_deref()), "{}", reply.body);
+    reply.status == 200
+}
+
+#[test]
+fn a_keys_tags_decide_from_the_next_request_on() {
+    let world = World::new();
+    let key = world.key(ALICE);
+    let user = user_with(&world, &json!({"StringEquals": {"aws:ResourceTag/Team": "a"}}));
+    assert!(!may(&world, &user, &key), "no tag");
+    let tag = |value: &str| {
+        let tags = json!([{"TagKey": "Team", "TagValue": value}]);
+        world.succeed(ALICE, "TagResource", json!({"KeyId": key.id, "Tags": tags}));
+    };
+    tag("b");
+    assert!(!may(&world, &user, &key), "another value");
+    tag("a");
+    assert!(may(&world, &user, &key));
+    world.succeed(ALICE, "UntagResource", json!({"KeyId": key.id, "TagKeys": ["Team"]}));
+    assert!(!may(&world, &user, &key), "no tag again");
+}
+
+#[test]
+fn a_keys_aliases_decide_from_the_next_request_on() {
+    let world = World::new();
+    let (key, other) = (world.key(ALICE), world.key(ALICE));
+    let user = user_with(&world, &json!({"ForAnyValue:StringLike": {"kms:ResourceAliases": "alias/app/*"}}));
+    let check = |expected: [bool; 2]| {
+        assert_eq!([may(&world, &user, &key), may(&world, &user, &other)], expected);
+    };
+    check([false, false]);
+    world.succeed(ALICE, "CreateAlias", json!({"AliasName": "alias/else", "TargetKeyId": key.id}));
+    check([false, false]);
+    world.succeed(ALICE, "CreateAlias", json!({"AliasName": "alias/app/one", "TargetKeyId": key.id}));
+    check([true, false]);
+    world.succeed(ALICE, "UpdateAlias", json!({"AliasName": "alias/app/one", "TargetKeyId": other.id}));
+    check([false, true]);
+    world.succeed(ALICE, "DeleteAlias", json!({"AliasName": "alias/app/one"}));
+    check([false, false]);
+}
+
+/// A Deny by alias holds from the answer of CreateAlias on, whichever host made it.
+#[test]
+fn a_deny_by_alias_serves_no_later_call() {
+    let world = World::new();
+    let key = world.key(ALICE);
+    let user = new_user(&world, ALICE, "Ann");
+    let statements = json!([
+        {"Effect": "Allow", "Action": "kms:*", "Resource": "*"},
+        {"Effect": "Deny", "Action": "kms:*", "Resource": "*",
+            "Condition": {"ForAnyValue:StringEquals": {"kms:ResourceAliases": "alias/closed"}}}]);
+    let document = json!({"Version": "2012-10-17", "Statement": statements}).to_string();
+    give(&world, ALICE, "Ann", &document);
+    let host = world.another_host();
+    let describe = user.json(&world, "DescribeKey", &json!({"KeyId": key.id}));
+    let code = || crate::world::block_on(host.handle(&describe, world.now())).code;
+    for _ in 0..3 {
+        assert_eq!(code(), None);
+        world.succeed(ALICE, "CreateAlias", json!({"AliasName": "alias/closed", "TargetKeyId": key.id}));
+        assert_eq!(code(), Some("AccessDeniedException"));
+        world.succeed(ALICE, "DeleteAlias", json!({"AliasName": "alias/closed"}));
+    }
+}
+
+/// In a key policy they are absent ("aws:ResourceTag", "kms:ResourceAliases": IAM policies only).
+#[test]
+fn a_key_policy_does_not_see_tags_and_aliases() {
+    let world = World::new();
+    let key = world.key_with(ALICE, json!({"Tags": [{"TagKey": "Team", "TagValue": "a"}]}));
+    world.succeed(ALICE, "CreateAlias", json!({"AliasName": "alias/app", "TargetKeyId": key.id}));
+    let user = new_user(&world, ALICE, "Ann");
+    for (condition, expected) in [
+        (json!({"StringEquals": {"aws:ResourceTag/Team": "a"}}), false),
+        (json!({"Null": {"aws:ResourceTag/Team": "true"}}), true),
+        (json!({"ForAnyValue:StringEquals": {"kms:ResourceAliases": "alias/app"}}), false),
+        (json!({"Null": {"kms:ResourceAliases": "true"}}), true),
+    ] {
+        let direct = json!({"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::111122223333:user/Ann"},
+            "Action": "kms:DescribeKey", "Resource": "*", "Condition": condition});
+        let both = json!({"Version": "2012-10-17", "Statement": [open_to(ALICE.account), direct]});
+        world.succeed(ALICE, "PutKeyPolicy", json!({"KeyId": key.id, "Policy": both.to_string()}));
+        assert_eq!(may(&world, &user, &key), expected, "{condition}");
+    }
+}
