@@ -103,6 +103,9 @@ mod multi_region_tampering;
 #[path = "service/oracle.rs"]
 mod oracle;
 #[cfg(test)]
+#[path = "service/permission_matrix.rs"]
+mod permission_matrix;
+#[cfg(test)]
 #[path = "service/policies.rs"]
 mod policies;
 #[cfg(test)]
@@ -123,6 +126,9 @@ mod revocation;
 #[cfg(test)]
 #[path = "service/rotations.rs"]
 mod rotations;
+#[cfg(test)]
+#[path = "service/scenarios.rs"]
+mod scenarios;
 #[cfg(test)]
 #[path = "service/schedule.rs"]
 mod schedule;

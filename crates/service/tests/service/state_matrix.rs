@@ -16,7 +16,7 @@ use crate::policies::{open_to, policy};
 use crate::world::{ALICE, Answer, Ask, Key, World, base64, block_on};
 
 /// Operations that are about no key.
-const KEYLESS: [&str; 4] = ["CreateKey", "GenerateRandom", "ListKeys", "ListRetirableGrants"];
+pub(crate) const KEYLESS: [&str; 4] = ["CreateKey", "GenerateRandom", "ListKeys", "ListRetirableGrants"];
 
 /// Whom the grants are for.
 const ROOT: &str = "arn:aws:iam::111122223333:root";
@@ -26,7 +26,7 @@ const BY_HAND: [&str; 4] = ["PendingReplicaDeletion", "Unavailable", "Creating",
 
 /// Where the material of the key comes from, and where it is.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Origin {
+pub(crate) enum Origin {
     Made,
     Imported,
     /// Made for a multi-Region primary key, which has a replica.
@@ -34,11 +34,11 @@ enum Origin {
 }
 
 /// A world with a key that everything is done to, another, and what is needed for a request of each operation.
-struct Stage {
+pub(crate) struct Stage {
     origin: Origin,
-    world: World,
-    key: Key,
-    other: Key,
+    pub(crate) world: World,
+    pub(crate) key: Key,
+    pub(crate) other: Key,
     blob: String,
     others_blob: String,
     grant_id: String,
@@ -46,7 +46,7 @@ struct Stage {
 }
 
 impl Stage {
-    fn set(origin: Origin) -> Self {
+    pub(crate) fn set(origin: Origin) -> Self {
         let world = World::new();
         let key = match origin {
             Origin::Made => world.key(ALICE),
@@ -108,7 +108,7 @@ impl Stage {
     }
 
     /// A request of each operation about the key.
-    fn requests(&self) -> Vec<(&'static str, Value)> {
+    pub(crate) fn requests(&self) -> Vec<(&'static str, Value)> {
         let (id, other, blob, plaintext) = (&self.key.id, &self.other.id, &self.blob, base64(b"x"));
         let on_key = json!({"KeyId": id});
         let wrapping =
@@ -190,7 +190,7 @@ fn put(world: &World, key: &Key, state: &str) {
     block_on(world.store.commit(Commit { preconditions: Vec::new(), writes })).unwrap();
 }
 
-fn operation_of(label: &str) -> &str {
+pub(crate) fn operation_of(label: &str) -> &str {
     label.split_once(' ').map_or(label, |(name, _)| name)
 }
 
@@ -242,7 +242,7 @@ fn every_state_of_a_multi_region_key_allows_what_awss_table_says() {
 }
 
 /// Keys of other kinds, each with requests that fit it.
-fn kinds(world: &World) -> Vec<(Key, Vec<(&'static str, Value)>)> {
+pub(crate) fn kinds(world: &World) -> Vec<(Key, Vec<(&'static str, Value)>)> {
     let rsa = make(world, "RSA_2048", "ENCRYPT_DECRYPT");
     let encrypt =
         json!({"KeyId": rsa.id, "Plaintext": base64(b"x"), "EncryptionAlgorithm": "RSAES_OAEP_SHA_256"});
