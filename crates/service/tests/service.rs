@@ -60,6 +60,8 @@ mod grants_store;
 #[cfg(test)]
 #[path = "service/grants_tokens.rs"]
 mod grants_tokens;
+#[path = "service/history.rs"]
+mod history;
 #[cfg(test)]
 #[path = "service/iam.rs"]
 mod iam;
@@ -78,6 +80,9 @@ mod kinds;
 #[cfg(test)]
 #[path = "service/ledger.rs"]
 mod ledger;
+#[cfg(test)]
+#[path = "service/linearizability.rs"]
+mod linearizability;
 #[cfg(test)]
 #[path = "service/lists.rs"]
 mod lists;
