@@ -12,6 +12,7 @@ mod crypto;
 mod library;
 mod load;
 mod machine;
+mod principals;
 mod report;
 mod requests;
 mod subject;
@@ -52,6 +53,12 @@ struct Cli {
     /// Only this operation.
     #[arg(long, value_name = "OPERATION")]
     only: Option<String>,
+    /// Only the symmetric operations by who calls: the root user, a user, a session of a role.
+    #[arg(long)]
+    decisions: bool,
+    /// With `--decisions`: also beside this many other users.
+    #[arg(long, default_value_t = 100_000)]
+    principals: usize,
     /// Serve the ceiling instead of measuring.
     #[arg(long, hide = true)]
     ceiling: Option<PathBuf>,
@@ -72,6 +79,8 @@ fn main() -> ExitCode {
             quick: cli.quick,
             asymmetric: cli.asymmetric,
             only: cli.only.clone(),
+            by_caller: cli.decisions,
+            principals: cli.principals,
         })),
     };
     match outcome {

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::load::{self, Connection, Seen, Target};
 use crate::requests::{self, Credentials};
 use crate::subject::{Ceiling, Claviger, Cpu};
-use crate::{asymmetric, crypto, machine};
+use crate::{asymmetric, crypto, machine, principals};
 
 /// What to measure.
 pub(crate) struct Plan {
@@ -22,6 +22,9 @@ pub(crate) struct Plan {
     pub(crate) quick: bool,
     pub(crate) asymmetric: bool,
     pub(crate) only: Option<String>,
+    /// Only who calls, beside so many other users.
+    pub(crate) by_caller: bool,
+    pub(crate) principals: usize,
 }
 
 /// Keys of the smaller installation.
@@ -46,6 +49,10 @@ pub(crate) async fn run(plan: &Plan) -> Result<(), String> {
     let data = dir.path().join("data");
     let mut subject = Claviger::start(&programs, &data, true)?;
     println!("Start of an empty folder to ready: {} ms\n", subject.start_up.as_millis());
+    if plan.by_caller {
+        principals::run(plan, &subject).await?;
+        return subject.stop();
+    }
     let ceiling = Ceiling::start(&dir.path().join("ceiling"))?;
     let keys = Keys::make(&subject, FEW_KEYS, Vec::new()).await?;
     operations(plan, &subject, &ceiling, &keys).await?;
@@ -66,14 +73,14 @@ pub(crate) async fn run(plan: &Plan) -> Result<(), String> {
 }
 
 /// Keys, and a blob of each.
-struct Keys {
+pub(crate) struct Keys {
     ids: Vec<String>,
     blobs: Vec<String>,
 }
 
 impl Keys {
     /// Makes keys until there are so many, and encrypts under each.
-    async fn make(subject: &Claviger, count: usize, mut ids: Vec<String>) -> Result<Self, String> {
+    pub(crate) async fn make(subject: &Claviger, count: usize, mut ids: Vec<String>) -> Result<Self, String> {
         let missing = count.saturating_sub(ids.len());
         let bodies = vec!["{}".to_owned(); missing];
         let made = calls(subject, "CreateKey", &bodies).await?;
@@ -87,7 +94,7 @@ impl Keys {
     }
 
     /// Bodies of an operation, one for each key in turn.
-    fn bodies(&self, operation: &str, count: usize) -> Vec<String> {
+    pub(crate) fn bodies(&self, operation: &str, count: usize) -> Vec<String> {
         let plaintext = base64_simd::STANDARD.encode_to_string([9; PLAINTEXT]);
         let pairs = self.ids.iter().zip(&self.blobs).cycle().take(count);
         let all: Vec<_> = pairs.collect();

@@ -12,6 +12,8 @@ use crate::ceiling::LENGTH_HEADER;
 pub(crate) struct Credentials {
     pub(crate) access_key_id: String,
     pub(crate) secret_access_key: String,
+    /// The token of a session.
+    pub(crate) session_token: Option<String>,
     /// What the requests are for; the day is set when they are signed.
     pub(crate) scope: Scope,
 }
@@ -27,6 +29,7 @@ impl Credentials {
         Ok(Self {
             access_key_id: value("aws_access_key_id")?,
             secret_access_key: value("aws_secret_access_key")?,
+            session_token: None,
             scope: Scope { date: String::new(), region: "us-east-1".to_owned(), service: "kms".to_owned() },
         })
     }
@@ -53,16 +56,39 @@ pub(crate) fn signed(
         .header("x-amz-target", format!("TrentService.{operation}"))
         .header("user-agent", "aws-sdk-rust/1.3 os/linux lang/rust/1.95 api/kms/1.129")
         .header("amz-sdk-invocation-id", "6b0f3b1c-2f0d-4a53-9f3e-6a6c6d7f2f11")
-        .header("amz-sdk-request", "attempt=1; max=3")
-        .body(())
-        .map_err(|error| error.to_string())?;
-    let (mut parts, ()) = request.into_parts();
+        .header("amz-sdk-request", "attempt=1; max=3");
+    bytes_of(credentials, request, body, now)
+}
+
+/// The bytes of a signed request to IAM or STS, whose service the credentials' scope names.
+pub(crate) fn query(
+    credentials: &Credentials,
+    host: &str,
+    members: &[(&str, &str)],
+    now: Moment,
+) -> Result<Bytes, String> {
+    let version = if credentials.scope.service == "iam" { "2010-05-08" } else { "2011-06-15" };
+    let mut body = form_urlencoded::Serializer::new(String::new());
+    body.append_pair("Version", version).extend_pairs(members);
+    let request = Request::post("/").header("host", host);
+    let request = request.header("content-type", "application/x-www-form-urlencoded; charset=utf-8");
+    bytes_of(credentials, request, &body.finish(), now)
+}
+
+fn bytes_of(
+    credentials: &Credentials,
+    request: http::request::Builder,
+    body: &str,
+    now: Moment,
+) -> Result<Bytes, String> {
+    let (mut parts, ()) = request.body(()).map_err(|error| error.to_string())?.into_parts();
     let scope =
         Scope { date: now.iso().get(..10).unwrap_or_default().replace('-', ""), ..credentials.scope.clone() };
     let secret = credentials.secret_access_key.as_bytes();
     let key = SigningKey::derive(secret, &scope.date, &scope.region, &scope.service);
+    let session_token = credentials.session_token.as_deref();
     let signer =
-        Signer { access_key_id: &credentials.access_key_id, session_token: None, scope: &scope, key: &key };
+        Signer { access_key_id: &credentials.access_key_id, session_token, scope: &scope, key: &key };
     sigv4::sign(&mut parts, body.as_bytes(), &signer, now.seconds()).map_err(|error| format!("{error:?}"))?;
     let mut bytes = b"POST / HTTP/1.1\r\n".to_vec();
     for (name, value) in &parts.headers {

@@ -93,6 +93,10 @@ pub(crate) fn test() -> Result<(), String> {
 /// Measures.
 pub(crate) fn bench(options: &[String]) -> Result<(), String> {
     build_release()?;
+    if options.iter().any(|option| option == "--decisions") {
+        let example = ["run", "--release", "--quiet", "-p", "claviger-policy", "--example", "decision_cost"];
+        run("what a decision costs", &mut cargo(&example))?;
+    }
     run("build the benchmark", &mut cargo(&["build", "--release", "-p", "claviger-bench"]))?;
     run("benchmark", command(root().join("target/release/claviger-bench")).args(options))
 }
