@@ -60,6 +60,7 @@ mod grants_store;
 #[cfg(test)]
 #[path = "service/grants_tokens.rs"]
 mod grants_tokens;
+#[cfg(test)]
 #[path = "service/history.rs"]
 mod history;
 #[cfg(test)]

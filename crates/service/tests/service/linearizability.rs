@@ -10,6 +10,7 @@ use claviger_wire::incoming::Incoming;
 use serde_json::{Value, json};
 
 use crate::actor::{Actor, allow, credentials, give, new_user, trusts};
+use crate::grants;
 use crate::history::{Change, History, Use, first_impossible};
 use crate::policies::{open_to, policy};
 use crate::world::{ALICE, Key, World, block_on, lock};
@@ -246,6 +247,20 @@ fn b26_a_session_ends_with_its_role_at_once() {
     scene.uses = scene.uses_of(&session);
     let close = scene.iam("DeleteRole", &[("RoleName", "R")]);
     scene.check(&Switch { close, open: None, refused: UNKNOWN });
+}
+
+/// Nothing but the grant allows.
+#[test]
+fn b26_a_grant_is_linearizable() {
+    let scene = Scene::set();
+    Actor::from(ALICE).does(&scene.world, "DeleteUserPolicy", &[("UserName", "Ann"), ("PolicyName", "p")]);
+    for _ in 0..6 {
+        let operations = ["Encrypt", "Decrypt", "GenerateDataKey"];
+        let grant =
+            grants::grant(&scene.world, &scene.key, &grants::user(ALICE, "Ann"), &operations, json!({}));
+        let close = scene.kms("RevokeGrant", &json!({"KeyId": scene.key.id, "GrantId": grant.id}));
+        scene.check(&Switch { close, open: None, refused: DENIED });
+    }
 }
 
 /// The checker is worth something: a cache that is one answer behind is found.

@@ -12,9 +12,10 @@ use expect_test::expect_file;
 use serde_json::{Value, json};
 
 use crate::actor::{Actor, credentials, new_user, trusts};
+use crate::grants;
 use crate::scenarios::{Caller, May, Named, SCENARIOS, Scenario};
 use crate::state_matrix::{KEYLESS, Origin, Stage, kinds, operation_of};
-use crate::world::{ALICE, BOB, Key, REGION, World, block_on};
+use crate::world::{ALICE, Ask, BOB, Key, REGION, World, block_on};
 
 /// The Region of the replica that is there, and of one that may be made.
 const REPLICA: &str = "eu-west-1";
@@ -102,16 +103,25 @@ impl Matrix {
                     if origin == Origin::Shared {
                         keys.push((REPLICA, &stage.key));
                     }
-                    matrix.add(number, label, &keys, request);
+                    // The stage's own grant is to the whole account: only what is about it may meet it.
+                    let world = number + usize::from(!label.ends_with("Grant"));
+                    matrix.add(world, label, &keys, request);
                 }
             }
+            let without = stage.world.copy();
+            for grant in grants::listed(&without, &stage.key, json!({})) {
+                let request = json!({"KeyId": stage.key.id, "GrantId": grant["GrantId"]});
+                without.succeed(ALICE, "RevokeGrant", request);
+            }
             matrix.enter(stage.world);
+            matrix.enter(without);
         }
         let last = matrix.worlds.len() - 1;
         for (operation, request) in [
             ("CreateKey", json!({})),
             ("GenerateRandom", json!({"NumberOfBytes": 8})),
             ("ListKeys", json!({})),
+            ("ListRetirableGrants", json!({"RetiringPrincipal": "arn:aws:iam::111122223333:user/User"})),
         ] {
             matrix.add(last, operation, &[], request);
         }
@@ -136,12 +146,32 @@ impl Matrix {
         for (region, key) in &row.keys {
             let policy = scenario.key_policy(&row.actions);
             let request = json!({"KeyId": key.id, "Policy": policy, "BypassPolicyLockoutSafetyCheck": true});
+            // Grants are made while the key's account may make them.
+            if let Some(grantee) = scenario.grant {
+                grant(&world, region, key, grantee, &row.actions);
+            }
             world.succeed_in(region, ALICE, "PutKeyPolicy", request);
         }
         let actor = caller(&world, principals, scenario, &row.actions);
         let request = actor.json(&world, operation_of(row.label), &row.request);
         let handled = block_on(world.service.handle(&request, world.now()));
         said(&world, handled.code, &handled.outgoing.body)
+    }
+}
+
+/// Makes a grant of the actions, and of describing the key; of that only, where no grant can be of the actions.
+fn grant(world: &World, region: &str, key: &Key, grantee: Named, actions: &[String]) {
+    let wanted = |operations: Vec<&str>| {
+        let request = json!({"KeyId": key.id, "GranteePrincipal": grantee.arn(), "Operations": operations});
+        world.send(&Ask::new(ALICE, "CreateGrant", request).region(region)).code
+    };
+    let names = actions.iter().filter_map(|action| action.strip_prefix("kms:"));
+    // A grant passes on what it gives itself.
+    let passed_on = actions.contains(&"kms:CreateGrant".to_owned()).then_some("Encrypt");
+    match wanted(names.chain(["DescribeKey"]).chain(passed_on).collect()) {
+        None => {}
+        Some("ValidationException") => assert_eq!(wanted(vec!["DescribeKey"]), None),
+        Some(other) => panic!("{other}"),
     }
 }
 

@@ -57,6 +57,8 @@ pub(crate) struct Scenario {
     pub(crate) boundary: Option<May>,
     /// Its session policy.
     pub(crate) session: Option<May>,
+    /// To whom a grant of what the operation needs is given, on every key.
+    pub(crate) grant: Option<Named>,
 }
 
 impl May {
@@ -82,7 +84,7 @@ impl May {
 }
 
 impl Named {
-    fn arn(self) -> &'static str {
+    pub(crate) fn arn(self) -> &'static str {
         match self {
             Self::Account => "arn:aws:iam::111122223333:root",
             Self::User => "arn:aws:iam::111122223333:user/User",
@@ -111,16 +113,20 @@ impl Scenario {
 
     /// What it is, in a line.
     pub(crate) fn describe(&self) -> String {
-        let Self { name, caller, key, identity, boundary, session } = self;
+        let Self { name, caller, key, identity, boundary, session, grant } = self;
         let caps = [("boundary", boundary), ("session policy", session)];
         let caps = caps.iter().filter_map(|(what, may)| may.map(|may| format!("; {what} {may:?}")));
         let caps: String = caps.collect();
-        format!("{name}\n# {caller:?}; key policy {key:?}; identity policy {identity:?}{caps}")
+        let grant = grant.map_or_else(String::new, |grantee| format!("; grant to {grantee:?}"));
+        format!("{name}\n# {caller:?}; key policy {key:?}; identity policy {identity:?}{caps}{grant}")
     }
 }
 
 /// The default key policy's one statement.
 const ROOT_STATEMENT: &[(Named, May)] = &[(Named::Account, Everything)];
+
+/// A key policy that says nothing of users.
+const OTHERS: &[(Named, May)] = &[(Named::Role, Everything)];
 
 const fn scenario(
     name: &'static str,
@@ -128,7 +134,7 @@ const fn scenario(
     key: &'static [(Named, May)],
     identity: May,
 ) -> Scenario {
-    Scenario { name, caller, key, identity, boundary: None, session: None }
+    Scenario { name, caller, key, identity, boundary: None, session: None, grant: None }
 }
 
 const fn capped(
@@ -138,7 +144,11 @@ const fn capped(
     boundary: Option<May>,
     session: Option<May>,
 ) -> Scenario {
-    Scenario { name, caller, key, identity, boundary, session }
+    Scenario { name, caller, key, identity, boundary, session, grant: None }
+}
+
+const fn granted(grantee: Named, scenario: Scenario) -> Scenario {
+    Scenario { grant: Some(grantee), ..scenario }
 }
 
 use Caller::{Root, Session, Stranger, StrangersRoot, User};
@@ -270,5 +280,30 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         Stranger,
         &[(Named::Stranger, Everything)],
         DeniedThis,
+    ),
+    granted(Named::User, scenario("a grant", User, OTHERS, Nothing)),
+    granted(
+        Named::User,
+        capped("a grant, and a boundary that lacks it", (User, Nothing), OTHERS, Some(AllButThis), None),
+    ),
+    granted(Named::User, scenario("a grant, denied by the identity policy", User, OTHERS, DeniedThis)),
+    granted(
+        Named::User,
+        scenario("a grant, denied by the key policy", User, &[(Named::User, DeniedThis)], Nothing),
+    ),
+    granted(Named::Role, scenario("a grant to a role", Session, ROOT_STATEMENT, Nothing)),
+    granted(
+        Named::Role,
+        scenario("a grant to a role, denied by its identity policy", Session, ROOT_STATEMENT, DeniedThis),
+    ),
+    granted(Named::User, scenario("a grant to somebody else", Session, ROOT_STATEMENT, Nothing)),
+    granted(Named::Stranger, scenario("across accounts, a grant", Stranger, ROOT_STATEMENT, Nothing)),
+    granted(
+        Named::StrangersAccount,
+        scenario("across accounts, a grant to the account", Stranger, ROOT_STATEMENT, Everything),
+    ),
+    granted(
+        Named::StrangersAccount,
+        scenario("across accounts, a grant to the account alone", Stranger, ROOT_STATEMENT, Nothing),
     ),
 ];
