@@ -32,8 +32,19 @@ pub(crate) struct Ask {
     pub(crate) action: &'static str,
     pub(crate) resource: &'static str,
     pub(crate) keys: Keys,
-    pub(crate) guarded: bool,
+    pub(crate) side: Side,
     pub(crate) grant: Grant,
+}
+
+/// What guards the resource.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// No policy.
+    Unguarded,
+    /// The key policy.
+    Guarded,
+    /// The key policy, which can only deny (`RetireGrant`).
+    Denying,
 }
 
 /// Condition keys by their names in lower case.
@@ -389,7 +400,14 @@ pub(crate) fn any_ask(dice: &mut Dice) -> Ask {
         action: dice.pick(&["kms:Encrypt", "kms:Decrypt", "kms:Sign"]),
         resource: dice.pick(&[KEY, KEY, KEY, "arn:aws:kms:us-east-1:111122223333:alias/app", "*"]),
         keys,
-        guarded: !dice.one_in(6),
+        side: dice.pick(&[
+            Side::Unguarded,
+            Side::Guarded,
+            Side::Guarded,
+            Side::Guarded,
+            Side::Guarded,
+            Side::Denying,
+        ]),
         grant: dice.pick(&[
             Grant::None,
             Grant::None,

@@ -4,7 +4,7 @@ use claviger_policy::{Grant, Principal};
 use serde_json::Value;
 
 use super::condition;
-use super::generate::{Ask, HOME, Layers, unique_id};
+use super::generate::{Ask, HOME, Layers, Side, unique_id};
 use super::seen::Seen;
 use super::text::{self, Reading};
 
@@ -49,7 +49,8 @@ impl Judge<'_> {
         let none = Vec::new();
         let one = |policy: &Option<Value>| policy.iter().cloned().collect::<Vec<Value>>();
         let (endpoint, boundary) = (one(&self.layers.endpoint), one(&self.layers.boundary));
-        let key = if self.ask.guarded { vec![self.layers.key.clone()] } else { Vec::new() };
+        let has_key = self.ask.side != Side::Unguarded;
+        let key = if has_key { vec![self.layers.key.clone()] } else { Vec::new() };
         let session = self.layers.session.as_ref().unwrap_or(&none);
         let identity = &self.layers.identity;
         let shown = self.ask.without_tags();
@@ -66,13 +67,14 @@ impl Judge<'_> {
                 return format!("deny explicit {layer} {place}");
             }
         }
-        let named = of_key.found(&key, "Allow");
+        let guarded = self.ask.side == Side::Guarded;
+        let named = if guarded { of_key.found(&key, "Allow") } else { Vec::new() };
         let by = |wanted: How| named.iter().find(|(_, how)| *how == wanted).map(|(place, _)| place.clone());
         let (person, capped) = (by(How::Person), by(How::Capped));
         let allowing = self.found(identity, "Allow").first().map(|(place, _)| place.clone());
         let root = matches!(self.ask.caller, Principal::Root { .. });
-        let own_key = self.ask.guarded && self.ask.caller.account().is_none_or(|account| account == HOME);
-        let to_caller = self.ask.guarded && self.ask.grant == Grant::ToCaller;
+        let own_key = guarded && self.ask.caller.account().is_none_or(|account| account == HOME);
+        let to_caller = has_key && self.ask.grant == Grant::ToCaller;
         let to_account = self.ask.grant == Grant::ToAccount;
         let in_person = own_key && person.is_some();
         let key_alone = own_key && (person.is_some() || capped.is_some());
@@ -80,7 +82,7 @@ impl Judge<'_> {
         let lacks = |there: bool, documents: &[Value]| there && self.found(documents, "Allow").is_empty();
         let missing = [
             ("Endpoint", lacks(self.layers.endpoint.is_some(), &endpoint)),
-            ("Resource", self.ask.guarded && named.is_empty() && !to_caller && !to_account),
+            ("Resource", has_key && named.is_empty() && !to_caller && !to_account),
             ("Identity", !to_caller && !key_alone && !root && allowing.is_none()),
             ("Boundary", caps_count && lacks(self.layers.boundary.is_some(), &boundary)),
             ("Session", caps_count && lacks(self.layers.session.is_some(), session)),

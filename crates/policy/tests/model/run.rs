@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::condition::OPERATORS;
 use super::dice::Dice;
-use super::generate::{Ask, HOME, Layers, any_ask, any_layers, unique_id};
+use super::generate::{Ask, HOME, Layers, Side, any_ask, any_layers, unique_id};
 use super::judge::Judge;
 use super::seen::Seen;
 
@@ -60,9 +60,10 @@ impl Compiled {
     /// The engine's verdict, in the words of [`Judge::verdict`].
     pub(crate) fn verdict(&self, ask: &Ask) -> String {
         let policies = Policies {
-            resource: match ask.guarded {
-                true => ResourceSide::Guarded { policy: &self.key, account: HOME },
-                false => ResourceSide::Unguarded,
+            resource: match ask.side {
+                Side::Unguarded => ResourceSide::Unguarded,
+                Side::Guarded => ResourceSide::Guarded { policy: &self.key, account: HOME },
+                Side::Denying => ResourceSide::Denying { policy: &self.key },
             },
             grant: ask.grant,
             identity: &self.identity,
