@@ -67,6 +67,9 @@ mod history;
 #[path = "service/iam.rs"]
 mod iam;
 #[cfg(test)]
+#[path = "service/iam_matrix.rs"]
+mod iam_matrix;
+#[cfg(test)]
 #[path = "service/identifiers.rs"]
 mod identifiers;
 #[cfg(test)]

@@ -39,7 +39,7 @@ struct Matrix {
 
 /// Who there is to ask.
 #[derive(Clone)]
-struct Principals {
+pub(crate) struct Principals {
     user: Actor,
     stranger: Actor,
 }
@@ -64,7 +64,7 @@ fn by_arn(request: &mut Value, keys: &[(&str, Key)]) {
     }
 }
 
-fn principals(world: &World) -> Principals {
+pub(crate) fn principals(world: &World) -> Principals {
     let user = new_user(world, ALICE, "User");
     let root = Actor::from(ALICE);
     let trust = trusts("arn:aws:iam::111122223333:user/User");
@@ -176,7 +176,12 @@ fn grant(world: &World, region: &str, key: &Key, grantee: Named, actions: &[Stri
 }
 
 /// Gives the caller the policies of the scenario; answers its credentials.
-fn caller(world: &World, principals: &Principals, scenario: &Scenario, actions: &[String]) -> Actor {
+pub(crate) fn caller(
+    world: &World,
+    principals: &Principals,
+    scenario: &Scenario,
+    actions: &[String],
+) -> Actor {
     let (root, kind, name, member) = match scenario.caller {
         Caller::Root => return Actor::from(ALICE),
         Caller::StrangersRoot => return Actor::from(BOB),
@@ -230,29 +235,34 @@ fn said(world: &World, code: Option<&str>, body: &[u8]) -> String {
     }
 }
 
-fn table(matrix: &Matrix, of: impl Fn(&Scenario) -> bool) -> String {
-    let mut table = String::new();
-    for scenario in SCENARIOS.iter().filter(|scenario| of(scenario)) {
-        writeln!(table, "# {}\n", scenario.describe()).unwrap();
-        let mut cells: BTreeMap<String, Vec<&str>> = BTreeMap::new();
-        for row in &matrix.rows {
-            cells.entry(matrix.cell(row, scenario)).or_default().push(row.label);
-        }
-        for (cell, mut labels) in cells {
-            labels.sort_unstable();
-            writeln!(table, "{cell}").unwrap();
-            let mut line = String::from("   ");
-            for label in labels {
-                if line.len() + label.len() > 110 {
-                    writeln!(table, "{line}").unwrap();
-                    line = String::from("   ");
-                }
-                write!(line, " {label},").unwrap();
-            }
-            writeln!(table, "{}\n", line.trim_end_matches(',')).unwrap();
-        }
+/// The operations of a scenario by what they were answered.
+pub(crate) fn grouped(title: &str, cells: Vec<(String, &str)>) -> String {
+    let mut answers: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for (cell, label) in cells {
+        answers.entry(cell).or_default().push(label);
     }
-    table
+    let mut text = format!("# {title}\n\n");
+    for (cell, mut labels) in answers {
+        labels.sort_unstable();
+        writeln!(text, "{cell}").unwrap();
+        let mut line = String::from("   ");
+        for label in labels {
+            if line.len() + label.len() > 110 {
+                writeln!(text, "{line}").unwrap();
+                line = String::from("   ");
+            }
+            write!(line, " {label},").unwrap();
+        }
+        writeln!(text, "{}\n", line.trim_end_matches(',')).unwrap();
+    }
+    text
+}
+
+fn table(matrix: &Matrix, of: impl Fn(&Scenario) -> bool) -> String {
+    let cells =
+        |scenario: &Scenario| matrix.rows.iter().map(|row| (matrix.cell(row, scenario), row.label)).collect();
+    let scenarios = SCENARIOS.iter().filter(|scenario| of(scenario));
+    scenarios.map(|scenario| grouped(&scenario.describe(), cells(scenario))).collect()
 }
 
 #[test]

@@ -111,6 +111,15 @@ impl Scenario {
         json!({"Version": "2012-10-17", "Statement": statements}).to_string()
     }
 
+    /// Whether nothing but the caller's own policies makes it: what there is to ask where there is no key.
+    pub(crate) fn is_about_the_callers_side(&self) -> bool {
+        let capped = self.boundary.is_some() || self.session.is_some();
+        let denied = [self.identity].into_iter().chain(self.boundary).chain(self.session);
+        let denied = denied.into_iter().any(|may| may == DeniedThis);
+        self.grant.is_none()
+            && (self.key == ROOT_STATEMENT || (denied && (capped || self.identity == DeniedThis)))
+    }
+
     /// What it is, in a line.
     pub(crate) fn describe(&self) -> String {
         let Self { name, caller, key, identity, boundary, session, grant } = self;

@@ -1,0 +1,115 @@
+//! Every operation of IAM for callers with and without its permission, through the API.
+
+use claviger_service::iam::ops;
+use expect_test::expect_file;
+
+use crate::actor::{Actor, allow, trusts};
+use crate::permission_matrix::{Principals, caller, grouped, principals};
+use crate::scenarios::{Caller, SCENARIOS, Scenario};
+use crate::world::{ALICE, World, block_on};
+
+/// An account with one of everything that IAM knows, and a request that fits every operation: each takes what it knows.
+struct Account {
+    world: World,
+    principals: Principals,
+    members: Vec<(String, String)>,
+}
+
+impl Account {
+    fn set() -> Self {
+        let world = World::new();
+        let principals = principals(&world);
+        let root = Actor::from(ALICE);
+        let (document, trust) = (allow(&["s3:*"]), trusts("arn:aws:iam::111122223333:root"));
+        let made = root.does(&world, "CreatePolicy", &[("PolicyName", "P"), ("PolicyDocument", &document)]);
+        let arn = made.element("Arn").to_owned();
+        root.does(&world, "CreateUser", &[("UserName", "Target")]);
+        let key = root.does(&world, "CreateAccessKey", &[("UserName", "Target")]);
+        let key = key.element("AccessKeyId").to_owned();
+        root.does(&world, "CreateGroup", &[("GroupName", "Group")]);
+        root.does(&world, "AddUserToGroup", &[("GroupName", "Group"), ("UserName", "Target")]);
+        let role = [("RoleName", "Target"), ("AssumeRolePolicyDocument", &*trust)];
+        root.does(&world, "CreateRole", &role);
+        for (kind, member, name) in [("User", "UserName", "Target"), ("Role", "RoleName", "Target")] {
+            root.does(&world, &format!("Attach{kind}Policy"), &[(member, name), ("PolicyArn", &arn)]);
+            let policy = [(member, name), ("PolicyName", "p"), ("PolicyDocument", &document)];
+            root.does(&world, &format!("Put{kind}Policy"), &policy);
+        }
+        let group = [("GroupName", "Group"), ("PolicyName", "p"), ("PolicyDocument", &document)];
+        root.does(&world, "PutGroupPolicy", &group);
+        root.does(&world, "AttachGroupPolicy", &[("GroupName", "Group"), ("PolicyArn", &arn)]);
+        let members = [
+            ("UserName", "Target"),
+            ("GroupName", "Group"),
+            ("RoleName", "Target"),
+            ("PolicyName", "p"),
+            ("PolicyArn", &arn),
+            ("PolicyDocument", &document),
+            ("AssumeRolePolicyDocument", &trust),
+            ("PolicyInputList.member.1", &document),
+            ("PolicySourceArn", "arn:aws:iam::111122223333:user/Target"),
+            ("ActionNames.member.1", "s3:GetObject"),
+            ("AccessKeyId", &key),
+            ("Status", "Inactive"),
+            ("VersionId", "v1"),
+            ("Description", "d"),
+            ("Tags.member.1.Key", "k"),
+            ("Tags.member.1.Value", "v"),
+            ("TagKeys.member.1", "k"),
+        ];
+        let members = members.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        Self { world, principals, members }
+    }
+
+    fn cell(&self, operation: &str, scenario: &Scenario) -> String {
+        let world = self.world.copy();
+        let actor = caller(&world, &self.principals, scenario, &[format!("iam:{operation}")]);
+        let mut members: Vec<(&str, &str)> =
+            self.members.iter().map(|(name, value)| (&**name, &**value)).collect();
+        // To make something with tags needs a second permission, and a role has a trust policy.
+        members.retain(|(name, _)| operation.starts_with("Tag") || !name.starts_with("Tags."));
+        if operation == "UpdateAssumeRolePolicy" {
+            members.retain(|(name, _)| *name != "PolicyDocument");
+            let trust = members.iter().find(|(name, _)| *name == "AssumeRolePolicyDocument").copied();
+            members.push(("PolicyDocument", trust.unwrap().1));
+        }
+        if operation.contains("PermissionsBoundary") {
+            let arn = members.iter().find(|(name, _)| *name == "PolicyArn").map(|(_, arn)| *arn);
+            members.push(("PermissionsBoundary", arn.unwrap()));
+        }
+        let request = actor.query(&world, "iam", operation, &members);
+        let handled = block_on(world.service.handle(&request, world.now()));
+        let body = String::from_utf8(handled.outgoing.body.to_vec()).unwrap();
+        let why = body.split_once("because ").or_else(|| body.split_once("with an "));
+        match (handled.code, why) {
+            (None, _) => "allowed".to_owned(),
+            (Some("AccessDenied"), Some((_, why))) => {
+                format!(
+                    "denied: {}",
+                    why.split([' ', '<'])
+                        .take_while(|word| *word != "allows")
+                        .take(5)
+                        .collect::<Vec<_>>()
+                        .join(" ")
+                )
+            }
+            (Some(code), _) => format!("allowed, then {code}"),
+        }
+    }
+}
+
+#[test]
+fn every_operation_of_iam_is_decided_about() {
+    let account = Account::set();
+    let applies = |scenario: &&Scenario| {
+        scenario.is_about_the_callers_side()
+            && matches!(scenario.caller, Caller::Root | Caller::User | Caller::Session)
+    };
+    let cells = |scenario: &Scenario| {
+        let names = ops::ALL.iter().map(|entry| entry.name);
+        names.map(|name| (account.cell(name, scenario), name)).collect()
+    };
+    let table: String =
+        SCENARIOS.iter().filter(applies).map(|it| grouped(&it.describe(), cells(it))).collect();
+    expect_file!["golden/permissions_of_iam.txt"].assert_eq(&table);
+}
