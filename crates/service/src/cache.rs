@@ -14,10 +14,10 @@ use quick_cache::sync::Cache as Bounded;
 use crate::error::{Error, Result};
 use crate::iam::identity::Identity;
 use crate::iam::managed::ManagedPolicy;
-use crate::kms::alias::MAX_ALIASES;
 use crate::kms::grant::Grant;
 use crate::kms::key::Key;
 use crate::kms::key_policy::Policies;
+use crate::quota::ALIASES_LIMIT;
 use crate::record::iam::PrincipalRecord;
 use crate::record::{self, AliasRecord, CredentialRecord, Kind, MaterialOwner};
 
@@ -174,7 +174,7 @@ impl Cache {
     /// A key by the name of its record, with the names of its aliases.
     pub(crate) async fn key(&self, name: Vec<u8>) -> Result<Option<Arc<Key>>> {
         let prefix = record::aliases_of_key(&name);
-        let aliases = Read::Range { prefix: prefix.clone(), after: None, limit: MAX_ALIASES + 1 };
+        let aliases = Read::Range { prefix: prefix.clone(), after: None, limit: ALIASES_LIMIT + 1 };
         let decode = |record: &Record, aliases: &[Record]| {
             let mut key = self.decode_key(record)?;
             let names = aliases.iter().map(|alias| record::rest(&alias.name, &prefix));

@@ -20,7 +20,6 @@ use crate::audit::{self, Draft, Reservation, Resource, Subject};
 use crate::authn::Caller;
 use crate::dispatch::Service;
 use crate::error::{Error, Result};
-use crate::kms::alias::MAX_ALIASES;
 use crate::kms::context::EncryptionContext;
 use crate::kms::grant::decision as grants;
 use crate::kms::key::Key;
@@ -31,6 +30,7 @@ use crate::kms::shapes::{
     WrappingKeySpec,
 };
 use crate::moment::Moment;
+use crate::quota::ALIASES_LIMIT;
 use crate::{outbox, record};
 use grant::GrantAsks;
 
@@ -497,11 +497,11 @@ fn flag<'a>(value: bool) -> Option<policy::Values<'a>> {
     one(if value { "true" } else { "false" })
 }
 
-/// The aliases of a key. Beyond the quota no Allow by them holds ("ABAC for AWS KMS"): one that nobody could name stands
+/// The aliases of a key. Beyond what any quota allows no Allow by them holds ("ABAC for AWS KMS"): one that nobody could name stands
 /// among them then, and conflicts.
 fn resource_aliases(key: &Key) -> policy::Values<'_> {
     let names = key.aliases.iter().map(|name| Cow::Borrowed(name.as_str()));
-    match key.aliases.len() > MAX_ALIASES {
+    match key.aliases.len() > ALIASES_LIMIT {
         true => policy::Values::Conflicting(names.chain([Cow::Borrowed("")]).collect()),
         false => policy::Values::Set(names.collect()),
     }

@@ -26,7 +26,7 @@ const MAX_KEYS: u64 = 100_000;
 /// Most aliases of one key.
 const MAX_ALIASES: usize = 50;
 /// Most aliases that may be allowed for one key: making one looks at all that there are.
-const ALIASES_LIMIT: usize = 1000;
+pub(crate) const ALIASES_LIMIT: usize = 1000;
 /// Most accounts and Regions whose requests are counted at a time, 1.5 KiB each. Those that were not heard of for longest
 /// are forgotten first; a bucket that was not used for its second is full, with or without being remembered.
 const MAX_PLACES: usize = 16_384;
