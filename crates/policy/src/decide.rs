@@ -147,13 +147,13 @@ pub fn would_allow_put_key_policy(new: &Document, request: &Request<'_>) -> bool
 
 /// The circumstances as a resource policy sees them. Key policies cannot ask for the key's tags and aliases: those are
 /// condition keys of IAM policies only ("ABAC for AWS KMS"), and read as absent.
-struct Shown<'a> {
-    policy: &'a Document,
-    context: &'a dyn Context,
+pub(crate) struct Shown<'a> {
+    pub(crate) policy: &'a Document,
+    pub(crate) context: &'a dyn Context,
 }
 
 impl<'a> Shown<'a> {
-    fn request(&'a self, request: &Request<'a>) -> Request<'a> {
+    pub(crate) fn request(&'a self, request: &Request<'a>) -> Request<'a> {
         Request { context: self, ..*request }
     }
 }

@@ -19,6 +19,7 @@ mod pattern;
 mod principal;
 mod request;
 mod statement;
+mod trace;
 mod value;
 
 pub use decide::{
@@ -31,3 +32,4 @@ pub use malformed::{Malformed, Problem};
 pub use pattern::arn_like;
 pub use principal::{Principal, PrincipalName};
 pub use request::{Context, Request, Values};
+pub use trace::{Finding, Miss, Nearest, Trace, trace};

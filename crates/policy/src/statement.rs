@@ -7,6 +7,7 @@ use crate::malformed::Problem;
 use crate::pattern::{ArnPattern, Case, Compiler, Glob};
 use crate::principal::{Forms, Grip, PrincipalName, Principals};
 use crate::request::{Request, Scope};
+use crate::trace::Miss;
 
 /// What a statement does when it applies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,6 +126,21 @@ impl Statement {
     /// Whether this is a Deny that applies to the request.
     pub(crate) fn denies(&self, request: &Request<'_>) -> bool {
         self.effect == Effect::Deny && self.principals.denies(&request.principal) && self.covers(request)
+    }
+
+    /// Why this does not apply to the request, when it is an Allow of the action that does not.
+    pub(crate) fn misses(&self, request: &Request<'_>) -> Option<Miss> {
+        let scope = Scope::new(request.context);
+        let acts = |glob: &Glob| glob.matches(request.action, Case::AsciiInsensitive, &scope);
+        if self.effect != Effect::Allow || !self.actions.covers(acts) {
+            return None;
+        }
+        match () {
+            () if !self.covers_resource(request.resource, &scope) => Some(Miss::Resource),
+            () if self.principals.allows(&request.principal).is_none() => Some(Miss::Principal),
+            () if !self.covers(request) => Some(Miss::Condition),
+            () => None,
+        }
     }
 
     fn covers(&self, request: &Request<'_>) -> bool {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use claviger_policy::{
     Decision, Document, Grantor, Kind, Layer, Policies, Reason, Request, ResourceSide, StatementRef, decide,
+    trace,
 };
 use serde_json::Value;
 
@@ -72,7 +73,14 @@ impl Compiled {
             endpoint: self.endpoint.as_ref(),
         };
         let Ask { caller: principal, action, resource, keys: context, .. } = ask;
-        words(&decide(&Request { principal: *principal, action, resource, context }, &policies))
+        let request = Request { principal: *principal, action, resource, context };
+        let decision = decide(&request, &policies);
+        assert_eq!(
+            trace(&request, &policies).conclusion(),
+            decision,
+            "the trace of a decision agrees with it"
+        );
+        words(&decision)
     }
 }
 

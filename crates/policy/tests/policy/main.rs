@@ -15,3 +15,4 @@ mod grammar;
 mod model;
 mod properties;
 mod support;
+mod traces;
