@@ -101,11 +101,26 @@ class Listening:
         """What trusts the server's authority and nothing else."""
         return ssl.create_default_context(cafile=str(self.ca))
 
-    def client(self, service: str = "kms", *, tls: bool = False, region: str | None = None, attempts: int = 1):
-        """A boto3 client."""
+    def client(self, service: str = "kms", **more):
+        """A boto3 client of the root user."""
+        return self.client_of(self.credentials.access_key_id, self.credentials.secret_access_key, service, **more)
+
+    def client_of(
+        self,
+        access_key_id: str,
+        secret: str,
+        service: str = "kms",
+        *,
+        token: str | None = None,
+        tls: bool = False,
+        region: str | None = None,
+        attempts: int = 1,
+    ):
+        """A boto3 client with these credentials."""
         session = boto3.session.Session(
-            aws_access_key_id=self.credentials.access_key_id,
-            aws_secret_access_key=self.credentials.secret_access_key,
+            aws_access_key_id=access_key_id,
+            aws_secret_access_key=secret,
+            aws_session_token=token,
             region_name=region or self.region,
         )
         config = botocore.config.Config(

@@ -3,6 +3,8 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use claviger_service::audit;
+
 use crate::cli::{Audit, LedgerDir};
 use crate::ledger::{self, FirstBad};
 
@@ -17,14 +19,18 @@ pub fn run(command: &Audit) -> Result<(), String> {
     }
 }
 
-/// The ledger inside a data folder of `serve` or `dev`.
 fn folder(dir: &LedgerDir) -> PathBuf {
-    let of_dev = dir.data_dir.join("data/ledger");
-    if of_dev.is_dir() { of_dev } else { dir.data_dir.join("ledger") }
+    data_folder(&dir.data_dir).join("ledger")
+}
+
+/// The folder of the store and the ledger inside a data folder of `serve` or `dev`.
+pub(crate) fn data_folder(dir: &Path) -> PathBuf {
+    let of_dev = dir.join("data");
+    if of_dev.join("ledger").is_dir() { of_dev } else { dir.to_owned() }
 }
 
 /// What is bad, and in which ledger.
-fn named(dir: &Path, bad: &FirstBad) -> String {
+pub(crate) fn named(dir: &Path, bad: &FirstBad) -> String {
     format!("{}: {bad}", dir.display())
 }
 
@@ -46,7 +52,8 @@ fn show(dir: &Path, from: u64) -> Result<(), String> {
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     for record in ledger::read(dir, from).map_err(|bad| named(dir, &bad))? {
         let record = record.map_err(|bad| named(dir, &bad))?;
-        let written = out.write_all(&record.payload).and_then(|()| out.write_all(b"\n"));
+        let (event, _) = audit::split(&record.payload);
+        let written = out.write_all(event).and_then(|()| out.write_all(b"\n"));
         if written.is_err() {
             // Whoever was reading has read enough.
             return Ok(());

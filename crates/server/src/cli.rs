@@ -28,6 +28,8 @@ pub enum Command {
         #[command(subcommand)]
         command: Audit,
     },
+    /// Say why a past request was answered as it was.
+    Explain(Explain),
 }
 
 /// Options of `dev`.
@@ -75,6 +77,32 @@ pub struct Serve {
     /// Check the file and end.
     #[arg(long)]
     pub check_config: bool,
+}
+
+/// Options of `explain`.
+#[derive(Debug, Clone, Args)]
+pub struct Explain {
+    /// Id of the event, `eventID`.
+    #[arg(long, value_name = "ID", required_unless_present = "request", conflicts_with = "request")]
+    pub event: Option<String>,
+    /// Id of the request, `x-amzn-RequestId` of its answer.
+    #[arg(long, value_name = "ID")]
+    pub request: Option<String>,
+    /// Data folder: the one given to `dev`, or `data_dir` of the configuration.
+    #[arg(
+        long,
+        value_name = "DIR",
+        alias = "data",
+        default_value = "claviger-data",
+        conflicts_with = "config"
+    )]
+    pub data_dir: PathBuf,
+    /// Configuration file of `serve`, which names the data folder.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// For machines: one line of JSON.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// What to do with the audit ledger.

@@ -9,6 +9,7 @@ pub mod certificate;
 pub mod cli;
 pub mod config;
 pub mod dev;
+pub mod explain;
 pub mod files;
 pub mod hsm_link;
 pub mod hsm_process;

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 
 use crate::BoxFuture;
 use crate::authn::Caller;
+use crate::decided::{self, Decisions};
 use crate::moment::Moment;
 
 /// Room in the ledger for one event, taken before the call has any effect.
@@ -64,7 +65,16 @@ const MAX_TEXT: usize = 1024;
 /// Most bytes that the event of a request with such a body takes. Members may be shown twice: as parameters, and as part
 /// of what is answered.
 pub(crate) fn event_size(incoming: &Incoming) -> usize {
-    2 * incoming.body.len().max(incoming.query.len()).min(MAX_PARAMETERS) + EVENT_OVERHEAD
+    let parameters = incoming.body.len().max(incoming.query.len()).min(MAX_PARAMETERS);
+    2 * parameters + EVENT_OVERHEAD + decided::MAX_LEN
+}
+
+/// A record of the ledger in its two parts: the event, in CloudTrail's form, and what was decided about the call
+/// ([`explain`](crate::explain) reads it). Service events and records of older releases have only the first.
+pub fn split(record: &[u8]) -> (&[u8], Option<&[u8]>) {
+    // No line feed stands inside an event: strings escape it.
+    let mut parts = record.splitn(2, |byte| *byte == b'\n');
+    (parts.next().unwrap_or_default(), parts.next())
 }
 
 /// A resource that a call touched.
@@ -84,6 +94,7 @@ pub(crate) struct Draft {
     pub(crate) response_elements: Option<Box<RawValue>>,
     pub(crate) additional: Option<Box<RawValue>>,
     pub(crate) resources: Vec<Resource>,
+    pub(crate) decisions: Decisions,
 }
 
 /// How a call ended, as the trail says it.
@@ -109,7 +120,14 @@ pub(crate) struct Subject<'a> {
 /// Room for the event of an ordinary request in bytes.
 const USUAL_LEN: usize = 2048;
 
-/// The record of a call, in the order of members that CloudTrail has.
+/// The record of a call: its event, in the order of members that CloudTrail has, and what was decided.
+pub(crate) fn record(subject: &Subject<'_>, draft: &Draft, ended: Option<&Ended<'_>>) -> Vec<u8> {
+    let mut record = event(subject, draft, ended);
+    draft.decisions.append_to(&mut record);
+    record
+}
+
+/// The event alone.
 pub(crate) fn event(subject: &Subject<'_>, draft: &Draft, ended: Option<&Ended<'_>>) -> Vec<u8> {
     let denied = ended.is_some_and(|ended| ended.denied);
     let parameters = draft.parameters.as_deref().map(RawValue::get);

@@ -1,6 +1,7 @@
 //! One call in progress: who calls, when, what was decided, and what the trail will say of it.
 
 mod charge;
+mod decision;
 pub(crate) mod grant;
 pub(crate) mod iam;
 mod principal;
@@ -18,10 +19,10 @@ use serde::Serialize;
 use crate::attestation::Attested;
 use crate::audit::{self, Draft, Reservation, Resource, Subject};
 use crate::authn::Caller;
+use crate::decided;
 use crate::dispatch::Service;
 use crate::error::{Error, Result};
 use crate::kms::context::EncryptionContext;
-use crate::kms::grant::decision as grants;
 use crate::kms::key::Key;
 use crate::kms::recipient::Shown;
 use crate::kms::shapes::{
@@ -85,32 +86,6 @@ pub(crate) struct Asks<'a> {
     pub(crate) grant: Option<GrantAsks<'a>>,
     /// Whether a service asks for a resource of its user; of operations on grants.
     pub(crate) for_aws_resource: Option<bool>,
-}
-
-/// What a decision is about.
-#[derive(Clone, Copy)]
-enum On<'k> {
-    Key(&'k Key),
-    /// A key whose policy can only deny.
-    Denying(&'k Key),
-    /// The ARN of something else, or `*`.
-    Other(&'k str),
-}
-
-impl<'k> On<'k> {
-    fn key(self) -> Option<&'k Key> {
-        match self {
-            Self::Key(key) | Self::Denying(key) => Some(key),
-            Self::Other(_) => None,
-        }
-    }
-
-    fn resource(self) -> &'k str {
-        match self {
-            Self::Key(key) | Self::Denying(key) => &key.arn,
-            Self::Other(resource) => resource,
-        }
-    }
 }
 
 /// A call that is being carried out.
@@ -190,127 +165,10 @@ impl<'a> Call<'a> {
         self.subject.region
     }
 
-    /// Decides whether the caller may do `action` with a key. Where the policies neither allow nor deny it, a grant may
-    /// allow it: only then are grants looked up.
-    pub(crate) async fn authorize(
-        &mut self,
-        service: &Service,
-        action: &'static str,
-        key: Arc<Key>,
-        asks: Asks<'_>,
-    ) -> Result<Authorized<Arc<Key>>> {
-        let mut decision = self.decide(action, On::Key(&key), asks, policy::Grant::None);
-        if let policy::Decision::Deny(policy::Reason::Implicit(_)) = decision
-            && let Some(operation) = grants::operation_of(action)
-            && let Some(held) = grants::held(service, self, operation, &key, &asks).await?
-        {
-            decision = self.decide(action, On::Key(&key), asks, held.right);
-            self.held = decision.is_allow().then_some(held.unchanged);
-        }
-        self.conclude(action, &key, decision)?;
-        self.charge_key(&key, &asks)?;
-        Ok(Authorized(key))
-    }
-
-    /// Decides whether the caller may do `action`, which concerns no key of its own.
-    pub(crate) fn authorize_account(
-        &mut self,
-        action: &'static str,
-        asks: Asks<'_>,
-    ) -> Result<Authorized<()>> {
-        self.decide_alone(action, "*", asks)
-    }
-
-    /// Decides whether the caller may do `action` with an alias of its account.
-    pub(crate) fn authorize_alias(
-        &mut self,
-        action: &'static str,
-        alias_arn: &str,
-    ) -> Result<Authorized<()>> {
-        self.touch(&self.subject.caller.account().into(), &alias_arn.into());
-        self.decide_alone(action, alias_arn, Asks::default())
-    }
-
     /// Records that this operation needs no permission (`sts:GetCallerIdentity`).
     pub(crate) fn needs_no_permission(&mut self) {
         self.decided = true;
-    }
-
-    /// Whether the caller could still put a policy on the key if it had this one (the lockout safety check).
-    pub(crate) fn could_put_policy(
-        &self,
-        document: &policy::Document,
-        key_arn: &str,
-        asks: Asks<'_>,
-    ) -> bool {
-        let context = Circumstances { call: self, key: None, asks };
-        let request = policy::Request {
-            principal: self.principal(),
-            action: "kms:PutKeyPolicy",
-            resource: key_arn,
-            context: &context,
-        };
-        policy::would_allow_put_key_policy(document, &request)
-    }
-
-    fn decide<'k>(
-        &self,
-        action: &'static str,
-        on: On<'k>,
-        asks: Asks<'_>,
-        grant: policy::Grant,
-    ) -> policy::Decision<'k>
-    where
-        'a: 'k,
-    {
-        let context = Circumstances { call: self, key: on.key(), asks };
-        let principal = self.principal();
-        let request = policy::Request { principal, action, resource: on.resource(), context: &context };
-        let resource = match on {
-            On::Key(key) => {
-                policy::ResourceSide::Guarded { policy: &key.policy.document, account: &key.account }
-            }
-            On::Denying(key) => policy::ResourceSide::Denying { policy: &key.policy.document },
-            On::Other(_) => policy::ResourceSide::Unguarded,
-        };
-        let policies = policy::Policies { resource, grant, ..principal::policies(self.subject.caller) };
-        policy::decide(&request, &policies)
-    }
-
-    /// Records a decision about a key.
-    fn conclude(&mut self, action: &str, key: &Key, decision: policy::Decision<'_>) -> Result<()> {
-        self.decided = true;
-        let foreign = *key.account != *self.subject.caller.account();
-        // The trail of a stranger must not tell it whose key that was, nor that there is one.
-        if decision.is_allow() || !foreign {
-            self.touch(&key.account, &key.arn);
-        }
-        self.answered(action, &key.arn, decision, foreign)
-    }
-
-    /// Decides about something that is no key.
-    fn decide_alone(
-        &mut self,
-        action: &'static str,
-        resource: &str,
-        asks: Asks<'_>,
-    ) -> Result<Authorized<()>> {
-        self.decided = true;
-        let decision = self.decide(action, On::Other(resource), asks, policy::Grant::None);
-        self.answered(action, resource, decision, false).map(|()| Authorized(()))
-    }
-
-    /// A decision in the words of an answer.
-    fn answered(
-        &self,
-        action: &str,
-        resource: &str,
-        decision: policy::Decision<'_>,
-        foreign: bool,
-    ) -> Result<()> {
-        let policy::Decision::Deny(reason) = decision else { return Ok(()) };
-        let text = policy::denial_text(self.subject.caller.arn(), action, resource, &reason, foreign);
-        Err(Error::new(Code::AccessDenied, text))
+        self.draft.decisions.needs_none();
     }
 
     fn principal(&self) -> policy::Principal<'a> {
@@ -405,6 +263,7 @@ impl<'a> Call<'a> {
             response_elements: Some(raw(elements)?),
             additional: None,
             resources: vec![Resource { account_id: Arc::clone(&key.account), arn: Arc::clone(&key.arn) }],
+            ..Draft::default()
         };
         self.elsewhere = Some(Elsewhere { region: key.region.to_string(), event_name, draft });
         Ok(())
@@ -426,7 +285,8 @@ impl<'a> Call<'a> {
             event_id: &event_id,
             read_only,
         };
-        let event = audit::event(&subject, &elsewhere.draft, None);
+        let mut event = audit::event(&subject, &elsewhere.draft, None);
+        decided::append_reference(&mut event, self.subject.event_id);
         let reservation = service.ledger.reserve(event.len()).await.map_err(outbox::ledger_failed)?;
         Ok(Some(CommittedElsewhere { event_id, event, reservation }))
     }
@@ -440,7 +300,7 @@ impl<'a> Call<'a> {
     ) -> Result<()> {
         self.must_be_decided()?;
         preconditions.extend(self.held.take());
-        let event = audit::event(&self.subject, &self.draft, None);
+        let event = audit::record(&self.subject, &self.draft, None);
         writes.push(outbox::put(service, self.subject.event_id, &event)?);
         let elsewhere = self.event_elsewhere(service).await?;
         if let Some(CommittedElsewhere { event_id, event, .. }) = &elsewhere {

@@ -161,7 +161,7 @@ impl Service {
                     message: error.message.as_deref(),
                     denied: error.code == Code::AccessDenied,
                 });
-                audit::event(&call.subject, &call.draft, ended.as_ref())
+                audit::record(&call.subject, &call.draft, ended.as_ref())
             }
         };
         let mut appended = self.ledger.append(reservation, event).await;

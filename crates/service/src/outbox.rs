@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use claviger_store::{Commit, Read, Write};
 use serde::Deserialize;
 
-use crate::audit::{Ledger, LedgerError};
+use crate::audit::{self, Ledger, LedgerError};
 use crate::dispatch::Service;
 use crate::error::{Error, Result};
 use crate::installation::Installation;
@@ -85,6 +85,7 @@ pub async fn recover(installation: &Installation, ledger: &dyn Ledger) -> Result
 
 fn is_in_ledger(ledger: &dyn Ledger, held: &OutboxRecord) -> Result<bool> {
     let id = |event: &[u8]| {
+        let (event, _) = audit::split(event);
         serde_json::from_slice::<EventId<'_>>(event).ok().map(|event| event.event_id.into_owned())
     };
     let wanted = id(&held.event).ok_or_else(|| Error::internal("an event in the outbox has no id"))?;

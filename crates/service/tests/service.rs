@@ -43,6 +43,9 @@ mod durability;
 #[path = "service/enclave.rs"]
 mod enclave;
 #[cfg(test)]
+#[path = "service/explanations.rs"]
+mod explanations;
+#[cfg(test)]
 #[path = "service/front.rs"]
 mod front;
 #[cfg(test)]

@@ -10,6 +10,7 @@ use claviger_wire::arn;
 
 use super::session::Session;
 use crate::cache::{Cache, Credential};
+use crate::decided::Source;
 use crate::error::Result;
 use crate::iam::effective::Effective;
 use crate::iam::identity::{Identity, by_id};
@@ -43,6 +44,8 @@ pub(crate) struct Standing {
     pub(crate) tags: Vec<(String, String)>,
     /// Session policies; `None` where the session has none.
     pub(crate) session_policies: Option<Vec<Arc<Document>>>,
+    /// Where each of them is from.
+    pub(crate) session_sources: Vec<Source>,
     pub(crate) session: Option<SessionFacts>,
 }
 
@@ -55,6 +58,7 @@ impl Standing {
             effective: Effective::default(),
             tags: Vec::new(),
             session_policies: None,
+            session_sources: Vec::new(),
             session: None,
         }
     }
@@ -96,7 +100,7 @@ impl Standing {
             standing.tags.retain(|(own, _)| !own.eq_ignore_ascii_case(key));
             standing.tags.push((key.clone(), value.clone()));
         }
-        standing.session_policies = session_policies(cache, session).await?;
+        (standing.session_policies, standing.session_sources) = session_policies(cache, session).await?;
         standing.session = Some(SessionFacts {
             issued: Moment(record.issued_ms),
             name: record.name.clone(),
@@ -110,7 +114,7 @@ impl Standing {
     async fn of_identity(cache: &Cache, identity: Arc<Identity>) -> Result<Self> {
         let effective = Effective::of(cache, &identity).await?;
         let (account, tags) = (identity.account.to_string(), identity.tags.clone());
-        Ok(Self { account, tags, effective, identity: Some(identity), session_policies: None, session: None })
+        Ok(Self { tags, effective, identity: Some(identity), ..Self::root(&account) })
     }
 
     /// The session's name, for a session of a role.
@@ -148,15 +152,21 @@ impl Standing {
 }
 
 /// The policies that cap a session. A managed one that is gone allows nothing.
-async fn session_policies(cache: &Cache, session: &Session) -> Result<Option<Vec<Arc<Document>>>> {
+async fn session_policies(
+    cache: &Cache,
+    session: &Session,
+) -> Result<(Option<Vec<Arc<Document>>>, Vec<Source>)> {
     let record = &session.record;
     if session.policy.is_none() && record.managed.is_empty() {
-        return Ok(None);
+        return Ok((None, Vec::new()));
     }
     let mut documents: Vec<_> = session.policy.iter().map(Arc::clone).collect();
+    let mut sources: Vec<_> = session.fingerprint.into_iter().map(Source::Session).collect();
     for key in &record.managed {
-        let policy = cache.managed_policy(record::iam::policy(&record.account, key)).await?;
-        documents.extend(policy.map(|policy| Arc::clone(&policy.document)));
+        if let Some(policy) = cache.managed_policy(record::iam::policy(&record.account, key)).await? {
+            documents.push(Arc::clone(&policy.document));
+            sources.push(Source::Managed(policy));
+        }
     }
-    Ok(Some(documents))
+    Ok((Some(documents), sources))
 }

@@ -13,6 +13,7 @@ use claviger_policy::{Document, Kind};
 use claviger_store::Record;
 use quick_cache::sync::Cache as Bounded;
 
+use crate::decided::Fingerprint;
 use crate::error::{Error, Result};
 use crate::iam::document;
 use crate::record::{self, iam::SessionRecord};
@@ -29,6 +30,8 @@ pub(crate) struct Session {
     pub(crate) record: SessionRecord,
     /// Its session policy, compiled.
     pub(crate) policy: Option<Arc<Document>>,
+    /// Tells it from others.
+    pub(crate) fingerprint: Option<Fingerprint>,
 }
 
 /// Makes and opens tokens.
@@ -85,7 +88,8 @@ impl Sessions {
             Some(text) => Some(Arc::new(document::stored(text, Kind::Identity).ok()?)),
             None => None,
         };
-        Some(Session { record, policy })
+        let fingerprint = record.policy.as_deref().map(Fingerprint::of);
+        Some(Session { record, policy, fingerprint })
     }
 }
 

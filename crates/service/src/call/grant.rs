@@ -1,14 +1,11 @@
 //! What decisions about grants ask of a call.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
 use claviger_policy as policy;
 use policy::Values;
 
-use super::{Asks, Authorized, Call, On, one};
-use crate::error::Result;
-use crate::kms::key::Key;
+use super::{Asks, Call, one};
 use crate::kms::shapes::{GrantConstraints, GrantOperation};
 
 /// What a request says of a grant that is to be made; of one that is to be retired, only its constraints.
@@ -73,30 +70,5 @@ impl Call<'_> {
     /// What conditions on `CreateGrant`, `ListGrants` and `RevokeGrant` may ask of the call.
     pub(crate) fn asks_on_grants<'a>(&self) -> Asks<'a> {
         Asks { for_aws_resource: Some(self.is_for_aws_resource()), ..Asks::default() }
-    }
-
-    /// Decides whether the caller, who has this right to it, may retire a grant on a key. The key policy can only deny
-    /// that.
-    ///
-    /// # Errors
-    /// `AccessDeniedException`.
-    pub(crate) fn authorize_retirement(
-        &mut self,
-        key: Arc<Key>,
-        right: policy::Grant,
-        asks: Asks<'_>,
-    ) -> Result<Authorized<Arc<Key>>> {
-        let action = "kms:RetireGrant";
-        let decision = self.decide(action, On::Denying(&key), asks, right);
-        self.conclude(action, &key, decision)?;
-        Ok(Authorized(key))
-    }
-
-    /// Decides whether the caller may list what a principal may retire.
-    ///
-    /// # Errors
-    /// `AccessDeniedException`.
-    pub(crate) fn authorize_principal(&mut self, action: &'static str, arn: &str) -> Result<Authorized<()>> {
-        self.decide_alone(action, arn, Asks::default())
     }
 }

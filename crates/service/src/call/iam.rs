@@ -6,8 +6,10 @@ use claviger_policy as policy;
 use claviger_wire::fault::Code;
 use policy::Values;
 
+use super::decision::Outcome;
 use super::{Authorized, Call, one, principal};
 use crate::authn::Principal;
+use crate::decided::Guard;
 use crate::error::{Error, Result};
 use crate::iam::identity::Identity;
 
@@ -87,7 +89,9 @@ impl Call<'_> {
         self.decided = true;
         let context = Circumstances { call: self, asks };
         let request = policy::Request { principal: self.principal(), action, resource, context: &context };
-        match policy::decide(&request, &principal::policies(self.subject.caller)) {
+        let outcome = Outcome::of(&request, &principal::policies(self.subject.caller));
+        self.note(action, resource, &outcome, None, None);
+        match outcome.decision {
             policy::Decision::Allow(_) => Ok(Authorized(())),
             policy::Decision::Deny(reason) => {
                 let text = policy::denial_text(self.subject.caller.arn(), action, resource, &reason, false);
@@ -110,24 +114,34 @@ impl Call<'_> {
     ) -> Result<Authorized<&'r Identity>> {
         self.decided = true;
         if self.subject.caller.principal() == Principal::Root {
+            for action in actions {
+                let on = self.noted(role_arn);
+                self.draft.decisions.refuse(action, on, "root users may not assume roles");
+            }
             return Err(Error::new(Code::AccessDenied, "Roles may not be assumed by root accounts."));
         }
-        let context = Circumstances { call: self, asks };
         for action in actions {
-            let request = policy::Request {
-                principal: self.principal(),
-                action,
-                resource: role_arn,
-                context: &context,
-            };
-            let allowed =
-                role.and_then(|role| role.role.as_ref().map(|it| (role, it))).is_some_and(|(role, it)| {
+            let allowed = match role.and_then(|role| role.role.as_ref().map(|it| (role, it))) {
+                Some((role, it)) => {
                     let trust =
                         policy::ResourceSide::Guarded { policy: &it.trust.document, account: &role.account };
                     let policies =
                         policy::Policies { resource: trust, ..principal::policies(self.subject.caller) };
-                    policy::decide(&request, &policies).is_allow()
-                });
+                    let context = Circumstances { call: self, asks };
+                    let principal = self.principal();
+                    let request =
+                        policy::Request { principal, action, resource: role_arn, context: &context };
+                    let outcome = Outcome::of(&request, &policies);
+                    let guard = Guard { name: "trust-policy", fingerprint: it.trust.fingerprint };
+                    self.note(action, role_arn, &outcome, Some(guard), None);
+                    outcome.decision.is_allow()
+                }
+                None => {
+                    let on = self.noted(role_arn);
+                    self.draft.decisions.refuse(action, on, "there is no such role");
+                    false
+                }
+            };
             if !allowed {
                 let caller = self.subject.caller.arn();
                 let text =

@@ -7,6 +7,7 @@ use claviger_wire::arn::Arn;
 use claviger_wire::fault::Code;
 
 use crate::cache::Cache;
+use crate::decided::Fingerprint;
 use crate::error::{Error, Result};
 use crate::iam::identity::{self, Bindings};
 use crate::record::{self, iam::BoundRecord};
@@ -68,13 +69,16 @@ pub(crate) struct Bound {
     pub(crate) text: String,
     pub(crate) bound: Bindings,
     pub(crate) document: Arc<Document>,
+    /// Tells its text from others.
+    pub(crate) fingerprint: Fingerprint,
 }
 
 impl Bound {
     /// A trust policy that is in the store.
     pub(crate) fn stored(text: String, bound: Bindings) -> Result<Self> {
         let document = rebind(stored(&text, Kind::Trust)?, &bound)?;
-        Ok(Self { text, bound, document: Arc::new(document) })
+        let fingerprint = Fingerprint::of(&text);
+        Ok(Self { text, bound, document: Arc::new(document), fingerprint })
     }
 
     /// A trust policy that someone wants to put.
@@ -88,7 +92,8 @@ impl Bound {
             Err(name) => return Err(Error::new(Code::MalformedPolicyDocument, invalid_principal(&name))),
         };
         let document = rebind(document, &bound)?;
-        Ok(Self { text: text.to_owned(), bound, document: Arc::new(document) })
+        let (text, fingerprint) = (text.to_owned(), Fingerprint::of(text));
+        Ok(Self { text, bound, document: Arc::new(document), fingerprint })
     }
 }
 

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use claviger_policy::Document;
 
 use crate::cache::Cache;
+use crate::decided::Source;
 use crate::error::{Error, Result};
 use crate::iam::identity::{Identity, by_id};
+use crate::iam::managed::ManagedPolicy;
 use crate::record::iam as names;
 
 /// The policies that apply to a user or role, compiled; shared with the cache.
@@ -14,8 +16,12 @@ use crate::record::iam as names;
 pub(crate) struct Effective {
     /// Its own and those of its groups.
     pub(crate) identity: Vec<Arc<Document>>,
+    /// Where each of them is from.
+    pub(crate) sources: Vec<Source>,
     /// Its permissions boundary.
     pub(crate) boundary: Option<Arc<Document>>,
+    /// Where that is from.
+    pub(crate) boundary_source: Option<Source>,
 }
 
 impl Effective {
@@ -24,34 +30,39 @@ impl Effective {
     /// # Errors
     /// Where the store fails; a conflict where a policy or group is not there that must be, because things changed between
     /// two reads. Leaving it out could widen what is allowed.
-    pub(crate) async fn of(cache: &Cache, identity: &Identity) -> Result<Self> {
-        let mut documents = Vec::new();
-        held_by(cache, identity, &mut documents).await?;
+    pub(crate) async fn of(cache: &Cache, identity: &Arc<Identity>) -> Result<Self> {
+        let mut effective = Self::default();
+        effective.add(cache, identity).await?;
         for group in &identity.groups {
             let group = by_id(cache, &identity.account, group).await?.ok_or_else(moved)?;
-            held_by(cache, &group, &mut documents).await?;
+            effective.add(cache, &group).await?;
         }
-        let boundary = match &identity.boundary {
-            Some(key) => Some(managed(cache, &identity.account, key).await?),
-            None => None,
-        };
-        Ok(Self { identity: documents, boundary })
+        if let Some(key) = &identity.boundary {
+            let policy = managed(cache, &identity.account, key).await?;
+            effective.boundary = Some(Arc::clone(&policy.document));
+            effective.boundary_source = Some(Source::Managed(policy));
+        }
+        Ok(effective)
+    }
+
+    /// Adds what a user, group or role holds.
+    async fn add(&mut self, cache: &Cache, holder: &Arc<Identity>) -> Result<()> {
+        for (index, inline) in holder.inline.iter().enumerate() {
+            self.identity.push(Arc::clone(&inline.document));
+            self.sources.push(Source::Inline(Arc::clone(holder), index));
+        }
+        for key in &holder.attached {
+            let policy = managed(cache, &holder.account, key).await?;
+            self.identity.push(Arc::clone(&policy.document));
+            self.sources.push(Source::Managed(policy));
+        }
+        Ok(())
     }
 }
 
-async fn held_by(cache: &Cache, identity: &Identity, documents: &mut Vec<Arc<Document>>) -> Result<()> {
-    documents.extend(identity.inline.iter().map(|inline| Arc::clone(&inline.document)));
-    for key in &identity.attached {
-        documents.push(managed(cache, &identity.account, key).await?);
-    }
-    Ok(())
-}
-
-/// The version in force of a managed policy that something refers to.
-async fn managed(cache: &Cache, account: &str, key: &str) -> Result<Arc<Document>> {
-    let policy = cache.managed_policy(names::policy(account, key)).await?;
-    let policy = policy.ok_or_else(moved)?;
-    Ok(Arc::clone(&policy.document))
+/// A managed policy that something refers to.
+async fn managed(cache: &Cache, account: &str, key: &str) -> Result<Arc<ManagedPolicy>> {
+    cache.managed_policy(names::policy(account, key)).await?.ok_or_else(moved)
 }
 
 /// Something that was referred to is gone: what referred to it has changed meanwhile.

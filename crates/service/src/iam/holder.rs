@@ -7,6 +7,7 @@ use claviger_wire::fault::Code;
 
 use crate::call::Call;
 use crate::call::iam::IamAsks;
+use crate::decided::Fingerprint;
 use crate::dispatch::Service;
 use crate::error::{Error, Result};
 use crate::iam::identity::{Identity, Inline, Kind};
@@ -45,7 +46,8 @@ pub(crate) async fn put_inline(
     let document = Arc::new(document::parse_identity(text)?);
     let mut changed = Identity::clone(&identity);
     changed.inline.retain(|inline| !inline.name.eq_ignore_ascii_case(name));
-    changed.inline.push(Inline { name: name.to_string(), text: text.to_string(), document });
+    let fingerprint = Fingerprint::of(text);
+    changed.inline.push(Inline { name: name.to_string(), text: text.to_string(), document, fingerprint });
     let (kind, limit) = (identity.kind, identity.kind.inline_limit());
     if changed.inline.iter().map(|inline| document::counted(&inline.text)).sum::<usize>() > limit {
         let message =

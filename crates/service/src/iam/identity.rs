@@ -7,6 +7,7 @@ use claviger_store::{Precondition, Record, Revision, Write};
 use claviger_wire::arn;
 
 use crate::cache::Cache;
+use crate::decided::Fingerprint;
 use crate::error::{Error, Result};
 use crate::iam::document;
 use crate::moment::Moment;
@@ -74,6 +75,8 @@ pub(crate) struct Inline {
     pub(crate) name: String,
     pub(crate) text: String,
     pub(crate) document: Arc<Document>,
+    /// Tells its text from others.
+    pub(crate) fingerprint: Fingerprint,
 }
 
 /// What only roles have.
@@ -134,7 +137,8 @@ impl Identity {
         }
         let inline = read.inline.into_iter().map(|InlineRecord { name, text }| {
             let document = Arc::new(document::stored(&text, DocumentKind::Identity)?);
-            Ok(Inline { name, text, document })
+            let fingerprint = Fingerprint::of(&text);
+            Ok(Inline { name, text, document, fingerprint })
         });
         Ok(Self {
             kind,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use claviger_policy::{Document, Kind};
 use claviger_store::{Precondition, Record, Revision, Write};
 
+use crate::decided::Fingerprint;
 use crate::error::{Error, Result};
 use crate::iam::{document, identity};
 use crate::moment::Moment;
@@ -41,6 +42,8 @@ pub(crate) struct ManagedPolicy {
     pub(crate) attachments: u32,
     pub(crate) boundaries: u32,
     pub(crate) document: Arc<Document>,
+    /// Tells the text in force from others.
+    pub(crate) fingerprint: Fingerprint,
     pub(crate) revision: Revision,
 }
 
@@ -57,6 +60,7 @@ impl ManagedPolicy {
             in_force.ok_or_else(|| Error::internal(format!("policy {} has no version", read.id)))?;
         Ok(Self {
             document: Arc::new(document::stored(&in_force.text, Kind::Identity)?),
+            fingerprint: Fingerprint::of(&in_force.text),
             versions: read.versions.into_iter().map(Version::decode).collect(),
             account: read.account.into(),
             name: read.name,

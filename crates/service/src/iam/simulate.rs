@@ -75,7 +75,7 @@ impl Subject {
     }
 
     /// A user, group or role, with the policies that apply to it.
-    pub(crate) async fn of(service: &Service, call: &Call<'_>, identity: &Identity) -> Result<Self> {
+    pub(crate) async fn of(service: &Service, call: &Call<'_>, identity: &Arc<Identity>) -> Result<Self> {
         let policies = Effective::of(&service.installation.cache, identity).await?;
         let arn = identity.arn(call.region());
         Ok(Self { policies, principal: (arn, identity.id.clone(), identity.account.to_string()) })

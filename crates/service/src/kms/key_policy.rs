@@ -8,6 +8,7 @@ use claviger_wire::fault::Code;
 use quick_cache::sync::Cache;
 
 use crate::call::{Asks, Call};
+use crate::decided::Fingerprint;
 use crate::dispatch::Service;
 use crate::error::{Error, Result};
 use crate::iam::document;
@@ -19,6 +20,8 @@ pub struct KeyPolicy {
     /// Unique ids of the users and roles that it names: of those that it meant when it was put.
     pub(crate) bound: Bindings,
     pub(crate) document: Document,
+    /// Tells its text from others.
+    pub(crate) fingerprint: Fingerprint,
 }
 
 impl std::fmt::Debug for KeyPolicy {
@@ -39,12 +42,13 @@ impl KeyPolicy {
     /// `MalformedPolicyDocumentException`, `LimitExceededException` or `ValidationException` with AWS's texts.
     pub fn parse(text: &str) -> Result<Self> {
         let document = Document::parse(text, Kind::Key).map_err(|malformed| refused(&malformed))?;
-        Ok(Self { text: text.into(), bound: Bindings::new(), document })
+        let fingerprint = Fingerprint::of(text);
+        Ok(Self { text: text.into(), bound: Bindings::new(), document, fingerprint })
     }
 
     /// Binds it to the unique ids of the users and roles that it names.
     fn bind(self, bound: Bindings) -> Result<Self> {
-        Ok(Self { document: document::rebind(self.document, &bound)?, bound, text: self.text })
+        Ok(Self { document: document::rebind(self.document, &bound)?, bound, ..self })
     }
 }
 

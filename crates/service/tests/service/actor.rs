@@ -9,6 +9,7 @@ use claviger_wire::sigv4::{Scope, Signer, SigningKey, sign};
 use http::{Method, Request};
 use serde_json::Value;
 
+use crate::explanations::check_explained;
 use crate::world::{REGION, Root, World, block_on, origin};
 
 /// Credentials of a principal, long-term or of a session.
@@ -171,6 +172,7 @@ pub(crate) fn send(world: &World, action: &str, incoming: &Incoming) -> Reply {
         assert_eq!(reply.event["eventName"], action);
         assert_eq!(reply.event["requestID"], handled.outgoing.request_id);
         assert_eq!(reply.event["errorCode"].is_string(), reply.status != 200, "{reply:?}");
+        check_explained(&world.ledger.records(events)[0]);
     }
     reply
 }

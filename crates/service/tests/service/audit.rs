@@ -196,7 +196,7 @@ fn secrets_of_other_kinds_stay_out_of_the_trail() {
         }
     }
     assert!(answered > 20, "{answered} secrets were given");
-    let trail = String::from_utf8(world.ledger.since(0).concat()).unwrap();
+    let trail = String::from_utf8(world.ledger.records(0).concat()).unwrap();
     for secret in secrets {
         assert!(!trail.contains(&secret), "{secret}");
     }
@@ -305,7 +305,7 @@ fn secrets_stay_out_of_the_trail() {
     ] {
         world.refuse(ALICE, operation, request);
     }
-    let trail = world.ledger.since(0).concat();
+    let trail = world.ledger.records(0).concat();
     let trail = String::from_utf8(trail).unwrap();
     for secret in secrets {
         assert!(!trail.contains(&secret), "{secret}");

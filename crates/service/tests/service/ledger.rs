@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-use claviger_service::{BoxFuture, Ledger, LedgerError, Reservation};
+use claviger_service::{BoxFuture, Ledger, LedgerError, Reservation, audit};
 
 use crate::world::lock;
 
@@ -34,8 +34,13 @@ impl MemoryLedger {
         lock(&self.0).events.len()
     }
 
-    /// The events from a place on; none where the ledger is shorter.
+    /// The events from a place on, without what was decided; none where the ledger is shorter.
     pub(crate) fn since(&self, place: usize) -> Vec<Vec<u8>> {
+        self.records(place).iter().map(|record| audit::split(record).0.to_vec()).collect()
+    }
+
+    /// The records from a place on, whole.
+    pub(crate) fn records(&self, place: usize) -> Vec<Vec<u8>> {
         lock(&self.0).events.iter().skip(place).cloned().collect()
     }
 
@@ -75,6 +80,6 @@ impl Ledger for MemoryLedger {
     }
 
     fn any_since(&self, sequence: u64, test: &mut dyn FnMut(&[u8]) -> bool) -> Result<bool, LedgerError> {
-        Ok(self.since(usize::try_from(sequence).unwrap()).iter().any(|event| test(event)))
+        Ok(self.records(usize::try_from(sequence).unwrap()).iter().any(|event| test(event)))
     }
 }

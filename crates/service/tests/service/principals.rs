@@ -305,6 +305,6 @@ fn secrets_are_shown_once() {
         let holds = |bytes: &[u8]| bytes.windows(secret.len()).any(|window| window == secret);
         assert!(!holds(listed.body.as_bytes()));
         assert!(!world.content().iter().any(|record| holds(&record.value)));
-        assert!(!world.ledger.since(0).iter().any(|event| holds(event)));
+        assert!(!world.ledger.records(0).iter().any(|event| holds(event)));
     }
 }

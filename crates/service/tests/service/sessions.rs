@@ -61,7 +61,7 @@ fn a_session_of_a_role_may_do_what_the_role_may() {
     // The trail knows neither secret nor token.
     for secret in [&session.secret, session.token.as_ref().unwrap()] {
         let holds = |bytes: &Vec<u8>| bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
-        assert!(!world.ledger.since(0).iter().any(holds));
+        assert!(!world.ledger.records(0).iter().any(holds));
         assert!(!world.content().iter().any(|record| holds(&record.value)));
     }
 }

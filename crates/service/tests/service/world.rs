@@ -18,6 +18,7 @@ use http::{Method, Request};
 use serde_json::{Value, json};
 
 use crate::enclave::trusted;
+use crate::explanations::check_explained;
 use crate::ledger::MemoryLedger;
 use crate::shown::{check_event_elsewhere, hide_ids, hide_member, needs_hsm};
 use crate::vault::EngineVault;
@@ -340,6 +341,7 @@ impl World {
         self.vault.forget_sent();
         let handled = self.handle(ask);
         let written = self.ledger.since(events);
+        self.ledger.records(events).iter().for_each(|record| check_explained(record));
         let commands = self.vault.sent();
         let (by_itself, written): (Vec<_>, Vec<_>) = written.into_iter().partition(|e| is_service_event(e));
         let rotates = ask.operation == "RotateKeyOnDemand" && handled.code.is_none();

@@ -6,6 +6,7 @@ use serde::Serialize;
 use crate::call::Call;
 use crate::call::iam::IamAsks;
 use crate::credential;
+use crate::decided::Fingerprint;
 use crate::dispatch::Service;
 use crate::error::Result;
 use crate::iam::lifecycle::ID_LEN;
@@ -78,6 +79,7 @@ impl Operation for CreatePolicy {
             attachments: 0,
             boundaries: 0,
             document,
+            fingerprint: Fingerprint::of(&request.policy_document),
             revision: 0,
         };
         let response = Response { policy: views::Policy::made(&policy, region) };

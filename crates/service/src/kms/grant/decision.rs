@@ -13,6 +13,7 @@ use crate::record;
 
 /// A grant that allows a request.
 pub(crate) struct Held {
+    pub(crate) id: String,
     /// What it gives its caller.
     pub(crate) right: policy::Grant,
     /// That it is still there: what is committed because of it must not outlive it.
@@ -40,7 +41,7 @@ pub(crate) async fn held(
         let mut page = cache.grants(&prefix).await?;
         loop {
             if let Some(grant) = page.grants.iter().find(|it| it.allows(operation, asks, source_arn)) {
-                return Ok(Some(Held { right, unchanged: grant.unchanged() }));
+                return Ok(Some(Held { id: grant.id.clone(), right, unchanged: grant.unchanged() }));
             }
             let Some(after) = &page.next else { break };
             page = cache.more_grants(&prefix, after).await?;

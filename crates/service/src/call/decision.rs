@@ -1,0 +1,255 @@
+//! How a call is decided: what is asked of the policies and grants, and what is kept of the answer.
+
+use std::sync::Arc;
+
+use claviger_policy as policy;
+use claviger_wire::fault::Code;
+
+use super::{Asks, Authorized, Call, Circumstances, principal};
+use crate::decided::{self, Guard};
+use crate::dispatch::Service;
+use crate::error::{Error, Result};
+use crate::kms::grant::decision as grants;
+use crate::kms::key::Key;
+
+/// What a decision is about.
+#[derive(Clone, Copy)]
+pub(super) enum On<'k> {
+    Key(&'k Key),
+    /// A key whose policy can only deny.
+    Denying(&'k Key),
+    /// The ARN of something else, or `*`.
+    Other(&'k str),
+}
+
+impl<'k> On<'k> {
+    fn key(self) -> Option<&'k Key> {
+        match self {
+            Self::Key(key) | Self::Denying(key) => Some(key),
+            Self::Other(_) => None,
+        }
+    }
+
+    fn resource(self) -> &'k str {
+        match self {
+            Self::Key(key) | Self::Denying(key) => &key.arn,
+            Self::Other(resource) => resource,
+        }
+    }
+}
+
+/// A question to the policies.
+#[derive(Clone, Copy)]
+pub(super) struct Question<'k> {
+    pub(super) action: &'static str,
+    pub(super) on: On<'k>,
+    pub(super) asks: Asks<'k>,
+    /// What the key's grants give the caller.
+    pub(super) grant: policy::Grant,
+}
+
+/// A decision; a denial comes with what each layer said.
+pub(super) struct Outcome<'a> {
+    pub(super) decision: policy::Decision<'a>,
+    pub(super) trace: Option<policy::Trace<'a>>,
+}
+
+impl<'a> Outcome<'a> {
+    pub(super) fn of(request: &policy::Request<'_>, policies: &policy::Policies<'a>) -> Self {
+        let decision = policy::decide(request, policies);
+        let trace = (!decision.is_allow()).then(|| policy::trace(request, policies));
+        Self { decision, trace }
+    }
+}
+
+impl<'a> Call<'a> {
+    /// Decides whether the caller may do `action` with a key. Where the policies neither allow nor deny it, a grant may
+    /// allow it: only then are grants looked up.
+    pub(crate) async fn authorize(
+        &mut self,
+        service: &Service,
+        action: &'static str,
+        key: Arc<Key>,
+        asks: Asks<'_>,
+    ) -> Result<Authorized<Arc<Key>>> {
+        let mut question = Question { action, on: On::Key(&key), asks, grant: policy::Grant::None };
+        let mut decision = self.ask(&question, policy::decide);
+        let mut grant_id = None;
+        if let policy::Decision::Deny(policy::Reason::Implicit(_)) = decision
+            && let Some(operation) = grants::operation_of(action)
+            && let Some(held) = grants::held(service, self, operation, &key, &asks).await?
+        {
+            question.grant = held.right;
+            decision = self.ask(&question, policy::decide);
+            if decision.is_allow() {
+                (self.held, grant_id) = (Some(held.unchanged), Some(held.id));
+            }
+        }
+        self.conclude(&question, decision, grant_id.as_deref())?;
+        self.charge_key(&key, &asks)?;
+        Ok(Authorized(key))
+    }
+
+    /// Decides whether the caller, who has this right to it, may retire a grant on a key. The key policy can only deny
+    /// that.
+    ///
+    /// # Errors
+    /// `AccessDeniedException`.
+    pub(crate) fn authorize_retirement(
+        &mut self,
+        key: Arc<Key>,
+        right: policy::Grant,
+        asks: Asks<'_>,
+    ) -> Result<Authorized<Arc<Key>>> {
+        let question = Question { action: "kms:RetireGrant", on: On::Denying(&key), asks, grant: right };
+        let decision = self.ask(&question, policy::decide);
+        self.conclude(&question, decision, None)?;
+        Ok(Authorized(key))
+    }
+
+    /// Decides whether the caller may do `action`, which concerns no key of its own.
+    pub(crate) fn authorize_account(
+        &mut self,
+        action: &'static str,
+        asks: Asks<'_>,
+    ) -> Result<Authorized<()>> {
+        self.authorize_other(action, "*", asks)
+    }
+
+    /// Decides whether the caller may do `action` with an alias of its account.
+    pub(crate) fn authorize_alias(
+        &mut self,
+        action: &'static str,
+        alias_arn: &str,
+    ) -> Result<Authorized<()>> {
+        self.touch(&self.subject.caller.account().into(), &alias_arn.into());
+        self.authorize_other(action, alias_arn, Asks::default())
+    }
+
+    /// Decides whether the caller may list what a principal may retire.
+    ///
+    /// # Errors
+    /// `AccessDeniedException`.
+    pub(crate) fn authorize_principal(&mut self, action: &'static str, arn: &str) -> Result<Authorized<()>> {
+        self.authorize_other(action, arn, Asks::default())
+    }
+
+    fn authorize_other(
+        &mut self,
+        action: &'static str,
+        resource: &str,
+        asks: Asks<'_>,
+    ) -> Result<Authorized<()>> {
+        let question = Question { action, on: On::Other(resource), asks, grant: policy::Grant::None };
+        let decision = self.ask(&question, policy::decide);
+        self.conclude(&question, decision, None).map(Authorized)
+    }
+
+    /// Whether the caller could still put a policy on the key if it had this one (the lockout safety check).
+    pub(crate) fn could_put_policy(
+        &self,
+        document: &policy::Document,
+        key_arn: &str,
+        asks: Asks<'_>,
+    ) -> bool {
+        let context = Circumstances { call: self, key: None, asks };
+        let request = policy::Request {
+            principal: self.principal(),
+            action: "kms:PutKeyPolicy",
+            resource: key_arn,
+            context: &context,
+        };
+        policy::would_allow_put_key_policy(document, &request)
+    }
+
+    /// Puts a question to the policies that apply.
+    fn ask<'k, T>(
+        &self,
+        question: &Question<'k>,
+        answer: impl FnOnce(&policy::Request<'_>, &policy::Policies<'k>) -> T,
+    ) -> T
+    where
+        'a: 'k,
+    {
+        let &Question { action, on, asks, grant } = question;
+        let context = Circumstances { call: self, key: on.key(), asks };
+        let principal = self.principal();
+        let request = policy::Request { principal, action, resource: on.resource(), context: &context };
+        let resource = match on {
+            On::Key(key) => {
+                policy::ResourceSide::Guarded { policy: &key.policy.document, account: &key.account }
+            }
+            On::Denying(key) => policy::ResourceSide::Denying { policy: &key.policy.document },
+            On::Other(_) => policy::ResourceSide::Unguarded,
+        };
+        let policies = policy::Policies { resource, grant, ..principal::policies(self.subject.caller) };
+        answer(&request, &policies)
+    }
+
+    /// Records the decision, and gives it in the words of an answer.
+    fn conclude<'k>(
+        &mut self,
+        question: &Question<'k>,
+        decision: policy::Decision<'k>,
+        grant: Option<&str>,
+    ) -> Result<()>
+    where
+        'a: 'k,
+    {
+        self.decided = true;
+        let caller = self.subject.caller;
+        let trace = (!decision.is_allow()).then(|| self.ask(question, policy::trace));
+        let outcome = Outcome { decision, trace };
+        let key = question.on.key();
+        let foreign = key.is_some_and(|key| *key.account != *caller.account());
+        // The trail of a stranger must not tell it whose key that was, nor that there is one.
+        if let Some(key) = key.filter(|_| outcome.decision.is_allow() || !foreign) {
+            self.touch(&key.account, &key.arn);
+        }
+        let (action, resource) = (question.action, question.on.resource());
+        let guard = key.map(|key| Guard { name: "key-policy", fingerprint: key.policy.fingerprint });
+        self.note(action, resource, &outcome, guard, grant);
+        match outcome.decision {
+            policy::Decision::Allow(_) => Ok(()),
+            policy::Decision::Deny(reason) => {
+                let text = policy::denial_text(caller.arn(), action, resource, &reason, foreign);
+                Err(Error::new(Code::AccessDenied, text))
+            }
+        }
+    }
+
+    /// Keeps what was decided, for an explanation; of a grant that allowed it, its id.
+    pub(super) fn note(
+        &mut self,
+        action: &str,
+        resource: &str,
+        outcome: &Outcome<'_>,
+        guard: Option<Guard>,
+        grant: Option<&str>,
+    ) {
+        let standing = self.subject.caller.standing();
+        let origins = decided::Origins {
+            guard,
+            grant,
+            effective: &standing.effective,
+            session: &standing.session_sources,
+            region: self.subject.region,
+        };
+        let on = self.noted(resource);
+        match (&outcome.decision, &outcome.trace) {
+            (policy::Decision::Allow(grantor), _) => {
+                self.draft.decisions.allow(action, on, grantor, &origins);
+            }
+            (policy::Decision::Deny(_), Some(trace)) => {
+                self.draft.decisions.deny(action, on, trace, &origins);
+            }
+            (policy::Decision::Deny(_), None) => {}
+        }
+    }
+
+    /// A resource as a decision names it.
+    pub(super) fn noted<'r>(&self, resource: &'r str) -> decided::On<'r> {
+        let listed = self.draft.resources.iter().position(|listed| *listed.arn == *resource);
+        listed.map_or(decided::On::Named(resource), decided::On::Listed)
+    }
+}
