@@ -28,6 +28,8 @@ pub enum Command {
         #[command(subcommand)]
         command: Audit,
     },
+    /// Make, show and close accounts of a server that runs.
+    Account(Account),
     /// Say why a past request was answered as it was.
     Explain(Explain),
 }
@@ -77,6 +79,83 @@ pub struct Serve {
     /// Check the file and end.
     #[arg(long)]
     pub check_config: bool,
+}
+
+/// Options of `account`.
+#[derive(Debug, Clone, Args)]
+pub struct Account {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: AccountCommand,
+    /// Data folder: the one given to `dev`, or `data_dir` of the configuration.
+    #[arg(long, global = true, value_name = "DIR", default_value = "claviger-data")]
+    pub data_dir: PathBuf,
+    /// Configuration file of `serve`, which names the data folder; goes before `--data-dir`.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// For machines: one line of JSON.
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+/// What to do with accounts.
+#[derive(Debug, Clone, Subcommand)]
+pub enum AccountCommand {
+    /// Make an account, with an access key of its root user, which is shown this once.
+    Create {
+        /// What to call it, 1 to 50 characters.
+        #[arg(long)]
+        name: String,
+        /// Twelve digits; random when absent.
+        #[arg(long, value_name = "ID")]
+        id: Option<String>,
+        /// Write the access key to this new file, mode 0600, instead of printing it.
+        #[arg(long, value_name = "FILE")]
+        credentials_file: Option<PathBuf>,
+    },
+    /// Show all accounts.
+    List,
+    /// Show one account.
+    Show {
+        /// Its id.
+        id: String,
+    },
+    /// Close an account: its credentials stop at once, its keys are kept.
+    Close {
+        /// Its id.
+        id: String,
+    },
+    /// Open a closed account again.
+    Reopen {
+        /// Its id.
+        id: String,
+    },
+    /// Access keys of the root user.
+    RootKey {
+        /// What to do.
+        #[command(subcommand)]
+        command: RootKey,
+    },
+}
+
+/// What to do with access keys of a root user.
+#[derive(Debug, Clone, Subcommand)]
+pub enum RootKey {
+    /// Make one; it is shown this once.
+    Create {
+        /// Id of the account.
+        id: String,
+        /// Write the access key to this new file, mode 0600, instead of printing it.
+        #[arg(long, value_name = "FILE")]
+        credentials_file: Option<PathBuf>,
+    },
+    /// Delete one: it stops at once.
+    Delete {
+        /// Id of the account.
+        id: String,
+        /// Which.
+        access_key_id: String,
+    },
 }
 
 /// Options of `explain`.

@@ -3,6 +3,8 @@
 //! What a request means is decided in `claviger-service`; here it is read from a socket ([`http`]), and its reply is
 //! written once its event is durable ([`ledger`]). Key material is behind [`hsm_link`], in another process.
 
+pub mod account;
+pub mod admin;
 pub mod attestation;
 pub mod audit;
 pub mod certificate;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use claviger_server::cli::{Cli, Command};
 use claviger_server::config::Config;
-use claviger_server::{audit, dev, explain, log, serve, status};
+use claviger_server::{account, audit, dev, explain, log, serve, status};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -23,6 +23,7 @@ fn main() -> ExitCode {
 fn run(cli: Cli) -> Result<(), String> {
     match cli.command {
         Command::Audit { command } => audit::run(&command),
+        Command::Account(options) => account::run(options),
         Command::Explain(options) => explain::run(&options),
         Command::Dev(options) => {
             log::set_up("info");

@@ -16,6 +16,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use zeroize::Zeroizing;
 
+use crate::admin::Door;
 use crate::hsm_link::Link;
 use crate::http::Front;
 use crate::ledger::{Durability, Ledger, Options};
@@ -67,6 +68,7 @@ pub struct Program {
     /// The link of the main thread.
     pub link: Link,
     entropy: Arc<SystemEntropy>,
+    door: Door,
 }
 
 /// Longest wait for the HSM at the start.
@@ -115,7 +117,8 @@ impl Program {
             .with_quotas(plan.quotas.read()?)
             .with_domain_keys(plan.domain_keys.clone());
         let installation = Arc::new(installation);
-        let program = Self { plan, installation, store, ledger, link, entropy };
+        let door = Door::bind(&plan.data_dir)?;
+        let program = Self { plan, installation, store, ledger, link, entropy, door };
         program.recover().await?;
         Ok(program)
     }
@@ -187,7 +190,10 @@ impl Program {
         let every = self.plan.last_use_seconds;
         let uses = tokio::spawn(async move { usage::run(&noting, Arc::new(SystemClock), every).await });
         let retention = tokio::spawn(retain(Arc::clone(&self.ledger)));
-        let outcome = self.watch(stop.subscribe()).await;
+        let outcome = tokio::select! {
+            outcome = self.watch(stop.subscribe()) => outcome,
+            never = self.door.serve(&service) => match never {},
+        };
         stop.send_replace(true);
         scheduler.abort();
         uses.abort();

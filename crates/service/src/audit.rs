@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 use crate::BoxFuture;
 use crate::authn::Caller;
 use crate::decided::{self, Decisions};
+use crate::error::Error;
 use crate::moment::Moment;
 
 /// Room in the ledger for one event, taken before the call has any effect.
@@ -205,6 +206,54 @@ pub(crate) fn service_event(
     if let Some(details) = details {
         line.json("serviceEventDetails", details);
     }
+    line.finish()
+}
+
+/// What an operator did, outside the API.
+#[derive(Clone, Copy)]
+pub(crate) struct Deed<'a> {
+    /// User id of the operator's process.
+    pub(crate) uid: u32,
+    pub(crate) source: &'static str,
+    pub(crate) name: &'static str,
+    pub(crate) account: &'a str,
+    pub(crate) now: Moment,
+    pub(crate) parameters: &'a serde_json::Value,
+}
+
+/// Most bytes of the event of a deed.
+pub(crate) const MAX_DEED: usize = 8 * 1024;
+
+/// The event of it. CloudTrail has none for an operator of the machine: the identity is of a type of our own, the event
+/// one of those that are no API calls.
+pub(crate) fn deed(deed: &Deed<'_>, event_id: &str, refused: Option<&Error>) -> Vec<u8> {
+    const OPERATOR: &str = "claviger account";
+    let mut who = Line::with_capacity(128);
+    who.text("type", "Operator")
+        .text("principalId", &format!("uid:{}", deed.uid))
+        .text("accountId", deed.account)
+        .text("invokedBy", OPERATOR);
+    let mut line = Line::with_capacity(USUAL_LEN);
+    line.text("eventVersion", EVENT_VERSION)
+        .json("userIdentity", &json(who))
+        .text("eventTime", &deed.now.iso())
+        .text("eventSource", deed.source)
+        .text("eventName", deed.name)
+        .text("awsRegion", crate::authn::GLOBAL_REGION)
+        .text("sourceIPAddress", "localhost")
+        .text("userAgent", OPERATOR)
+        .optional("errorCode", refused.map(|error| error.code.audit_name()))
+        .optional("errorMessage", refused.and_then(|error| error.message.as_deref()).map(clip))
+        .json("requestParameters", &deed.parameters.to_string())
+        .json("responseElements", "null")
+        .text("requestID", event_id)
+        .text("eventID", event_id)
+        .flag("readOnly", false)
+        .json("resources", "[]")
+        .text("eventType", "AwsConsoleAction")
+        .flag("managementEvent", true)
+        .text("recipientAccountId", deed.account)
+        .text("eventCategory", "Management");
     line.finish()
 }
 

@@ -211,6 +211,10 @@ pub(crate) async fn authenticate(
         None => derive(service, &claim, &found).await?,
     };
     let verified = claim.verify(&scoped.key).map_err(refused)?;
+    let (account, ..) = found.secret();
+    if !service.installation.cache.account_is_open(account).await? {
+        return Err(unrecognized());
+    }
     if let Some(root) = &scoped.root {
         return Ok(Arc::clone(root));
     }

@@ -19,7 +19,7 @@ use crate::kms::key::Key;
 use crate::kms::key_policy::Policies;
 use crate::quota::ALIASES_LIMIT;
 use crate::record::iam::PrincipalRecord;
-use crate::record::{self, AliasRecord, CredentialRecord, Kind, MaterialOwner};
+use crate::record::{self, AccountRecord, AliasRecord, CredentialRecord, Kind, MaterialOwner};
 
 /// Bounds of the cache, in entries.
 #[derive(Debug, Clone, Copy)]
@@ -52,6 +52,7 @@ pub(crate) struct Cache {
     aliases: Table<AliasRecord>,
     materials: Table<MaterialOwner>,
     credentials: Table<Credential>,
+    accounts: Table<AccountRecord>,
     identities: Table<Identity>,
     managed_policies: Table<ManagedPolicy>,
     principals: Table<PrincipalRecord>,
@@ -102,6 +103,7 @@ impl Cache {
             aliases: Bounded::new(capacity.others),
             materials: Bounded::new(capacity.others),
             credentials: Bounded::new(capacity.others),
+            accounts: Bounded::new(MAX_SHARED),
             identities: Bounded::new(capacity.identities),
             managed_policies: Bounded::new(capacity.identities),
             principals: Bounded::new(capacity.others),
@@ -142,6 +144,7 @@ impl Cache {
                 self.aliases.clear();
                 self.materials.clear();
                 self.credentials.clear();
+                self.accounts.clear();
                 self.identities.clear();
                 self.managed_policies.clear();
                 self.principals.clear();
@@ -163,6 +166,7 @@ impl Cache {
             Kind::Alias => drop(self.aliases.remove(name)),
             Kind::Material => drop(self.materials.remove(name)),
             Kind::Credential => drop(self.credentials.remove(name)),
+            Kind::Account => drop(self.accounts.remove(name)),
             Kind::Identity => drop(self.identities.remove(name)),
             Kind::ManagedPolicy => drop(self.managed_policies.remove(name)),
             Kind::Principal => drop(self.principals.remove(name)),
@@ -217,6 +221,19 @@ impl Cache {
         let decode =
             |record: &Record| Ok(Credential { record: record::decode(record)?, revision: record.revision });
         self.entry(&self.credentials, name, decode).await
+    }
+
+    /// Whether there is such an account, and it is not closed.
+    pub(crate) async fn account_is_open(&self, account: &str) -> Result<bool> {
+        let found = self.entry(&self.accounts, record::account(account), |record| {
+            let read: AccountRecord = record::decode(record)?;
+            // A row that was copied over another must not stand for it (invariant I7).
+            match record.name == record::account(&read.id) {
+                true => Ok(read),
+                false => Err(Error::internal(format!("account {} stands in another's place", read.id))),
+            }
+        });
+        Ok(found.await?.is_some_and(|account| account.closed_ms.is_none()))
     }
 
     /// A user, group or role by the name of its record.

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use crate::error::{Error, Result};
 use crate::installation::Installation;
 use crate::moment::{Entropy, Moment};
-use crate::record::{self, CredentialRecord};
+use crate::record::{self, AccountRecord, CredentialRecord};
 use crate::vault::{self, Vault};
 
 /// Shortest secret access key that may be brought along, in bytes.
@@ -89,8 +89,11 @@ async fn put(
     now: Moment,
 ) -> Result<()> {
     let name = record::credential(access_key_id);
-    let snapshot = installation.store.read(vec![Read::One(name.clone())]).await?;
-    let precondition = match snapshot.found.into_iter().flatten().next() {
+    let account_name = record::account(account);
+    let reads = vec![Read::One(name.clone()), Read::One(account_name.clone())];
+    let mut found = installation.store.read(reads).await?.found.into_iter();
+    let (found, of_account) = (found.next().unwrap_or_default(), found.next().unwrap_or_default());
+    let precondition = match found.into_iter().next() {
         None => Precondition::Absent(name.clone()),
         Some(found) => {
             let held: CredentialRecord = record::decode(&found)?;
@@ -100,14 +103,20 @@ async fn put(
             Precondition::Unchanged { name: name.clone(), revision: found.revision }
         }
     };
-    let value = record::encode(&CredentialRecord {
-        account: account.to_owned(),
-        principal: "root".to_owned(),
-        token,
-        created_ms: now.0,
-        inactive: None,
-    })?;
-    let commit = Commit { preconditions: vec![precondition], writes: vec![Write::Put { name, value }] };
+    let value = record::encode(&CredentialRecord::of_root(account, token, now))?;
+    let mut commit = Commit { preconditions: vec![precondition], writes: vec![Write::Put { name, value }] };
+    let (mut of_account, precondition) = match of_account.into_iter().next() {
+        Some(found) => {
+            let revision = found.revision;
+            (record::decode(&found)?, Precondition::Unchanged { name: account_name.clone(), revision })
+        }
+        None => (AccountRecord::unnamed(account, now), Precondition::Absent(account_name.clone())),
+    };
+    if !of_account.root_keys.iter().any(|key| key == access_key_id) {
+        of_account.root_keys.push(access_key_id.to_owned());
+        commit.preconditions.push(precondition);
+        commit.writes.push(Write::Put { name: account_name, value: record::encode(&of_account)? });
+    }
     installation.store.commit(commit).await?;
     Ok(())
 }

@@ -74,6 +74,8 @@ pub enum Basis {
     RefusedBefore,
     /// The service did it by itself; nobody was asked.
     ByItself,
+    /// An operator of the installation did it, outside the API.
+    ByOperator,
     /// The record is of an older release, which kept no decisions.
     NotRecorded,
     /// The effect of a call in another Region; its decisions stand with this event.
@@ -243,6 +245,7 @@ impl Explanation {
         let kept: Option<Kept> = kept.map(serde_json::from_slice).transpose().map_err(unreadable)?;
         let (basis, steps, omitted) = match kept {
             None if event.event_type == "AwsServiceEvent" => (Basis::ByItself, Vec::new(), 0),
+            None if event.event_type == "AwsConsoleAction" => (Basis::ByOperator, Vec::new(), 0),
             None => (Basis::NotRecorded, Vec::new(), 0),
             Some(Kept { of: Some(id), .. }) => (Basis::See(id), Vec::new(), 0),
             Some(Kept { decisions, omitted: 0, .. }) if decisions.is_empty() => {
@@ -342,6 +345,9 @@ impl Explanation {
                 writeln!(f, "No policy was asked: it was refused before any decision, for the reason above.")
             }
             Basis::ByItself => writeln!(f, "The service did this by itself; no policy was asked."),
+            Basis::ByOperator => {
+                writeln!(f, "An operator of this installation asked for it; no policy applies.")
+            }
             Basis::NotRecorded => writeln!(f, "The release that wrote this event kept no decisions."),
             Basis::See(event) => {
                 writeln!(f, "This is the effect in another Region of the call of event {event}.")

@@ -8,6 +8,7 @@ use claviger_store::{Commit, Precondition, Read, Store, Write};
 use claviger_wire::arn;
 use quick_cache::sync::Cache as Bounded;
 
+use crate::account;
 use crate::attestation::Roots;
 use crate::authn::last_used::LastUsed;
 use crate::authn::session::Sessions;
@@ -116,6 +117,7 @@ impl Installation {
         now: Moment,
     ) -> Result<Self, OpenError> {
         let (created, usage_since) = check_records(&*store, domain, now).await?;
+        account::adopt(&*store, now).await?;
         let markers = Markers::new(&*vault::host_key(vault, HostKeyLabel::Markers).await?);
         let grant_tokens = Tokens::new(&*vault::host_key(vault, HostKeyLabel::GrantTokens).await?)?;
         let sessions = Sessions::new(&*vault::host_key(vault, HostKeyLabel::Sessions).await?)?;

@@ -9,6 +9,7 @@
 //! Nothing here opens a socket or a file, reads a clock or makes randomness: the shell passes them in as
 //! [`Moment`], [`Entropy`], [`store::Store`](claviger_store::Store), [`Vault`] and [`Ledger`].
 
+pub mod account;
 mod announcement;
 pub mod attestation;
 pub mod audit;

@@ -8,6 +8,7 @@ use claviger_store::{MAX_NAME_LEN, Record};
 use minicbor::{Decode, Encode};
 
 use crate::error::{Error, Result};
+use crate::moment::Moment;
 
 pub(crate) mod grant;
 pub(crate) mod iam;
@@ -51,6 +52,7 @@ pub(crate) enum Kind {
     AliasOf,
     Material,
     Credential,
+    Account,
     Due,
     /// A user, group or role.
     Identity,
@@ -68,6 +70,7 @@ pub(crate) fn kind(name: &[u8]) -> Kind {
         Some(b"alias-of") => Kind::AliasOf,
         Some(b"material") => Kind::Material,
         Some(b"credential") => Kind::Credential,
+        Some(b"account") => Kind::Account,
         Some(b"due") => Kind::Due,
         Some(b"user" | b"group" | b"role") => Kind::Identity,
         Some(b"policy") => Kind::ManagedPolicy,
@@ -150,6 +153,21 @@ pub(crate) fn material(region: &str, id: &str) -> Vec<u8> {
 /// A credential.
 pub(crate) fn credential(access_key_id: &str) -> Vec<u8> {
     join(&["credential", access_key_id])
+}
+
+/// All credentials.
+pub(crate) fn credentials() -> Vec<u8> {
+    join(&["credential", ""])
+}
+
+/// An account.
+pub(crate) fn account(id: &str) -> Vec<u8> {
+    join(&["account", id])
+}
+
+/// All accounts.
+pub(crate) fn accounts() -> Vec<u8> {
+    join(&["account", ""])
 }
 
 /// What the service does by itself when its time has come.
@@ -441,9 +459,41 @@ pub(crate) struct CredentialRecord {
 }
 
 impl CredentialRecord {
+    /// That of a root user.
+    pub(crate) fn of_root(account: &str, token: Vec<u8>, now: Moment) -> Self {
+        let (account, principal) = (account.to_owned(), "root".to_owned());
+        Self { account, principal, token, created_ms: now.0, inactive: None }
+    }
+
     /// Whether it may be used.
     pub(crate) fn is_active(&self) -> bool {
         self.inactive != Some(true)
+    }
+}
+
+/// An account.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct AccountRecord {
+    /// Twelve digits.
+    #[n(0)]
+    pub(crate) id: String,
+    /// What the operator calls it.
+    #[n(1)]
+    pub(crate) name: Option<String>,
+    #[n(2)]
+    pub(crate) created_ms: i64,
+    /// When it was closed, while it is.
+    #[n(3)]
+    pub(crate) closed_ms: Option<i64>,
+    /// Access key ids of its root user.
+    #[n(4)]
+    pub(crate) root_keys: Vec<String>,
+}
+
+impl AccountRecord {
+    /// One that no operator has given a name.
+    pub(crate) fn unnamed(id: &str, now: Moment) -> Self {
+        Self { id: id.to_owned(), name: None, created_ms: now.0, closed_ms: None, root_keys: Vec::new() }
     }
 }
 

@@ -4,6 +4,9 @@
 #[path = "service/abac.rs"]
 mod abac;
 #[cfg(test)]
+#[path = "service/accounts.rs"]
+mod accounts;
+#[cfg(test)]
 #[path = "service/actor.rs"]
 mod actor;
 #[cfg(test)]

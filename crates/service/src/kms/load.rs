@@ -48,7 +48,7 @@ pub(crate) async fn key(
     let (own, region) = (call.caller().account(), call.region());
     match identifier::parse(named, own, region, forms)? {
         Identifier::Key { account, id, .. } => {
-            let found = by_id(service, account, region, id).await?;
+            let found = reachable(service, call, account, id).await?;
             let key = found.ok_or_else(|| match account == own {
                 true => Error::new(
                     Code::NotFound,
@@ -61,7 +61,7 @@ pub(crate) async fn key(
         Identifier::Alias { account, name, .. } => {
             let alias = service.installation.cache.alias(record::alias(account, region, name)).await?;
             let key = match alias {
-                Some(alias) => by_id(service, account, region, &alias.target).await?,
+                Some(alias) => reachable(service, call, account, &alias.target).await?,
                 None => None,
             };
             let key = key.ok_or_else(|| match account == own {
@@ -86,6 +86,14 @@ pub(crate) async fn by_id(
     id: &str,
 ) -> Result<Option<Arc<Key>>> {
     service.installation.cache.key(record::key(account, region, id)).await
+}
+
+/// The key of this id in the call's Region, unless it is of another account that is closed.
+async fn reachable(service: &Service, call: &Call<'_>, account: &str, id: &str) -> Result<Option<Arc<Key>>> {
+    if account != call.caller().account() && !service.installation.cache.account_is_open(account).await? {
+        return Ok(None);
+    }
+    by_id(service, account, call.region(), id).await
 }
 
 /// The error of an alias that does not exist.
@@ -184,7 +192,7 @@ impl Source<'_> {
         let material = blob::split(blob).ok_or_else(|| self.unreadable())?.material;
         let name = record::material(call.region(), &material.to_hex());
         let key = match service.installation.cache.material(name).await? {
-            Some(owner) => by_id(service, &owner.account, call.region(), &owner.key_id).await?,
+            Some(owner) => reachable(service, call, &owner.account, &owner.key_id).await?,
             None => None,
         };
         let key = key.ok_or_else(unknown_ciphertext)?;
