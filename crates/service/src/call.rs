@@ -22,6 +22,7 @@ use crate::authn::Caller;
 use crate::decided;
 use crate::dispatch::Service;
 use crate::error::{Error, Result};
+use crate::kms::alias;
 use crate::kms::context::EncryptionContext;
 use crate::kms::key::Key;
 use crate::kms::recipient::Shown;
@@ -31,7 +32,6 @@ use crate::kms::shapes::{
     WrappingKeySpec,
 };
 use crate::moment::Moment;
-use crate::quota::ALIASES_LIMIT;
 use crate::{outbox, record};
 use grant::GrantAsks;
 
@@ -357,16 +357,6 @@ fn flag<'a>(value: bool) -> Option<policy::Values<'a>> {
     one(if value { "true" } else { "false" })
 }
 
-/// The aliases of a key. Beyond what any quota allows no Allow by them holds ("ABAC for AWS KMS"): one that nobody could name stands
-/// among them then, and conflicts.
-fn resource_aliases(key: &Key) -> policy::Values<'_> {
-    let names = key.aliases.iter().map(|name| Cow::Borrowed(name.as_str()));
-    match key.aliases.len() > ALIASES_LIMIT {
-        true => policy::Values::Conflicting(names.chain([Cow::Borrowed("")]).collect()),
-        false => policy::Values::Set(names.collect()),
-    }
-}
-
 impl Circumstances<'_, '_> {
     fn kms(&self, name: &str) -> Option<policy::Values<'_>> {
         let asks = &self.asks;
@@ -399,7 +389,7 @@ impl Circumstances<'_, '_> {
                 policy::Values::Set(context.pairs().map(|(key, _)| Cow::Borrowed(key)).collect())
             }),
             "requestalias" => asks.request_alias.and_then(one),
-            "resourcealiases" => self.key.map(resource_aliases),
+            "resourcealiases" => self.key.map(alias::of_key),
             "bypasspolicylockoutsafetycheck" => asks.bypass_lockout_check.and_then(flag),
             "policyname" => asks.policy_name.and_then(one),
             "schedulekeydeletionpendingwindowindays" => {

@@ -1,7 +1,9 @@
 //! Aliases: the rules of their names, and how operations find them.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
+use claviger_policy::Values;
 use claviger_store::{Precondition, Read, Revision};
 use claviger_wire::fault::Code;
 
@@ -76,6 +78,16 @@ pub(crate) async fn check_quota(service: &Service, key: &Key) -> Result<()> {
     }
     let message = format!("A key may have at most {quota} aliases.");
     Err(Error::new(Code::LimitExceeded, message))
+}
+
+/// The aliases of a key, as conditions ask for them. Beyond what quotas can allow no Allow by them holds ("ABAC for AWS KMS"): one that
+/// nobody could name stands among them then, and conflicts.
+pub(crate) fn of_key(key: &Key) -> Values<'_> {
+    let names = key.aliases.iter().map(|name| Cow::Borrowed(name.as_str()));
+    match key.aliases.len() > ALIASES_LIMIT {
+        true => Values::Conflicting(names.chain([Cow::Borrowed("")]).collect()),
+        false => Values::Set(names.collect()),
+    }
 }
 
 /// Finds the key that an alias is to name, and decides about it.
