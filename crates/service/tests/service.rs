@@ -28,6 +28,9 @@ mod audit;
 #[path = "service/authorization.rs"]
 mod authorization;
 #[cfg(test)]
+#[path = "service/clock.rs"]
+mod clock;
+#[cfg(test)]
 #[path = "service/crypto.rs"]
 mod crypto;
 #[cfg(test)]

@@ -3,12 +3,10 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use bytes::Bytes;
 use claviger_service::{
-    Clock, Entropy, Handled, Installation, Moment, NoEntropy, Regions, Service, Stopwatch, credential,
-    outbox, schedule,
+    Clock, Entropy, Handled, Installation, Moment, NoEntropy, Regions, Service, credential, outbox, schedule,
 };
 use claviger_store::{Commit, Memory, Read, Record, Store, Write};
 use claviger_wire::incoming::{Incoming, Origin};
@@ -17,6 +15,7 @@ use expect_test::{Expect, ExpectFile};
 use http::{Method, Request};
 use serde_json::{Value, json};
 
+pub(crate) use crate::clock::ManualClock;
 use crate::enclave::trusted;
 use crate::explanations::check_explained;
 use crate::ledger::MemoryLedger;
@@ -56,50 +55,6 @@ pub(crate) const START: Moment = Moment(1_795_176_000_000);
 pub(crate) const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 /// A key id that no world makes.
 pub(crate) const NO_KEY: &str = "00000000-0000-4000-8000-000000000000";
-
-/// A clock that is moved by hand.
-pub(crate) struct ManualClock(tokio::sync::watch::Sender<Moment>);
-
-impl ManualClock {
-    fn starting_at(moment: Moment) -> Self {
-        Self(tokio::sync::watch::Sender::new(moment))
-    }
-
-    /// Sets the clock, forward or back.
-    pub(crate) fn set(&self, moment: Moment) {
-        self.0.send_replace(moment);
-    }
-
-    /// Moves the clock by so many milliseconds.
-    pub(crate) fn advance(&self, ms: i64) {
-        self.0.send_modify(|now| now.0 += ms);
-    }
-}
-
-impl Clock for ManualClock {
-    fn now(&self) -> Moment {
-        *self.0.borrow()
-    }
-
-    fn at(&self, moment: Moment) -> claviger_service::BoxFuture<'_, ()> {
-        let mut changes = self.0.subscribe();
-        Box::pin(async move {
-            let mut latest = *changes.borrow();
-            let is_over = |now: &Moment| {
-                let set_back = *now < latest;
-                latest = latest.max(*now);
-                *now >= moment || set_back
-            };
-            changes.wait_for(is_over).await.unwrap();
-        })
-    }
-}
-
-impl Stopwatch for ManualClock {
-    fn elapsed(&self) -> Duration {
-        Duration::from_millis(u64::try_from(self.now().0 - START.0).unwrap_or_default())
-    }
-}
 
 /// SplitMix64: ids that differ, the same in every run.
 struct Seeded(Mutex<u64>);
