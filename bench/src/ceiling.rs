@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use ::http::{Request, Response};
 use bytes::Bytes;
+use claviger_server::entrance::Entrance;
 use claviger_server::http::{self, Handler};
 use claviger_server::listen::{self, Threads};
 use claviger_server::tls::{self, PostQuantum};
@@ -69,8 +70,8 @@ pub(crate) async fn serve(dir: &Path) -> Result<(), String> {
     let ports = format!("{} {}", port(&plain), port(&secure));
     std::fs::write(dir.join("ports.new"), ports).map_err(|error| error.to_string())?;
     std::fs::rename(dir.join("ports.new"), dir.join("ports")).map_err(|error| error.to_string())?;
-    let one = listen::accept(plain, None, threads.clone(), stop.subscribe());
-    let other = listen::accept(secure, Some(config), threads, stop.subscribe());
+    let one = listen::accept(plain, Arc::default(), threads.clone(), stop.subscribe());
+    let other = listen::accept(secure, Arc::new(Entrance::new(Some(config))), threads, stop.subscribe());
     tokio::join!(one, other);
     Ok(())
 }

@@ -26,7 +26,7 @@ fn incoming(input: &[u8]) -> Option<Incoming> {
         query,
         headers,
         body: Bytes::copy_from_slice(body.as_bytes()),
-        origin: Origin { peer: IpAddr::from([127, 0, 0, 1]), tls: None },
+        origin: Origin { peer: IpAddr::from([127, 0, 0, 1]), tls: None, endpoint: None },
     })
 }
 

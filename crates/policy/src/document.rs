@@ -21,12 +21,13 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Longest document in bytes. For key policies it is the quota of KMS; for the others a bound on the text, as
-    /// their quotas do not count white space and are the service's to check.
+    /// Longest document in bytes. For key policies it is the quota of KMS, for endpoint policies that of AWS PrivateLink;
+    /// for the others a bound on the text, as their quotas do not count white space and are the service's to check.
     pub const fn max_bytes(self) -> usize {
         match self {
             Self::Key => 32_768,
-            Self::Identity | Self::Endpoint | Self::Trust => 131_072,
+            Self::Endpoint => 20_480,
+            Self::Identity | Self::Trust => 131_072,
         }
     }
 }

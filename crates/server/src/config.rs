@@ -4,9 +4,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use claviger_service::attestation::Roots;
+use claviger_service::{Endpoint, Endpoints};
 use claviger_wire::arn;
 use serde::Deserialize;
 
+use crate::entrance::{EndpointConfig, ProxyConfig};
 use crate::quotas::QuotasConfig;
 use crate::tls::PostQuantum;
 use crate::{attestation, ledger};
@@ -40,6 +42,9 @@ pub struct Config {
     /// Where requests come in.
     #[serde(rename = "listener")]
     pub listeners: Vec<ListenerConfig>,
+    /// VPC endpoints that load balancers name, or that several listeners are.
+    #[serde(default, rename = "endpoint")]
+    pub endpoints: Vec<EndpointConfig>,
     /// The HSM.
     pub hsm: HsmConfig,
     /// The root user's credentials.
@@ -76,6 +81,21 @@ pub struct ListenerConfig {
     /// TLS. Without it the address must be a loopback address.
     #[serde(default)]
     pub tls: Option<TlsConfig>,
+    /// Id of the VPC endpoint that this listener is, `vpce-..`: of one that `vpc` declares here, or of an `[[endpoint]]`.
+    #[serde(default)]
+    pub vpce: Option<String>,
+    /// The VPC that it is in, `vpc-..`.
+    #[serde(default)]
+    pub vpc: Option<String>,
+    /// See [`EndpointConfig::account`].
+    #[serde(default)]
+    pub endpoint_account: Option<String>,
+    /// See [`EndpointConfig::policy`].
+    #[serde(default)]
+    pub policy: Option<PathBuf>,
+    /// The load balancers before it. Where there are, no connection comes in but from them, with their header.
+    #[serde(default)]
+    pub proxy_protocol: Option<ProxyConfig>,
 }
 
 /// TLS of a listener.
@@ -179,7 +199,7 @@ impl Default for LogConfig {
 }
 
 impl Config {
-    /// Reads and checks a file, and the files of attestation roots that it names.
+    /// Reads and checks a file, and the files of attestation roots and endpoint policies that it names.
     ///
     /// # Errors
     /// What to tell the operator: the place and the reason.
@@ -189,6 +209,7 @@ impl Config {
         let config: Self = toml::from_str(&text).map_err(|error| format!("{shown}: {error}"))?;
         config.check().map_err(|error| format!("{shown}: {error}"))?;
         config.attestation.read().map_err(|error| format!("{shown}: {error}"))?;
+        config.endpoints().map_err(|error| format!("{shown}: {error}"))?;
         Ok(config)
     }
 
@@ -227,6 +248,23 @@ impl Config {
             return Err("`last_use_seconds` must be at least 1".to_owned());
         }
         self.quotas.read().map(drop)
+    }
+
+    /// The VPC endpoints, with their policies, which are read now.
+    ///
+    /// # Errors
+    /// What to tell the operator.
+    pub fn endpoints(&self) -> Result<Endpoints, String> {
+        let mut declared = self.endpoints.clone();
+        for listener in &self.listeners {
+            declared.extend(listener.declares()?);
+        }
+        let read = |endpoint: &EndpointConfig| endpoint.read(&self.account);
+        let endpoints = Endpoints::new(declared.iter().map(read).collect::<Result<Vec<Endpoint>, _>>()?)?;
+        for listener in &self.listeners {
+            listener.entrance(None, &endpoints)?;
+        }
+        Ok(endpoints)
     }
 
     /// Whether any listener can be reached from other machines.
@@ -288,6 +326,61 @@ mod tests {
         check_refused("[hsm]", "[quotas]\nrates = { Sign = 1 }\n[hsm]", "requests");
         check_refused("[hsm]", "[attestation]\nroot = \"root.pem\"\n[hsm]", "root");
         check_refused("[hsm]", "[attestation]\nroots = \"root.pem\"\n[hsm]", "roots");
+    }
+
+    /// Reads a file whose listener has more members, and which goes on behind `---`.
+    fn check_endpoints(more: &str, expected: Option<&str>) {
+        let (listener, rest) = more.split_once("---").unwrap_or((more, ""));
+        let text = GOOD.replace("127.0.0.1:7080\"", &format!("127.0.0.1:7080\"\n{listener}"));
+        let text = format!("{text}\n{rest}");
+        let read = toml::from_str::<Config>(&text).map_err(|error| error.to_string());
+        match (read.and_then(|config| config.endpoints()), expected) {
+            (Ok(_), None) => {}
+            (Err(error), Some(expected)) => assert!(error.contains(expected), "{more}: {error}"),
+            (outcome, _) => panic!("{more}: {outcome:?}"),
+        }
+    }
+
+    /// Part of attack L10: a listener that was to be an endpoint, and is not, would let everything through.
+    #[test]
+    fn vpc_endpoints_and_load_balancers_are_declared_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let policy = dir.path().join("policy.json");
+        let here = policy.display();
+        let (vpce, vpc) = ("vpce = \"vpce-0123456789abcdef0\"", "vpc = \"vpc-0123abcd\"");
+        let (alone, whole) = (format!("---[[endpoint]]\n{vpce}"), format!("---[[endpoint]]\n{vpce}\n{vpc}"));
+        check_endpoints(&format!("{vpce}\n{vpc}"), None);
+        check_endpoints(&format!("{vpce}\n{vpc}\nendpoint_account = \"444455556666\""), None);
+        check_endpoints(&format!("{vpce}{whole}"), None);
+        check_endpoints(vpce, Some("no `[[endpoint]]`"));
+        check_endpoints(vpc, Some("declared by"));
+        check_endpoints(&format!("policy = \"{here}\""), Some("declared by"));
+        check_endpoints(&format!("{vpce}\n{vpc}{whole}"), Some("declared twice"));
+        check_endpoints(&alone, Some("vpc"));
+        check_endpoints(&format!("{whole}\nprincipal = \"x\""), Some("principal"));
+        check_endpoints(&format!("{whole}\naccount = \"1\""), Some("twelve digits"));
+        check_endpoints(&whole.replace("vpc-", "net-"), Some("id of a VPC "));
+        check_endpoints(&format!("{whole}\npolicy = \"{here}\""), Some("policy.json"));
+        std::fs::write(&policy, "{\"Statement\": []}").unwrap();
+        check_endpoints(&format!("{whole}\npolicy = \"{here}\""), Some("malformed"));
+        std::fs::write(
+            &policy,
+            "{\"Statement\": {\"Effect\": \"Allow\", \"Principal\": \"*\", \"Action\": \"*\", \"Resource\": \"*\"}}",
+        )
+        .unwrap();
+        check_endpoints(&format!("{whole}\npolicy = \"{here}\""), None);
+
+        let trusted = |list: &str| format!("proxy_protocol = {{ trusted = [{list}] }}");
+        check_endpoints(&trusted("\"10.0.0.0/8\", \"192.0.2.1\", \"2001:db8::/32\""), None);
+        check_endpoints(&trusted(""), Some("at least one"));
+        for wrong in
+            ["\"10.0.0.0/33\"", "\"010.0.0.1\"", "\"localhost\"", "\"10.0.0.1:443\"", "\"fe80::1%1\""]
+        {
+            check_endpoints(&trusted(wrong), Some("no network"));
+        }
+        check_endpoints(&trusted("\"0.0.0.0/0\""), Some("everyone"));
+        check_endpoints(&trusted("\"::/0\""), Some("everyone"));
+        check_endpoints("proxy_protocol = {}", Some("trusted"));
     }
 
     /// What a file says of attestation is read with it, so that `--check-config` finds what is wrong.

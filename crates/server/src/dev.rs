@@ -2,11 +2,10 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use claviger_service::attestation::Roots;
 use claviger_service::schedule::{DomainKeys, PERIOD_DAYS};
-use claviger_service::{Regions, credential};
+use claviger_service::{Endpoints, Regions, credential};
 use claviger_wire::arn;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -14,6 +13,7 @@ use zeroize::Zeroizing;
 
 use crate::certificate::{self, Paths};
 use crate::cli::Dev;
+use crate::entrance::Entrance;
 use crate::hsm_process::HsmProgram;
 use crate::ledger::{DEFAULT_SEGMENT_LEN, Durability};
 use crate::program::{self, Doors, Plan, Program};
@@ -71,6 +71,7 @@ async fn serve(
             account: options.account.clone(),
             region: profile_region(options).to_owned(),
         },
+        endpoints: Endpoints::default(),
         threads: options.threads,
         last_use_seconds: options.last_use_seconds,
         segment_bytes: DEFAULT_SEGMENT_LEN,
@@ -150,7 +151,8 @@ async fn doors(options: &Dev, certificates: &Paths) -> Result<Doors, String> {
     let plain = program::bind(options.listen).await?;
     let secure = next_port(options.listen, 1).await?;
     let status = next_port(options.listen, 2).await?;
-    Ok(Doors { listeners: vec![(plain, None), (secure, Some(Arc::clone(&tls)))], status: Some(status) })
+    let (plain, secure) = ((plain, Entrance::new(None)), (secure, Entrance::new(Some(tls))));
+    Ok(Doors { listeners: vec![plain, secure], status: Some(status) })
 }
 
 async fn next_port(address: SocketAddr, offset: u16) -> Result<TcpListener, String> {

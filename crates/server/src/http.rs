@@ -1,6 +1,7 @@
 //! HTTP on one connection: requests to [`Incoming`], replies to bytes, within limits.
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
@@ -60,6 +61,9 @@ pub trait Handler: Send + Sync + 'static {
 
     /// Learns of a connection that ended because what came on it is no HTTP; hyper has answered what there was to.
     fn malformed(&self, _origin: &Origin) {}
+
+    /// Learns of a connection that was closed before anything was read as a request.
+    fn turned_away(&self, _peer: IpAddr, _why: &'static str) {}
 }
 
 /// Serves a connection until it ends, or until `stop` says so and the request in progress is answered.
@@ -149,7 +153,11 @@ impl Handler for Front {
     }
 
     fn malformed(&self, origin: &Origin) {
-        note_unreadable(self, origin, StatusCode::BAD_REQUEST);
+        note_unreadable(self, origin.peer, StatusCode::BAD_REQUEST, None);
+    }
+
+    fn turned_away(&self, peer: IpAddr, why: &'static str) {
+        note_unreadable(self, peer, StatusCode::BAD_REQUEST, Some(why));
     }
 }
 
@@ -298,22 +306,22 @@ async fn collect(mut body: HyperBody) -> Result<Bytes, StatusCode> {
 /// The answer to a request that could not be read to its end. The connection is closed: what follows on it is not
 /// known to be a request.
 fn unreadable(front: &Front, origin: &Origin, status: StatusCode) -> Response<Full<Bytes>> {
-    note_unreadable(front, origin, status);
+    note_unreadable(front, origin.peer, status, None);
     let mut response = Response::new(Full::new(Bytes::new()));
     *response.status_mut() = status;
     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     response
 }
 
-fn note_unreadable(front: &Front, origin: &Origin, status: StatusCode) {
+fn note_unreadable(front: &Front, peer: IpAddr, status: StatusCode, why: Option<&'static str>) {
     let now = shell::now();
     front.requests.count("other", status.as_u16(), 0.0, false);
     front.security.write(&Refused {
         time: now.iso(),
         request_id: "-",
-        peer: origin.peer,
+        peer,
         operation: "-",
-        error: status.canonical_reason().unwrap_or("-"),
+        error: why.or(status.canonical_reason()).unwrap_or("-"),
         status: status.as_u16(),
     });
 }

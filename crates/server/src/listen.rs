@@ -6,20 +6,20 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use claviger_wire::incoming::Origin;
-use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
+use crate::entrance::{Entrance, Whence};
 use crate::http::{self, Handler};
 use crate::stop::stopped;
 use crate::{metrics, tls};
 
 /// Most connections at a time; further ones are closed at once.
 const MAX_CONNECTIONS: usize = 20_000;
-/// Longest time for a TLS handshake.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longest time for a TLS handshake, and for the PROXY protocol's header before it.
+pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Pause after the system refused to accept, for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Longest time that connections get to finish when the program stops.
@@ -29,7 +29,7 @@ pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct Accepted {
     stream: std::net::TcpStream,
     peer: SocketAddr,
-    tls: Option<Arc<ServerConfig>>,
+    entrance: Arc<Entrance>,
     counted: Counted,
 }
 
@@ -64,7 +64,7 @@ impl Threads {
         Self { doors: Arc::new(doors), next: Arc::default(), connections: Arc::default() }
     }
 
-    fn give(&self, stream: TcpStream, peer: SocketAddr, tls: Option<Arc<ServerConfig>>) {
+    fn give(&self, stream: TcpStream, peer: SocketAddr, entrance: Arc<Entrance>) {
         let Some(counted) = Counted::new(&self.connections) else { return };
         // Replies are small and complete; waiting to fill a packet would only delay them.
         let Ok(stream) = stream.set_nodelay(true).and_then(|()| stream.into_std()) else { return };
@@ -72,7 +72,7 @@ impl Threads {
         let door = self.doors.get(turn.checked_rem(self.doors.len()).unwrap_or_default());
         if let Some(door) = door {
             // A thread that is gone takes no more connections; the program is stopping then.
-            let _ = door.send(Accepted { stream, peer, tls, counted });
+            let _ = door.send(Accepted { stream, peer, entrance, counted });
         }
     }
 }
@@ -80,7 +80,7 @@ impl Threads {
 /// Accepts on one listener until `stop` says so.
 pub async fn accept(
     listener: TcpListener,
-    tls: Option<Arc<ServerConfig>>,
+    entrance: Arc<Entrance>,
     threads: Threads,
     mut stop: watch::Receiver<bool>,
 ) {
@@ -90,7 +90,7 @@ pub async fn accept(
             () = stopped(&mut stop) => return,
         };
         match accepted {
-            Ok((stream, peer)) => threads.give(stream, peer, tls.clone()),
+            Ok((stream, peer)) => threads.give(stream, peer, Arc::clone(&entrance)),
             Err(error) => {
                 tracing::warn!(cause = error.to_string(), "cannot accept a connection");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -123,17 +123,20 @@ pub async fn serve<H: Handler>(
 }
 
 async fn connection<H: Handler>(handler: Arc<H>, accepted: Accepted, stop: watch::Receiver<bool>) {
-    let Accepted { stream, peer, tls, counted } = accepted;
-    let peer = peer.ip().to_canonical();
-    let Ok(stream) = TcpStream::from_std(stream) else { return };
-    match tls {
-        None => http::serve(handler, stream, Origin { peer, tls: None }, stop).await,
+    let Accepted { stream, peer, entrance, counted } = accepted;
+    let Ok(mut stream) = TcpStream::from_std(stream) else { return };
+    let Whence { peer, endpoint } = match entrance.whence(&mut stream, peer.ip()).await {
+        Ok(whence) => whence,
+        Err(why) => return handler.turned_away(peer.ip(), why),
+    };
+    match &entrance.tls {
+        None => http::serve(handler, stream, Origin { peer, tls: None, endpoint }, stop).await,
         Some(config) => {
-            let handshake = TlsAcceptor::from(config).accept(stream);
+            let handshake = TlsAcceptor::from(Arc::clone(config)).accept(stream);
             let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake).await else { return };
             let described = tls::describe(stream.get_ref().1);
             metrics::handshake(&described.key_exchange);
-            http::serve(handler, stream, Origin { peer, tls: Some(described) }, stop).await;
+            http::serve(handler, stream, Origin { peer, tls: Some(described), endpoint }, stop).await;
         }
     }
     drop(counted);

@@ -9,14 +9,14 @@ use std::time::Duration;
 use claviger_hsm_proto::{Command, HostKeyLabel, Reply, frame};
 use claviger_service::attestation::Roots;
 use claviger_service::schedule::DomainKeys;
-use claviger_service::{Installation, Regions, Service, Vault, outbox, schedule, usage};
+use claviger_service::{Endpoints, Installation, Regions, Service, Vault, outbox, schedule, usage};
 use claviger_store::{Embedded, Sealer};
-use rustls::ServerConfig;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use zeroize::Zeroizing;
 
 use crate::admin::Door;
+use crate::entrance::Entrance;
 use crate::hsm_link::Link;
 use crate::http::Front;
 use crate::ledger::{Durability, Ledger, Options};
@@ -44,6 +44,8 @@ pub struct Plan {
     pub quotas: QuotasConfig,
     /// How the HSM's domain key is rotated.
     pub domain_keys: DomainKeys,
+    /// The VPC endpoints that requests may come through.
+    pub endpoints: Endpoints,
     /// Threads that carry out requests.
     pub threads: usize,
     /// How often the last uses of keys are written, in seconds.
@@ -115,7 +117,8 @@ impl Program {
         let installation = installation
             .with_attestation(plan.attestation.clone())
             .with_quotas(plan.quotas.read()?)
-            .with_domain_keys(plan.domain_keys.clone());
+            .with_domain_keys(plan.domain_keys.clone())
+            .with_endpoints(plan.endpoints.clone());
         let installation = Arc::new(installation);
         let door = Door::bind(&plan.data_dir)?;
         let program = Self { plan, installation, store, ledger, link, entropy, door };
@@ -175,8 +178,8 @@ impl Program {
             threads.push(thread(number, Arc::new(front), link, delivery, receiver, stop.subscribe())?);
         }
         let shares = Threads::new(senders);
-        for (listener, tls) in doors.listeners {
-            tokio::spawn(listen::accept(listener, tls, shares.clone(), stop.subscribe()));
+        for (listener, entrance) in doors.listeners {
+            tokio::spawn(listen::accept(listener, Arc::new(entrance), shares.clone(), stop.subscribe()));
         }
         if let Some(listener) = doors.status {
             tokio::spawn(status::serve(listener, self.link.clone(), Arc::clone(&self.ledger)));
@@ -235,8 +238,8 @@ impl Program {
 /// Where requests come in. Bound before the program says that it is ready.
 #[derive(Default)]
 pub struct Doors {
-    /// Listeners, with TLS or without.
-    pub listeners: Vec<(TcpListener, Option<Arc<ServerConfig>>)>,
+    /// Listeners, and what each knows of its connections.
+    pub listeners: Vec<(TcpListener, Entrance)>,
     /// Metrics and health.
     pub status: Option<TcpListener>,
 }

@@ -40,6 +40,7 @@ fn plan(config: &Config) -> Result<Plan, String> {
         attestation: config.attestation.read()?,
         quotas: config.quotas.clone(),
         domain_keys: domain_keys(config),
+        endpoints: config.endpoints()?,
         threads: config.threads.unwrap_or_else(cores),
         last_use_seconds: config.last_use_seconds.unwrap_or(usage::WRITE_SECONDS),
         segment_bytes: config.audit.segment_bytes,
@@ -66,12 +67,14 @@ pub fn cores() -> usize {
 
 async fn doors(config: &Config) -> Result<Doors, String> {
     let mut doors = Doors::default();
+    let endpoints = config.endpoints()?;
     for listener in &config.listeners {
         let tls = match &listener.tls {
             Some(tls) => Some(tls::server_config(&tls.certificate, &tls.key, tls.post_quantum)?),
             None => None,
         };
-        doors.listeners.push((program::bind(listener.address).await?, tls));
+        let entrance = listener.entrance(tls, &endpoints)?;
+        doors.listeners.push((program::bind(listener.address).await?, entrance));
     }
     if let Some(metrics) = &config.metrics {
         doors.status = Some(program::bind(metrics.address).await?);

@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 use crate::BoxFuture;
 use crate::authn::Caller;
 use crate::decided::{self, Decisions};
+use crate::endpoint::Endpoint;
 use crate::error::Error;
 use crate::moment::Moment;
 
@@ -109,6 +110,8 @@ pub(crate) struct Ended<'a> {
 pub(crate) struct Subject<'a> {
     pub(crate) caller: &'a Caller,
     pub(crate) incoming: &'a Incoming,
+    /// The VPC endpoint that it came through.
+    pub(crate) endpoint: Option<&'a Endpoint>,
     pub(crate) now: Moment,
     pub(crate) event_source: &'static str,
     pub(crate) event_name: &'a str,
@@ -158,6 +161,8 @@ pub(crate) fn event(subject: &Subject<'_>, draft: &Draft, ended: Option<&Ended<'
         .text("eventType", "AwsApiCall")
         .flag("managementEvent", true)
         .text("recipientAccountId", caller.account())
+        .optional("vpcEndpointId", subject.endpoint.map(|endpoint| &**endpoint.id()))
+        .optional("vpcEndpointAccountId", subject.endpoint.map(Endpoint::account))
         .text("eventCategory", "Management");
     if let Some(tls) = tls_details(&incoming.origin, incoming.header("host")) {
         line.json("tlsDetails", &tls);

@@ -273,10 +273,12 @@ impl<'a> Call<'a> {
     async fn event_elsewhere(&self, service: &Service) -> Result<Option<CommittedElsewhere>> {
         let Some(elsewhere) = &self.elsewhere else { return Ok(None) };
         let event_id = service.entropy.uuid()?;
-        let Subject { caller, incoming, now, event_source, request_id, read_only, .. } = self.subject;
+        let Subject { caller, incoming, endpoint, now, event_source, request_id, read_only, .. } =
+            self.subject;
         let subject = Subject {
             caller,
             incoming,
+            endpoint,
             now,
             event_source,
             event_name: elsewhere.event_name,

@@ -102,8 +102,10 @@ impl Service {
         let route = front::route(incoming);
         let (protocol, name) = (route.protocol(), route.name().to_owned());
         let fresh = self.installation.cache.freshen().await;
-        let caller = match fresh {
-            Ok(()) => authn::authenticate(self, incoming, route.service(), now).await,
+        let caller = match fresh.and_then(|()| self.installation.endpoints.of(&incoming.origin)) {
+            Ok(endpoint) => authn::authenticate(self, incoming, route.service(), now)
+                .await
+                .map(|caller| (caller, endpoint)),
             Err(error) => Err(error),
         };
         match (route, caller) {
@@ -114,10 +116,11 @@ impl Service {
             }
             (Route::Refused(refused), Err(_)) => front_refusal(request_id, name, &refused),
             (_, Err(error)) => failed(request_id, protocol, &name, &error),
-            (route, Ok(caller)) => {
+            (route, Ok((caller, endpoint))) => {
                 let subject = Subject {
                     caller: &caller,
                     incoming,
+                    endpoint,
                     now,
                     event_source: route.event_source(),
                     event_name: &name,

@@ -14,6 +14,7 @@ use crate::authn::last_used::LastUsed;
 use crate::authn::session::Sessions;
 use crate::authn::{Scoped, ScopedName};
 use crate::cache::{Cache, Capacity};
+use crate::endpoint::Endpoints;
 use crate::error::{Error, Result};
 use crate::kms::grant::token::Tokens;
 use crate::kms::marker::Markers;
@@ -99,6 +100,8 @@ pub struct Installation {
     /// `None` leaves domain keys alone.
     pub(crate) domain_keys: Option<DomainKeys>,
     domain_key: AtomicU32,
+    /// The VPC endpoints that requests may come through.
+    pub(crate) endpoints: Endpoints,
     pub(crate) noted: Noted,
     /// Since when the uses of keys are tracked.
     pub(crate) usage_since: Moment,
@@ -139,6 +142,7 @@ impl Installation {
             quotas: Quotas::default(),
             domain_keys: None,
             domain_key: AtomicU32::new(0),
+            endpoints: Endpoints::default(),
             noted: Noted::new(),
             usage_since,
         })
@@ -174,6 +178,12 @@ impl Installation {
 
     pub(crate) fn note_domain_key(&self, generation: u32) {
         self.domain_key.fetch_max(generation, Ordering::Relaxed);
+    }
+
+    /// Knows these VPC endpoints.
+    #[must_use]
+    pub fn with_endpoints(self, endpoints: Endpoints) -> Self {
+        Self { endpoints, ..self }
     }
 
     /// Who may vouch for a recipient.

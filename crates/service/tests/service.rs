@@ -49,6 +49,9 @@ mod durability;
 #[path = "service/enclave.rs"]
 mod enclave;
 #[cfg(test)]
+#[path = "service/endpoints.rs"]
+mod endpoints;
+#[cfg(test)]
 #[path = "service/explanations.rs"]
 mod explanations;
 #[cfg(test)]

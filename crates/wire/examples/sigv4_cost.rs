@@ -48,7 +48,7 @@ fn measure() -> Result<(), Box<dyn std::error::Error>> {
         query: String::new(),
         headers: head.headers.clone(),
         body: Bytes::from_static(&BODY),
-        origin: Origin { peer: IpAddr::V4(Ipv4Addr::LOCALHOST), tls: None },
+        origin: Origin { peer: IpAddr::V4(Ipv4Addr::LOCALHOST), tls: None, endpoint: None },
     };
 
     for _ in 0..3 {

@@ -1,6 +1,7 @@
 //! A request as it came off the socket: parsed once, within limits, never parsed again.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method};
@@ -29,10 +30,12 @@ pub struct Incoming {
 /// What the listener knows of a connection. Nothing here is taken from the request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
-    /// Address of the peer.
+    /// Address of the peer: of the socket's, or the one that a trusted load balancer accepted.
     pub peer: IpAddr,
     /// What TLS agreed on; `None` over plain HTTP.
     pub tls: Option<Tls>,
+    /// Id of the VPC endpoint that it came through, such as `vpce-0123456789abcdef0`.
+    pub endpoint: Option<Arc<str>>,
 }
 
 /// What a TLS handshake agreed on, in the names of the IANA registries.

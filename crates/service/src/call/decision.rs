@@ -182,7 +182,7 @@ impl<'a> Call<'a> {
             On::Denying(key) => policy::ResourceSide::Denying { policy: &key.policy.document },
             On::Other(_) => policy::ResourceSide::Unguarded,
         };
-        let policies = policy::Policies { resource, grant, ..principal::policies(self.subject.caller) };
+        let policies = policy::Policies { resource, grant, ..principal::policies(&self.subject) };
         answer(&request, &policies)
     }
 

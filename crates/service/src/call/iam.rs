@@ -89,7 +89,7 @@ impl Call<'_> {
         self.decided = true;
         let context = Circumstances { call: self, asks };
         let request = policy::Request { principal: self.principal(), action, resource, context: &context };
-        let outcome = Outcome::of(&request, &principal::policies(self.subject.caller));
+        let outcome = Outcome::of(&request, &principal::policies(&self.subject));
         self.note(action, resource, &outcome, None, None);
         match outcome.decision {
             policy::Decision::Allow(_) => Ok(Authorized(())),
@@ -125,8 +125,7 @@ impl Call<'_> {
                 Some((role, it)) => {
                     let trust =
                         policy::ResourceSide::Guarded { policy: &it.trust.document, account: &role.account };
-                    let policies =
-                        policy::Policies { resource: trust, ..principal::policies(self.subject.caller) };
+                    let policies = policy::Policies { resource: trust, ..principal::policies(&self.subject) };
                     let context = Circumstances { call: self, asks };
                     let principal = self.principal();
                     let request =

@@ -2,29 +2,42 @@
 //! carries.
 
 use claviger_policy as policy;
+use claviger_wire::arn;
 use policy::Values;
 
 use super::{Call, flag, one};
+use crate::audit::Subject;
 use crate::authn::{Caller, Principal};
+use crate::endpoint::Endpoint;
 
 /// The policies on the caller's side, with a resource that has none.
-pub(super) fn policies(caller: &Caller) -> policy::Policies<'_> {
-    let standing = caller.standing();
+pub(super) fn policies<'a>(subject: &Subject<'a>) -> policy::Policies<'a> {
+    let standing = subject.caller.standing();
     policy::Policies {
         resource: policy::ResourceSide::Unguarded,
         grant: policy::Grant::None,
         identity: &standing.effective.identity,
         boundary: standing.effective.boundary.as_deref(),
         session: standing.session_policies.as_deref(),
-        endpoint: None,
+        endpoint: subject.endpoint.and_then(Endpoint::policy),
     }
 }
 
 /// The value of a global condition key, without its prefix `aws:` ("AWS global condition context keys").
 pub(super) fn value<'a>(call: &'a Call<'_>, name: &str) -> Option<Values<'a>> {
     let subject = &call.subject;
+    let peer = || subject.incoming.origin.peer.to_canonical().to_string();
     match name {
-        "sourceip" => one(subject.incoming.origin.peer.to_canonical().to_string()),
+        // A request has a public address, or one of a network that it came through an endpoint from; never both.
+        "sourceip" if subject.endpoint.is_none() => one(peer()),
+        "vpcsourceip" => subject.endpoint.and_then(|_| one(peer())),
+        "sourcevpce" => subject.endpoint.and_then(|endpoint| one(&**endpoint.id())),
+        "sourcevpc" => subject.endpoint.and_then(|endpoint| one(endpoint.vpc())),
+        "sourcevpcarn" => subject.endpoint.and_then(|endpoint| {
+            let (region, account, vpc) = (subject.region, endpoint.account(), endpoint.vpc());
+            one(format!("arn:{}:ec2:{region}:{account}:vpc/{vpc}", arn::partition(region)))
+        }),
+        "vpceaccount" => subject.endpoint.and_then(|endpoint| one(endpoint.account())),
         "securetransport" => flag(subject.incoming.origin.tls.is_some()),
         "currenttime" => one(subject.now.iso()),
         "epochtime" => one(subject.now.seconds().to_string()),

@@ -15,11 +15,12 @@ fn with_call(test: impl FnOnce(Call<'_>)) {
         query: String::new(),
         headers: HeaderMap::new(),
         body: Bytes::new(),
-        origin: Origin { peer: std::net::Ipv4Addr::LOCALHOST.into(), tls: None },
+        origin: Origin { peer: std::net::Ipv4Addr::LOCALHOST.into(), tls: None, endpoint: None },
     };
     test(Call::new(Subject {
         caller: &caller,
         incoming: &incoming,
+        endpoint: None,
         now: Moment(0),
         event_source: "kms.amazonaws.com",
         event_name: "Forgetful",

@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::kms::key::Key;
 use crate::kms::load;
 use crate::kms::shapes::{AliasName, KeyIdentifier};
+use crate::quota::ALIASES_LIMIT;
 use crate::record::{self, AliasRecord};
 
 /// The name without `alias/`, for operations that change aliases.

@@ -208,7 +208,7 @@ fn a20_bad_signatures_are_throttled_by_their_source() {
     let forged = Root { secret: BOB.secret, ..ALICE };
     let forge = |peer: [u8; 4]| {
         let ask = Ask::new(forged, "ListKeys", json!({}));
-        world.send(&ask.origin(Origin { peer: peer.into(), tls: None })).code
+        world.send(&ask.origin(Origin { peer: peer.into(), tls: None, endpoint: None })).code
     };
     let (here, there) = ([192, 0, 2, 10], [192, 0, 2, 11]);
     assert_eq!([forge(here), forge(here)], [Some("InvalidSignatureException"); 2]);

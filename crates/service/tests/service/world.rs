@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 
 pub(crate) use crate::clock::ManualClock;
 use crate::enclave::trusted;
+use crate::endpoints;
 use crate::explanations::check_explained;
 use crate::ledger::MemoryLedger;
 use crate::shown::{check_event_elsewhere, hide_ids, hide_member, needs_hsm};
@@ -355,7 +356,8 @@ fn start(
     regions: &Regions,
 ) -> (Arc<Installation>, Service) {
     let opened = Installation::open(Arc::clone(store), &**vault, vault.domain(), regions.clone(), START);
-    let installation = Arc::new(block_on(opened).unwrap().with_attestation(trusted().roots()));
+    let installation = block_on(opened).unwrap().with_attestation(trusted().roots());
+    let installation = Arc::new(installation.with_endpoints(endpoints::configured()));
     let service = Service::new(
         Arc::clone(&installation),
         Arc::<EngineVault>::clone(vault),
@@ -454,7 +456,7 @@ pub(crate) fn signed(
 
 /// Where requests come from unless they say otherwise.
 pub(crate) fn origin() -> Origin {
-    Origin { peer: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 10)), tls: None }
+    Origin { peer: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 10)), tls: None, endpoint: None }
 }
 
 /// What came back, and what it left.

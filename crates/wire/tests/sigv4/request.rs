@@ -43,7 +43,7 @@ pub(crate) fn request(
         query: query.to_owned(),
         headers: map,
         body: Bytes::copy_from_slice(body),
-        origin: Origin { peer: IpAddr::V4(Ipv4Addr::LOCALHOST), tls: None },
+        origin: Origin { peer: IpAddr::V4(Ipv4Addr::LOCALHOST), tls: None, endpoint: None },
     }
 }
 
