@@ -41,6 +41,8 @@ def toml(value: object) -> str:
     """A value in TOML. Texts, lists of texts and numbers are written as JSON writes them."""
     if isinstance(value, dict):
         return "{ " + ", ".join(f"{name} = {toml(one)}" for name, one in value.items()) + " }"
+    if isinstance(value, list):
+        return "[" + ", ".join(toml(one) for one in value) + "]"
     return json.dumps(str(value) if isinstance(value, Path) else value)
 
 
@@ -82,10 +84,7 @@ class Installation(Listening):
         self.settings |= changes
         lines = []
         for name, value in self.settings.items():
-            if name == "listener":
-                value = "[" + ", ".join(toml(one) for one in value) + "]"
-                lines.append(f"{name} = {value}")
-            elif value is not None:
+            if value is not None:
                 lines.append(f"{name} = {toml(value)}")
         self.config.write_text("\n".join(lines) + "\n")
         return self.config
