@@ -8,7 +8,7 @@ use claviger_wire::line::Line;
 use serde_json::value::RawValue;
 
 use crate::BoxFuture;
-use crate::authn::Caller;
+use crate::authn::{Caller, Principal};
 use crate::decided::{self, Decisions};
 use crate::endpoint::Endpoint;
 use crate::error::Error;
@@ -145,8 +145,8 @@ pub(crate) fn event(subject: &Subject<'_>, draft: &Draft, ended: Option<&Ended<'
         .text("eventSource", subject.event_source)
         .text("eventName", clip(subject.event_name))
         .text("awsRegion", subject.region)
-        .text("sourceIPAddress", &incoming.origin.peer.to_string())
-        .text("userAgent", clip(incoming.header("user-agent").unwrap_or("-")))
+        .text("sourceIPAddress", caller.invoked_by().unwrap_or(&incoming.origin.peer.to_string()))
+        .text("userAgent", caller.invoked_by().unwrap_or(clip(incoming.header("user-agent").unwrap_or("-"))))
         .optional("errorCode", ended.map(|ended| ended.code))
         .optional("errorMessage", ended.and_then(|ended| ended.message).map(clip))
         .json("requestParameters", parameters.unwrap_or("null"))
@@ -160,7 +160,7 @@ pub(crate) fn event(subject: &Subject<'_>, draft: &Draft, ended: Option<&Ended<'
         .json("resources", &resources(&draft.resources))
         .text("eventType", "AwsApiCall")
         .flag("managementEvent", true)
-        .text("recipientAccountId", caller.account())
+        .text("recipientAccountId", recipient(caller, draft))
         .optional("vpcEndpointId", subject.endpoint.map(|endpoint| &**endpoint.id()))
         .optional("vpcEndpointAccountId", subject.endpoint.map(Endpoint::account))
         .text("eventCategory", "Management");
@@ -168,6 +168,14 @@ pub(crate) fn event(subject: &Subject<'_>, draft: &Draft, ended: Option<&Ended<'
         line.json("tlsDetails", &tls);
     }
     line.finish()
+}
+
+/// The account whose trail the event is in: the caller's. A service has none; its calls are told to the key's owner.
+fn recipient<'a>(caller: &'a Caller, draft: &'a Draft) -> &'a str {
+    match (caller.principal(), draft.resources.first()) {
+        (Principal::Service, Some(resource)) => &resource.account_id,
+        _ => caller.account(),
+    }
 }
 
 /// Something the service did by itself.

@@ -1,5 +1,6 @@
 //! Who is calling. The only place that makes a [`Caller`], and it takes a verified signature to do so.
 
+mod forward;
 pub(crate) mod last_used;
 pub(crate) mod principal;
 pub(crate) mod session;
@@ -12,7 +13,7 @@ use claviger_policy as policy;
 use claviger_store::Revision;
 use claviger_wire::fault::Code;
 use claviger_wire::incoming::Incoming;
-use claviger_wire::sigv4::{Claim, InScope, Refusal, Scope, SigningKey};
+use claviger_wire::sigv4::{Claim, InScope, Refusal, Scope, SigningKey, Verified};
 use quick_cache::Equivalent;
 
 use crate::cache::Credential;
@@ -20,7 +21,9 @@ use crate::dispatch::Service;
 use crate::error::{Error, Result};
 use crate::moment::Moment;
 use crate::record;
+use crate::services::ServiceIdentity;
 use crate::vault;
+pub(crate) use forward::Through;
 use principal::Standing;
 use session::Session;
 
@@ -33,6 +36,8 @@ pub enum Principal {
     User,
     /// A session of a role.
     RoleSession,
+    /// A service that calls for itself.
+    Service,
 }
 
 /// An authenticated caller. There is no constructor outside this module.
@@ -46,6 +51,10 @@ pub struct Caller {
     region: String,
     /// `userIdentity` of the trail.
     identity: String,
+    /// The service that makes the call.
+    through: Option<Through>,
+    /// Why nothing is done for it, although it is who it says.
+    refused: Option<String>,
 }
 
 impl Caller {
@@ -53,14 +62,46 @@ impl Caller {
         let (arn, principal_arn) = (standing.arn(region), standing.principal_arn(region));
         let principal_id = standing.user_id();
         let who = trail::Who { arn: &arn, principal_arn: &principal_arn, principal_id: &principal_id };
-        let identity = trail::identity(&standing, &who, access_key_id);
+        let identity = trail::identity(&standing, &who, access_key_id, None);
         let (access_key_id, region) = (access_key_id.to_owned(), region.to_owned());
-        Self { standing, arn, principal_arn, principal_id, access_key_id, region, identity }
+        let (through, refused) = (None, None);
+        Self { standing, arn, principal_arn, principal_id, access_key_id, region, identity, through, refused }
+    }
+
+    /// A user on whose behalf a service calls.
+    fn behind(through: Through, standing: Standing, access_key_id: &str, region: &str) -> Self {
+        let caller = Self::new(standing, access_key_id, region);
+        let Self { arn, principal_arn, principal_id, .. } = &caller;
+        let who = trail::Who { arn, principal_arn, principal_id };
+        let identity = trail::identity(&caller.standing, &who, access_key_id, Some(&through.service.host));
+        Self { identity, through: Some(through), ..caller }
+    }
+
+    /// A service that calls for itself. It is of no account; that of its credential stands where one is asked for.
+    fn of_service(through: Through, region: &str) -> Self {
+        let service = &through.service;
+        Self {
+            standing: Standing::root(&service.account),
+            arn: service.host.clone(),
+            principal_arn: service.host.clone(),
+            principal_id: service.host.clone(),
+            access_key_id: service.access_key_id.clone(),
+            region: region.to_owned(),
+            identity: trail::service(&service.host),
+            through: Some(through),
+            refused: None,
+        }
+    }
+
+    /// The same, for whom nothing is done.
+    fn refused(self, why: String) -> Self {
+        Self { refused: Some(why), ..self }
     }
 
     /// Kind of principal.
     pub fn principal(&self) -> Principal {
         match (&self.standing.identity, &self.standing.session) {
+            _ if self.is_service() => Principal::Service,
             (None, _) => Principal::Root,
             (Some(_), Some(session)) if session.name.is_some() => Principal::RoleSession,
             (Some(_), _) => Principal::User,
@@ -97,6 +138,47 @@ impl Caller {
         &self.principal_arn
     }
 
+    /// The service that makes the call, for itself or on behalf of the principal.
+    pub(crate) fn through(&self) -> Option<&Through> {
+        self.through.as_ref()
+    }
+
+    /// The service on whose behalf nobody else is: `aws:PrincipalIsAWSService`.
+    fn is_service(&self) -> bool {
+        self.through.as_ref().is_some_and(|through| !through.on_behalf)
+    }
+
+    /// Host name of the service that makes the call, which stands for the caller's address and program in the trail.
+    pub(crate) fn invoked_by(&self) -> Option<&str> {
+        self.through.as_ref().map(|through| through.service.host.as_str())
+    }
+
+    /// The resource that a service says it calls for, which grants can be constrained to.
+    pub(crate) fn source_arn(&self) -> Option<&str> {
+        self.through.as_ref()?.source_arn.as_deref()
+    }
+
+    /// Whether a service calls on behalf of its user: `kms:GrantIsForAWSResource`, `aws:ViaAWSService`.
+    pub(crate) fn is_via_service(&self) -> bool {
+        self.through.as_ref().is_some_and(|through| through.on_behalf)
+    }
+
+    /// Checks that the caller may call an operation at all, before anything is looked at: a service only what it was
+    /// given. `None` is anything but an operation of KMS.
+    ///
+    /// # Errors
+    /// `AccessDenied`.
+    pub(crate) fn may_call(&self, operation: Option<&str>, name: &str) -> Result<()> {
+        let denied = |text: String| Err(Error::new(Code::AccessDenied, text));
+        match (&self.refused, &self.through) {
+            (Some(why), _) => denied(why.clone()),
+            (None, Some(through)) if !operation.is_some_and(|it| through.service.may_call(it)) => {
+                denied(format!("{} is not configured to call {name}.", through.service.host))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The principal as it stands now.
     pub(crate) fn standing(&self) -> &Standing {
         &self.standing
@@ -106,6 +188,7 @@ impl Caller {
     pub(crate) fn as_policy_principal(&self) -> policy::Principal<'_> {
         let account = self.account();
         match (&self.standing.identity, self.principal()) {
+            (_, Principal::Service) => policy::Principal::Service { name: &self.arn },
             (Some(role), Principal::RoleSession) => policy::Principal::RoleSession {
                 role_arn: &self.principal_arn,
                 role_id: &role.id,
@@ -166,6 +249,8 @@ impl Equivalent<ScopedName> for ScopedRef<'_> {
 enum Found {
     LongTerm(Arc<Credential>),
     Session(Arc<Session>),
+    /// Of a service; its revision is 0 as well, as its key stands for one secret as long as this program runs.
+    Service(Arc<ServiceIdentity>),
 }
 
 impl Found {
@@ -176,6 +261,7 @@ impl Found {
                 (&credential.record.account, &credential.record.token, credential.revision)
             }
             Self::Session(session) => (&session.record.account, &session.record.secret, 0),
+            Self::Service(service) => (&service.account, &service.token, 0),
         }
     }
 }
@@ -198,6 +284,28 @@ pub(crate) async fn authenticate(
         _ => regions.serve(region) || region == GLOBAL_REGION,
     };
     let claim = claim.check_scope(expected, serves, now.seconds()).map_err(refused)?;
+    let (found, verified, root) = verify(service, claim, now).await?;
+    let (access_key_id, scope) = (verified.access_key_id(), verified.scope());
+    if let Found::Service(identity) = &found {
+        return forward::caller(service, incoming, identity, &scope.region, now).await.map(Arc::new);
+    }
+    if let Some(root) = root {
+        return Ok(forward::unless_presented(incoming, root));
+    }
+    let standing = standing(service, &found).await?.ok_or_else(unrecognized)?;
+    if matches!(found, Found::LongTerm(_)) {
+        service.installation.last_used.note(access_key_id, &scope.service, &scope.region, now);
+    }
+    let caller = Arc::new(Caller::new(standing, access_key_id, &scope.region));
+    Ok(forward::unless_presented(incoming, caller))
+}
+
+/// Verifies the signature of a claim; answers the credential that made it, and the root user whose it is.
+async fn verify(
+    service: &Service,
+    claim: InScope,
+    now: Moment,
+) -> Result<(Found, Verified, Option<Arc<Caller>>)> {
     let Some(found) = find(service, &claim, now).await? else {
         // The same work as for a known key id, so that the time does not tell which ids exist.
         drop(claim.verify(&SigningKey::new(&[0; 32])));
@@ -212,18 +320,10 @@ pub(crate) async fn authenticate(
     };
     let verified = claim.verify(&scoped.key).map_err(refused)?;
     let (account, ..) = found.secret();
-    if !service.installation.cache.account_is_open(account).await? {
+    if !matches!(found, Found::Service(_)) && !service.installation.cache.account_is_open(account).await? {
         return Err(unrecognized());
     }
-    if let Some(root) = &scoped.root {
-        return Ok(Arc::clone(root));
-    }
-    let standing = standing(service, &found).await?.ok_or_else(unrecognized)?;
-    let (access_key_id, scope) = (verified.access_key_id(), verified.scope());
-    if matches!(found, Found::LongTerm(_)) {
-        service.installation.last_used.note(access_key_id, &scope.service, &scope.region, now);
-    }
-    Ok(Arc::new(Caller::new(standing, access_key_id, &scope.region)))
+    Ok((found, verified, scoped.root.clone()))
 }
 
 /// The Region that AWS's clients sign requests to IAM for.
@@ -233,6 +333,9 @@ pub(crate) const GLOBAL_REGION: &str = "us-east-1";
 async fn find(service: &Service, claim: &InScope, now: Moment) -> Result<Option<Found>> {
     let access_key_id = claim.access_key_id();
     let Some(token) = claim.security_token() else {
+        if let Some(service) = service.installation.services.of_access_key(access_key_id) {
+            return Ok(Some(Found::Service(Arc::clone(service))));
+        }
         let name = record::credential(access_key_id);
         let credential = service.installation.cache.credential(name).await?;
         return Ok(credential.filter(|it| it.record.is_active()).map(Found::LongTerm));
@@ -259,6 +362,7 @@ async fn standing(service: &Service, found: &Found) -> Result<Option<Standing>> 
         let standing = match found {
             Found::LongTerm(credential) => Standing::of_credential(cache, credential).await,
             Found::Session(session) => Standing::of_session(cache, session).await,
+            Found::Service(_) => Ok(None),
         };
         match standing {
             Err(error) if error.conflict && attempt < MAX_ATTEMPTS => {

@@ -98,6 +98,8 @@ pub struct Call<'a> {
     /// What the call is counted as. Counted once, however often it is decided anew.
     pub(crate) charge: charge::Charge<'a>,
     elsewhere: Option<Elsewhere>,
+    /// An AWS managed key that the caller may use, and that is not there yet.
+    pub(crate) wanted: Option<Arc<Key>>,
     /// The event as it was committed together with the call's effect.
     pub(crate) committed: Option<Vec<u8>>,
     /// The event for another Region's trail, committed with it.
@@ -127,6 +129,7 @@ impl<'a> Call<'a> {
             held: None,
             charge: charge::Charge::default(),
             elsewhere: None,
+            wanted: None,
             committed: None,
             committed_elsewhere: None,
         }
@@ -139,6 +142,7 @@ impl<'a> Call<'a> {
         self.decided = false;
         self.held = None;
         self.elsewhere = None;
+        self.wanted = None;
     }
 
     /// Refuses to go on with a call for which no decision was asked: a fault of the program, never a success.
@@ -369,7 +373,8 @@ impl Circumstances<'_, '_> {
             return asks.attested.and_then(|attested| attested.condition(name)).and_then(one);
         }
         match name {
-            "calleraccount" => one(self.call.subject.caller.account()),
+            "calleraccount" => principal::caller_account(self.call.subject.caller),
+            "viaservice" => principal::via_service(&self.call.subject),
             "keyspec" | "customermasterkeyspec" => self.kind().and_then(|(spec, _, _)| one(spec.as_str())),
             "keyusage" | "customermasterkeyusage" => {
                 self.kind().and_then(|(_, usage, _)| one(usage.as_str()))

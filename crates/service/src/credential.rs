@@ -81,6 +81,15 @@ pub async fn exists(installation: &Installation, account: &str, access_key_id: &
     Ok(found.is_some_and(|credential| credential.record.account == account))
 }
 
+/// Whether an access key id stands for a principal already, of whatever account.
+///
+/// # Errors
+/// Where the store fails.
+pub async fn is_taken(installation: &Installation, access_key_id: &str) -> Result<bool> {
+    installation.cache.freshen().await?;
+    Ok(installation.cache.credential(record::credential(access_key_id)).await?.is_some())
+}
+
 async fn put(
     installation: &Installation,
     account: &str,

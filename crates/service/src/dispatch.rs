@@ -198,6 +198,7 @@ impl Service {
     }
 
     async fn outcome(&self, call: &mut Call<'_>, route: &Route<'_>) -> Result<Vec<u8>> {
+        call.caller().may_call(route.kms_operation(), route.name())?;
         match route {
             Route::Refused(refused) => Err(refused.error()),
             Route::NotServed(name, _) => Err(not_served(name)),

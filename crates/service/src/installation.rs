@@ -22,6 +22,7 @@ use crate::moment::Moment;
 use crate::quota::Quotas;
 use crate::record::{self, FORMAT, InstallationRecord, UsageSinceRecord};
 use crate::schedule::DomainKeys;
+use crate::services::Services;
 use crate::usage::Noted;
 use crate::vault::{self, Vault};
 
@@ -102,6 +103,8 @@ pub struct Installation {
     domain_key: AtomicU32,
     /// The VPC endpoints that requests may come through.
     pub(crate) endpoints: Endpoints,
+    /// The services that may call on behalf of users.
+    pub(crate) services: Services,
     pub(crate) noted: Noted,
     /// Since when the uses of keys are tracked.
     pub(crate) usage_since: Moment,
@@ -143,6 +146,7 @@ impl Installation {
             domain_keys: None,
             domain_key: AtomicU32::new(0),
             endpoints: Endpoints::default(),
+            services: Services::default(),
             noted: Noted::new(),
             usage_since,
         })
@@ -184,6 +188,12 @@ impl Installation {
     #[must_use]
     pub fn with_endpoints(self, endpoints: Endpoints) -> Self {
         Self { endpoints, ..self }
+    }
+
+    /// Lets these services call on behalf of users.
+    #[must_use]
+    pub fn with_services(self, services: Services) -> Self {
+        Self { services, ..self }
     }
 
     /// Who may vouch for a recipient.

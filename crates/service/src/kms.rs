@@ -1,6 +1,7 @@
 //! The Key Management Service.
 
 pub mod alias;
+pub(crate) mod aws_managed;
 pub(crate) mod change;
 pub mod context;
 mod data_key;

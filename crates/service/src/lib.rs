@@ -32,6 +32,7 @@ pub mod query;
 pub mod quota;
 mod record;
 pub mod schedule;
+mod services;
 pub mod sts;
 pub mod usage;
 mod vault;
@@ -46,6 +47,7 @@ pub use installation::{Installation, OpenError, Regions};
 pub use moment::{Clock, Entropy, Moment, NoEntropy, Stopwatch};
 pub use operation::{Entry, Operation};
 pub use record::FORMAT;
+pub use services::{ServiceDefinition, Services};
 pub use vault::{ReplyBody, Vault, VaultError};
 
 /// A future that a trait object can return.

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::dispatch::Service;
 use crate::error::{Error, Result};
+use crate::kms::aws_managed;
 use crate::{BoxFuture, Call};
 
 /// One operation of the API. Each lives in a file of its own, named after it.
@@ -108,14 +109,17 @@ async fn answer<O: Operation>(
     }
     let mut attempt = 1;
     let outcome = loop {
-        match O::run(service, call, &mut request).await {
-            Err(error) if error.conflict && attempt < MAX_ATTEMPTS => {
-                attempt += 1;
-                call.start_over();
-                service.installation.cache.freshen().await?;
-            }
-            outcome => break outcome,
+        let outcome = O::run(service, call, &mut request).await;
+        let again = match &outcome {
+            Err(error) if error.conflict && call.wanted.is_none() => true,
+            outcome => aws_managed::make_wanted(service, call, outcome.as_ref().err()).await?,
+        };
+        if !again || attempt == MAX_ATTEMPTS {
+            break outcome;
         }
+        attempt += 1;
+        call.start_over();
+        service.installation.cache.freshen().await?;
     };
     if O::READ_ONLY {
         call.set_parameters(&request)?;

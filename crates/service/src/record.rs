@@ -17,7 +17,7 @@ pub(crate) mod iam;
 pub const FORMAT: u32 = 1;
 
 /// Version of the records below. 2 added what keys have that are not symmetric, imported, rotated or multi-Region; 3 the
-/// principals of IAM and what binds key policies to them; 4 grants.
+/// principals of IAM and what binds key policies to them; 4 grants and AWS managed keys.
 const VERSION: u8 = 4;
 
 /// Writes a record.
@@ -318,6 +318,9 @@ pub(crate) struct KeyRecord {
     /// Days that a primary key waits once its last replica is gone.
     #[n(18)]
     pub(crate) pending_window_days: Option<u16>,
+    /// The service whose AWS managed key it is.
+    #[n(40)]
+    pub(crate) managed_by: Option<String>,
     /// Unique ids of the users and roles that the policy names.
     #[n(30)]
     pub(crate) principals: Option<Vec<iam::BoundRecord>>,

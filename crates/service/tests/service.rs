@@ -154,6 +154,9 @@ mod scenarios;
 #[path = "service/schedule.rs"]
 mod schedule;
 #[cfg(test)]
+#[path = "service/services.rs"]
+mod services;
+#[cfg(test)]
 #[path = "service/sessions.rs"]
 mod sessions;
 #[cfg(test)]

@@ -20,12 +20,14 @@ use http::HeaderMap;
 use crate::incoming::Incoming;
 
 mod canonical;
+mod forwarded;
 mod key;
 mod presented;
 mod refusal;
 mod sign;
 mod timestamp;
 
+pub use forwarded::MAX_FORWARDED_SECONDS;
 pub use key::SigningKey;
 pub use refusal::Refusal;
 pub use sign::{Signer, Unsignable, sign};
@@ -107,7 +109,7 @@ impl Claim {
         let scope = Scope { date: date.to_owned(), region: region.to_owned(), service: service.to_owned() };
         Ok(Self {
             access_key_id: access_key_id.to_owned(),
-            string_to_sign: string_to_sign(presented.signed_at, &scope, terminator, &request_hash),
+            string_to_sign: string_to_sign(presented.signed_at, &scope, terminator, request_hash.as_str()),
             scope,
             wrong_terminator: (terminator != TERMINATOR).then(|| terminator.to_owned()),
             security_token: presented.security_token.map(str::to_owned),
@@ -288,10 +290,9 @@ fn check_declared_hash(headers: &HeaderMap, body_hash: &Hash) -> Result<(), Refu
 }
 
 /// The text that is signed.
-fn string_to_sign(signed_at: Timestamp, scope: &Scope, terminator: &str, request_hash: &Hash) -> String {
+fn string_to_sign(signed_at: Timestamp, scope: &Scope, terminator: &str, request_hash: &str) -> String {
     let Scope { date, region, service } = scope;
     let signed_at = signed_at.basic();
-    let request_hash = request_hash.as_str();
     [ALGORITHM, "\n", &signed_at, "\n", date, "/", region, "/", service, "/", terminator, "\n", request_hash]
         .concat()
 }

@@ -12,7 +12,12 @@ pub(super) struct Who<'a> {
 }
 
 /// Who calls, as the trail tells it.
-pub(super) fn identity(standing: &Standing, who: &Who<'_>, access_key_id: &str) -> String {
+pub(super) fn identity(
+    standing: &Standing,
+    who: &Who<'_>,
+    access_key_id: &str,
+    invoked_by: Option<&str>,
+) -> String {
     let session_of_role = standing.session.as_ref().is_some_and(|session| session.name.is_some());
     let kind = match &standing.identity {
         None => "Root",
@@ -31,6 +36,14 @@ pub(super) fn identity(standing: &Standing, who: &Who<'_>, access_key_id: &str) 
     if let Some(session) = &standing.session {
         line.json("sessionContext", &context(standing, who, session));
     }
+    line.optional("invokedBy", invoked_by);
+    finish(line)
+}
+
+/// A service that calls for itself.
+pub(super) fn service(host: &str) -> String {
+    let mut line = Line::with_capacity(64);
+    line.text("type", "AWSService").text("invokedBy", host);
     finish(line)
 }
 

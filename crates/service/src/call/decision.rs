@@ -87,6 +87,9 @@ impl<'a> Call<'a> {
         }
         self.conclude(&question, decision, grant_id.as_deref())?;
         self.charge_key(&key, &asks)?;
+        if key.is_wanted() {
+            self.wanted = Some(Arc::clone(&key));
+        }
         Ok(Authorized(key))
     }
 

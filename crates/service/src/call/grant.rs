@@ -54,17 +54,15 @@ impl<'a> GrantAsks<'a> {
 }
 
 impl Call<'_> {
-    /// The resource for which a service makes the call (`aws:SourceArn`): no caller of this version is a service, and
-    /// nothing in a request of another can say it. Constraints of grants on it are held against this.
-    #[expect(clippy::unused_self, reason = "it is a property of the call, once services make calls")]
+    /// The resource for which a service makes the call (`aws:SourceArn`). Constraints of grants on it are held against
+    /// this.
     pub(crate) fn source_arn(&self) -> Option<&str> {
-        None
+        self.subject.caller.source_arn()
     }
 
-    /// Whether a service makes the call for a resource of its user (`kms:GrantIsForAWSResource`), as
-    /// [`Call::source_arn`].
+    /// Whether a service makes the call for its user (`kms:GrantIsForAWSResource`).
     pub(crate) fn is_for_aws_resource(&self) -> bool {
-        self.source_arn().is_some()
+        self.subject.caller.is_via_service()
     }
 
     /// What conditions on `CreateGrant`, `ListGrants` and `RevokeGrant` may ask of the call.

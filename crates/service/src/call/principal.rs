@@ -7,7 +7,7 @@ use policy::Values;
 
 use super::{Call, flag, one};
 use crate::audit::Subject;
-use crate::authn::{Caller, Principal};
+use crate::authn::{Caller, Principal, Through};
 use crate::endpoint::Endpoint;
 
 /// The policies on the caller's side, with a resource that has none.
@@ -28,6 +28,12 @@ pub(super) fn value<'a>(call: &'a Call<'_>, name: &str) -> Option<Values<'a>> {
     let subject = &call.subject;
     let peer = || subject.incoming.origin.peer.to_canonical().to_string();
     match name {
+        // Where the user is who asked the service, nobody here knows; where the service is, nobody asks.
+        "sourceip" | "vpcsourceip" | "sourcevpce" | "sourcevpc" | "sourcevpcarn" | "vpceaccount"
+            if subject.caller.through().is_some() =>
+        {
+            None
+        }
         // A request has a public address, or one of a network that it came through an endpoint from; never both.
         "sourceip" if subject.endpoint.is_none() => one(peer()),
         "vpcsourceip" => subject.endpoint.and_then(|_| one(peer())),
@@ -48,7 +54,43 @@ pub(super) fn value<'a>(call: &'a Call<'_>, name: &str) -> Option<Values<'a>> {
     }
 }
 
+/// `kms:CallerAccount`. Services have no account.
+pub(super) fn caller_account(caller: &Caller) -> Option<Values<'_>> {
+    (caller.principal() != Principal::Service).then(|| one(caller.account())).flatten()
+}
+
+/// `kms:ViaService`: the service, where it calls on behalf of its user.
+pub(super) fn via_service<'a>(subject: &Subject<'a>) -> Option<Values<'a>> {
+    let through = subject.caller.through().filter(|through| through.on_behalf)?;
+    one(through.service.in_region(subject.region))
+}
+
+/// What a request from a service carries of it; the rest of a service's own request is absent.
+fn of_service<'a>(caller: &'a Caller, through: &'a Through, name: &str) -> Option<Values<'a>> {
+    let host = || one(through.service.host.as_str());
+    match (name, through.on_behalf) {
+        ("viaawsservice", _) => flag(caller.is_via_service()),
+        ("principalisawsservice", on_behalf) => flag(!on_behalf),
+        ("calledviafirst" | "calledvialast", true) => host(),
+        ("calledvia", true) => Some(Values::Set(vec![through.service.host.as_str().into()])),
+        ("principalservicename", false) => host(),
+        ("principalservicenameslist", false) => Some(Values::Set(vec![
+            through.service.host.as_str().into(),
+            through.service.in_region(caller.region()).into(),
+        ])),
+        ("sourcearn", false) => caller.source_arn().and_then(one),
+        ("sourceaccount", false) => through.source_account.as_deref().and_then(one),
+        _ => None,
+    }
+}
+
 fn of_caller<'a>(caller: &'a Caller, name: &str) -> Option<Values<'a>> {
+    if let Some(through) = caller.through() {
+        let found = of_service(caller, through, name);
+        if found.is_some() || !through.on_behalf {
+            return found;
+        }
+    }
     let standing = caller.standing();
     let session = standing.session.as_ref();
     if let Some(wanted) = name.strip_prefix("principaltag/") {
@@ -63,6 +105,7 @@ fn of_caller<'a>(caller: &'a Caller, name: &str) -> Option<Values<'a>> {
             Principal::Root => "Account",
             Principal::User => "User",
             Principal::RoleSession => "AssumedRole",
+            Principal::Service => return None,
         }),
         "principalisawsservice" | "viaawsservice" => flag(false),
         "userid" => one(caller.principal_id()),

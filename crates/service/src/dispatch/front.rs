@@ -73,6 +73,14 @@ impl Route<'_> {
         }
     }
 
+    /// The operation of KMS, if it is one that is served.
+    pub(crate) fn kms_operation(&self) -> Option<&'static str> {
+        match self {
+            Self::Json(entry, _) => Some(entry.name),
+            _ => None,
+        }
+    }
+
     /// The service that the credential must be scoped to.
     pub(crate) fn service(&self) -> &'static str {
         match self.protocol() {

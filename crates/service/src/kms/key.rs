@@ -65,6 +65,8 @@ pub struct Key {
     /// Names of the aliases that point at it, `alias/` included, where it was looked up to be used; one more than there
     /// may be where there are more.
     pub(crate) aliases: Vec<String>,
+    /// The service whose key it is, such as `s3`, if it is an AWS managed key.
+    pub managed_by: Option<String>,
     /// The commit that wrote it last.
     pub(crate) revision: Revision,
 }
@@ -201,6 +203,7 @@ impl Key {
                 .map(|regions| Regions { primary: regions.primary, replicas: regions.replicas }),
             pending_window_days: read.pending_window_days,
             aliases: Vec::new(),
+            managed_by: read.managed_by,
             revision: record.revision,
         })
     }
@@ -234,6 +237,7 @@ impl Key {
                 replicas: regions.replicas.clone(),
             }),
             pending_window_days: self.pending_window_days,
+            managed_by: self.managed_by.clone(),
             principals: Some(self.policy.bound.clone()).filter(|bound| !bound.is_empty()),
         })
     }

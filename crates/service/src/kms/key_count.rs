@@ -11,7 +11,7 @@ use crate::dispatch::Service;
 use crate::error::{Error, Result};
 use crate::kms::change::Change;
 use crate::kms::key::Key;
-use crate::record::{self, KeyCountRecord};
+use crate::record::{self, KeyCountRecord, KeyRecord};
 
 /// How often the making of a key is tried again because another was made or deleted meanwhile. One of those that try
 /// succeeds each time, so it is as many as may be made at once.
@@ -88,7 +88,11 @@ async fn count(service: &Service, account: &str, region: &str) -> Result<u64> {
     loop {
         let read = Read::Range { prefix: prefix.clone(), after: after.take(), limit: PAGE };
         let found = service.installation.store.read(vec![read]).await?.found;
-        count = found.iter().flatten().fold(count, |count, _| count.saturating_add(1));
+        for record in found.iter().flatten() {
+            let key: KeyRecord = record::decode(record)?;
+            // AWS managed keys do not count.
+            count = count.saturating_add(u64::from(key.managed_by.is_none()));
+        }
         match found.into_iter().flatten().last() {
             Some(last) => after = Some(last.name),
             None => return Ok(count),

@@ -13,6 +13,7 @@ use crate::attestation::Attested;
 use crate::call::{Asks, Authorized, Call};
 use crate::dispatch::Service;
 use crate::error::{Error, Result};
+use crate::kms::aws_managed;
 use crate::kms::context::EncryptionContext;
 use crate::kms::identifier::{self, Forms, Identifier};
 use crate::kms::key::{Key, key_arn};
@@ -62,6 +63,7 @@ pub(crate) async fn key(
             let alias = service.installation.cache.alias(record::alias(account, region, name)).await?;
             let key = match alias {
                 Some(alias) => reachable(service, call, account, &alias.target).await?,
+                None if account == own => aws_managed::wanted(service, call, action, name)?,
                 None => None,
             };
             let key = key.ok_or_else(|| match account == own {

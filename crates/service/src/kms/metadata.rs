@@ -92,7 +92,7 @@ impl KeyMetadata {
             valid_to: valid_to(key).map(Moment::epoch),
             origin: key.origin.as_str(),
             expiration_model: expiration_model(key).map(ExpirationModel::as_str),
-            key_manager: "CUSTOMER",
+            key_manager: key.manager(),
             customer_master_key_spec: key.spec.as_str(),
             key_spec: key.spec.as_str(),
             algorithms: Listed::in_answers(key.spec, key.usage),

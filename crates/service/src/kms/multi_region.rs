@@ -161,6 +161,7 @@ pub(crate) async fn replicate(
         policy: own.policy,
         deletion: None,
         pending_window_days: None,
+        managed_by: None,
         materials: Vec::new(),
         pending: None,
         aliases: Vec::new(),

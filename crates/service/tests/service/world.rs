@@ -58,7 +58,7 @@ pub(crate) const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 pub(crate) const NO_KEY: &str = "00000000-0000-4000-8000-000000000000";
 
 /// SplitMix64: ids that differ, the same in every run.
-struct Seeded(Mutex<u64>);
+pub(crate) struct Seeded(Mutex<u64>);
 
 impl Entropy for Seeded {
     fn fill(&self, bytes: &mut [u8]) -> Result<(), NoEntropy> {
@@ -106,7 +106,7 @@ pub(crate) struct World {
     pub(crate) installation: Arc<Installation>,
     pub(crate) service: Service,
     regions: Regions,
-    entropy: Arc<Seeded>,
+    pub(crate) entropy: Arc<Seeded>,
     /// What stands in expectations for ids that differ from world to world.
     names: Mutex<BTreeMap<String, String>>,
 }

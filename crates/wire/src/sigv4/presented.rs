@@ -193,6 +193,22 @@ fn parts<'a>(authorization: &str, rest: &'a str) -> Result<[Option<&'a str>; 3],
     Ok(found.map(|part| part.filter(|value| !value.is_empty())))
 }
 
+/// Splits `Name=value, ..`: the parts of these names in any order, each once at most, nothing else.
+pub(super) fn distinct_parts<'a, const N: usize>(
+    text: &'a str,
+    names: [&str; N],
+) -> Option<[Option<&'a str>; N]> {
+    let mut found = [None; N];
+    for pair in text.split(',') {
+        let (name, value) = pair.trim_matches([' ', '\t']).split_once('=')?;
+        let slot = names.iter().zip(&mut found).find_map(|(part, slot)| (*part == name).then_some(slot))?;
+        if slot.replace(value).is_some() {
+            return None;
+        }
+    }
+    Some(found)
+}
+
 /// A parameter that AWS4-HMAC-SHA256 does not have. The text is ours.
 fn unknown_part(name: &str) -> Refusal {
     Refusal::Incomplete(format!("Authorization header has an unknown parameter '{}'.", quoted(name)))

@@ -80,7 +80,7 @@ pub fn sign(head: &mut Parts, body: &[u8], signer: &Signer<'_>, now: i64) -> Res
         body_hash: &Hash::of(body),
     }
     .hash();
-    let string_to_sign = string_to_sign(signed_at, signer.scope, TERMINATOR, &request_hash);
+    let string_to_sign = string_to_sign(signed_at, signer.scope, TERMINATOR, request_hash.as_str());
     let signature = Hash::show(signer.key.sign(&string_to_sign).as_ref());
     let Signer { access_key_id, scope: Scope { date, region, service }, .. } = signer;
     let authorization = format!(

@@ -212,6 +212,7 @@ async fn make(service: &Service, call: &Call<'_>, plan: Plan<'_>) -> Result<Key>
         regions: is_multi_region.then(|| Regions::of_primary(region)),
         pending_window_days: None,
         aliases: Vec::new(),
+        managed_by: None,
         revision: 0,
     })
 }

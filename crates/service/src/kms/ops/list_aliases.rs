@@ -45,6 +45,14 @@ pub struct Response {
 struct Alias {
     alias_name: String,
     alias_arn: String,
+    #[serde(flatten)]
+    target: Option<Target>,
+}
+
+/// Absent of a predefined alias whose AWS managed key is not there yet.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Target {
     target_key_id: String,
     creation_date: f64,
     last_updated_date: f64,
@@ -72,29 +80,43 @@ impl Operation for ListAliases {
             Some(key) => record::aliases_of(account, region, &key.id),
             None => record::aliases(account, region),
         };
+        let first = after.clone();
         let after = after.map(|name| [&*prefix, name.as_bytes()].concat());
         let read = Read::Range { prefix: prefix.clone(), after, limit: size + 1 };
         let found = service.installation.store.read(vec![read]).await?.found;
         let mut names: Vec<String> =
             found.iter().flatten().map(|entry| record::rest(&entry.name, &prefix).to_owned()).collect();
+        if key.is_none() {
+            let is_later = |name: &String| first.as_ref().is_none_or(|after| name > after);
+            names.extend(service.installation.services.aliases().filter(is_later));
+            names.sort_unstable();
+            names.dedup();
+        }
         let truncated = names.len() > size;
         names.truncate(size);
         let next_marker = names.last().filter(|_| truncated).map(|name| markers.make(scope, name));
         let reads = names.iter().map(|name| Read::One(record::alias(account, region, name))).collect();
         let records = service.installation.store.read(reads).await?.found;
-        let described = records.iter().flatten().map(|entry| describe(account, region, entry));
+        let entries = records.iter().map(|found| found.first());
+        // One that was deleted meanwhile is left out.
+        let is_there = |(name, entry): &(&String, Option<&Record>)| {
+            entry.is_some() || service.installation.services.of_alias(name).is_some()
+        };
+        let described = names.iter().zip(entries).filter(is_there);
+        let described = described.map(|(name, entry)| describe(account, region, name, entry));
         Ok(Response { aliases: described.collect::<Result<_>>()?, next_marker, truncated })
     }
 }
 
-fn describe(account: &str, region: &str, entry: &Record) -> Result<Alias> {
-    let held: AliasRecord = record::decode(entry)?;
-    let name = record::rest(&entry.name, &record::aliases(account, region));
+fn describe(account: &str, region: &str, name: &str, entry: Option<&Record>) -> Result<Alias> {
+    let held = entry.map(record::decode::<AliasRecord>).transpose()?;
     Ok(Alias {
         alias_name: format!("alias/{name}"),
         alias_arn: load::alias_arn(account, region, name),
-        target_key_id: held.target,
-        creation_date: Moment(held.created_ms).epoch(),
-        last_updated_date: Moment(held.updated_ms).epoch(),
+        target: held.map(|held| Target {
+            target_key_id: held.target,
+            creation_date: Moment(held.created_ms).epoch(),
+            last_updated_date: Moment(held.updated_ms).epoch(),
+        }),
     })
 }
