@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use crate::entrance::{EndpointConfig, ProxyConfig};
 use crate::quotas::QuotasConfig;
+use crate::services::ServiceConfig;
 use crate::tls::PostQuantum;
 use crate::{attestation, ledger};
 
@@ -45,6 +46,9 @@ pub struct Config {
     /// VPC endpoints that load balancers name, or that several listeners are.
     #[serde(default, rename = "endpoint")]
     pub endpoints: Vec<EndpointConfig>,
+    /// Services that may call on behalf of users.
+    #[serde(default, rename = "service")]
+    pub services: Vec<ServiceConfig>,
     /// The HSM.
     pub hsm: HsmConfig,
     /// The root user's credentials.
@@ -210,6 +214,7 @@ impl Config {
         config.check().map_err(|error| format!("{shown}: {error}"))?;
         config.attestation.read().map_err(|error| format!("{shown}: {error}"))?;
         config.endpoints().map_err(|error| format!("{shown}: {error}"))?;
+        config.services().map_err(|error| format!("{shown}: {error}"))?;
         Ok(config)
     }
 

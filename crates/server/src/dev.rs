@@ -72,6 +72,8 @@ async fn serve(
             region: profile_region(options).to_owned(),
         },
         endpoints: Endpoints::default(),
+        services: Vec::new(),
+        account: options.account.clone(),
         threads: options.threads,
         last_use_seconds: options.last_use_seconds,
         segment_bytes: DEFAULT_SEGMENT_LEN,

@@ -28,6 +28,7 @@ pub mod quotas;
 pub mod secrets;
 pub mod security_log;
 pub mod serve;
+pub mod services;
 pub mod shell;
 pub mod status;
 pub mod stop;

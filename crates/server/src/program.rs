@@ -9,7 +9,10 @@ use std::time::Duration;
 use claviger_hsm_proto::{Command, HostKeyLabel, Reply, frame};
 use claviger_service::attestation::Roots;
 use claviger_service::schedule::DomainKeys;
-use claviger_service::{Endpoints, Installation, Regions, Service, Vault, outbox, schedule, usage};
+use claviger_service::{
+    Endpoints, Installation, Regions, Service, ServiceDefinition, Services, Vault, credential, outbox,
+    schedule, usage,
+};
 use claviger_store::{Embedded, Sealer};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -46,6 +49,10 @@ pub struct Plan {
     pub domain_keys: DomainKeys,
     /// The VPC endpoints that requests may come through.
     pub endpoints: Endpoints,
+    /// Services that may call on behalf of users.
+    pub services: Vec<ServiceDefinition>,
+    /// The account that their credentials are sealed for.
+    pub account: String,
     /// Threads that carry out requests.
     pub threads: usize,
     /// How often the last uses of keys are written, in seconds.
@@ -83,7 +90,7 @@ impl Program {
     ///
     /// # Errors
     /// What to tell the operator. Nothing that was there is changed by a refusal.
-    pub async fn open(plan: Plan) -> Result<Self, String> {
+    pub async fn open(mut plan: Plan) -> Result<Self, String> {
         files::create_private_dir(&plan.data_dir).map_err(|e| format!("{}: {e}", plan.data_dir.display()))?;
         let link = Link::new(plan.hsm_socket.clone());
         tokio::spawn(link.clone().run());
@@ -119,7 +126,7 @@ impl Program {
             .with_quotas(plan.quotas.read()?)
             .with_domain_keys(plan.domain_keys.clone())
             .with_endpoints(plan.endpoints.clone());
-        let installation = Arc::new(installation);
+        let installation = Arc::new(with_services(installation, &link, &mut plan).await?);
         let door = Door::bind(&plan.data_dir)?;
         let program = Self { plan, installation, store, ledger, link, entropy, door };
         program.recover().await?;
@@ -272,6 +279,22 @@ fn thread(
     };
     let thread = std::thread::Builder::new().name(format!("serve-{number}")).spawn(run);
     thread.map_err(|error| format!("cannot start a thread: {error}"))
+}
+
+/// The installation with the plan's services. An access key stands for a service or for a principal, not for both.
+async fn with_services(
+    installation: Installation,
+    link: &Link,
+    plan: &mut Plan,
+) -> Result<Installation, String> {
+    let definitions = std::mem::take(&mut plan.services);
+    for ServiceDefinition { name, access_key_id, .. } in &definitions {
+        let taken = credential::is_taken(&installation, access_key_id).await;
+        if taken.map_err(|error| error.cause.unwrap_or_default())? {
+            return Err(format!("service `{name}`: its access key id is that of a user or root user"));
+        }
+    }
+    Ok(installation.with_services(Services::seal(link, &plan.account, definitions).await?))
 }
 
 /// The key that seals the store's records.

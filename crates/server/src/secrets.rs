@@ -55,23 +55,23 @@ pub fn from_file(path: &Path) -> Result<Zeroizing<String>, String> {
     Ok(Zeroizing::new(text.trim().to_owned()))
 }
 
-/// Why a secret is too weak for an address that other machines reach (attack A23).
+/// Why a secret is too weak for an address that other machines reach (attack A23). `whose` begins the sentence.
 ///
 /// # Errors
 /// What to tell the operator. The secret is not repeated.
-pub fn check_strength(secret: &str) -> Result<(), String> {
+pub fn check_strength(whose: &str, secret: &str) -> Result<(), String> {
     let lower = secret.to_ascii_lowercase();
     let mut different: Vec<char> = secret.chars().collect();
     different.sort_unstable();
     different.dedup();
     if secret.len() < MIN_EXPOSED_SECRET {
-        return Err(format!("the root secret has fewer than {MIN_EXPOSED_SECRET} characters"));
+        return Err(format!("{whose} has fewer than {MIN_EXPOSED_SECRET} characters"));
     }
     if different.len() < MIN_DIFFERENT {
-        return Err(format!("the root secret has fewer than {MIN_DIFFERENT} different characters"));
+        return Err(format!("{whose} has fewer than {MIN_DIFFERENT} different characters"));
     }
     if WELL_KNOWN.iter().any(|part| lower.contains(part)) {
-        return Err("the root secret is a well-known default or example".to_owned());
+        return Err(format!("{whose} is a well-known default or example"));
     }
     Ok(())
 }
@@ -102,7 +102,7 @@ mod tests {
     /// Attack A23: starting with secrets that everybody knows or can guess.
     #[test]
     fn a23_weak_secrets_are_told_apart() {
-        check_strength("q8Jx0tYv2Wm5Kc7Rb9Ls3Pd6Fh1Zn4Gu8Ae0Xo2Q").unwrap();
+        check_strength("the root secret", "q8Jx0tYv2Wm5Kc7Rb9Ls3Pd6Fh1Zn4Gu8Ae0Xo2Q").unwrap();
         for (secret, why) in [
             ("", "fewer than 32"),
             ("short", "fewer than 32"),
@@ -110,7 +110,7 @@ mod tests {
             ("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", "well-known"),
             ("MinioAdminMinioAdmin0123456789abcdefghij", "well-known"),
         ] {
-            let error = check_strength(secret).unwrap_err();
+            let error = check_strength("the root secret", secret).unwrap_err();
             assert!(error.contains(why), "{error}");
         }
     }

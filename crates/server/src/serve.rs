@@ -22,7 +22,12 @@ pub async fn run(config: Config) -> Result<(), String> {
     if let Some(given) = &given
         && config.is_exposed()
     {
-        secrets::check_strength(&given.secret_access_key)?;
+        secrets::check_strength("the root secret", &given.secret_access_key)?;
+    }
+    if let Some(given) = &given
+        && config.services.iter().any(|service| service.access_key_id == given.access_key_id)
+    {
+        return Err("the root user and a service have the same access key id".to_owned());
     }
     let doors = doors(&config).await?;
     let program = Program::open(plan(&config)?).await?;
@@ -41,6 +46,8 @@ fn plan(config: &Config) -> Result<Plan, String> {
         quotas: config.quotas.clone(),
         domain_keys: domain_keys(config),
         endpoints: config.endpoints()?,
+        services: config.services()?,
+        account: config.account.clone(),
         threads: config.threads.unwrap_or_else(cores),
         last_use_seconds: config.last_use_seconds.unwrap_or(usage::WRITE_SECONDS),
         segment_bytes: config.audit.segment_bytes,
