@@ -321,7 +321,7 @@ fn note_unreadable(front: &Front, peer: IpAddr, status: StatusCode, why: Option<
         request_id: "-",
         peer,
         operation: "-",
-        error: why.or(status.canonical_reason()).unwrap_or("-"),
+        error: why.or_else(|| status.canonical_reason()).unwrap_or("-"),
         status: status.as_u16(),
     });
 }

@@ -226,6 +226,27 @@ mod tests {
         check(&header(0x21, 0x11, &[&ipv4, &two]), Err(Unusable::Malformed));
     }
 
+    /// Every value of every byte, whatever the library makes of it: an answer, and never a fault.
+    #[test]
+    fn no_header_brings_the_server_down() {
+        let ssl = extension(0x20, &[1, 0, 0, 0, 0, 0x21, 0, 7, b'T', b'L', b'S', b'v', b'1', b'.', b'3']);
+        let more = [ssl, extension(0x03, &[0; 4]), of_endpoint(VPCE)].concat();
+        let good = header(0x21, 0x11, &[&ipv4([192, 0, 2, 7]), &more]);
+        assert_eq!(parse(&good), proxied("192.0.2.7", Some(VPCE)));
+        for place in 0..good.len() {
+            for byte in 0..=u8::MAX {
+                let mut altered = good.clone();
+                altered[place] = byte;
+                let source = match parse(&altered) {
+                    Ok(Said::Proxied { source, .. }) => source.to_string(),
+                    _ => continue,
+                };
+                // Only the four bytes of the source are the source.
+                assert!((16..20).contains(&place) || source == "192.0.2.7", "byte {place}: {source}");
+            }
+        }
+    }
+
     #[test]
     fn a_long_header_is_refused_before_it_is_read() {
         let padding = |len: usize| extension(0x04, &vec![0; len - 3]);

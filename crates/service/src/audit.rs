@@ -138,6 +138,8 @@ pub(crate) fn event(subject: &Subject<'_>, draft: &Draft, ended: Option<&Ended<'
     let parameters = parameters.filter(|json| !denied && json.len() <= MAX_PARAMETERS);
     let response = draft.response_elements.as_deref().map(RawValue::get).filter(|_| ended.is_none());
     let (caller, incoming) = (subject.caller, subject.incoming);
+    // A service stands for where a call comes from, and for what made it.
+    let agent = caller.invoked_by().or_else(|| incoming.header("user-agent")).unwrap_or("-");
     let mut line = Line::with_capacity(USUAL_LEN);
     line.text("eventVersion", EVENT_VERSION)
         .json("userIdentity", caller.identity())
@@ -146,7 +148,7 @@ pub(crate) fn event(subject: &Subject<'_>, draft: &Draft, ended: Option<&Ended<'
         .text("eventName", clip(subject.event_name))
         .text("awsRegion", subject.region)
         .text("sourceIPAddress", caller.invoked_by().unwrap_or(&incoming.origin.peer.to_string()))
-        .text("userAgent", caller.invoked_by().unwrap_or(clip(incoming.header("user-agent").unwrap_or("-"))))
+        .text("userAgent", clip(agent))
         .optional("errorCode", ended.map(|ended| ended.code))
         .optional("errorMessage", ended.and_then(|ended| ended.message).map(clip))
         .json("requestParameters", parameters.unwrap_or("null"))
