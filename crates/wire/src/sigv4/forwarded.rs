@@ -70,6 +70,7 @@ mod tests {
 
     #[test]
     fn a_signature_that_is_passed_on_verifies() {
+        assert!(include_str!("../../../../docs/services.md").contains(EXAMPLE), "the documented vector");
         assert_eq!(check(EXAMPLE, "iam", NOW), Ok(()));
         assert_eq!(check(EXAMPLE, "iam", NOW + 900), Ok(()));
         assert_eq!(check(EXAMPLE, "iam", NOW - 300), Ok(()));
