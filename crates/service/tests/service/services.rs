@@ -61,7 +61,7 @@ fn hex(bytes: &[u8]) -> String {
 /// What a service passes on of a request that was signed for it: by AWS's description, without our own signer.
 fn signed_for(actor: &Actor, service: &str, region: &str, at: Moment) -> String {
     let stamp: String = at.iso().chars().filter(|c| c.is_ascii_alphanumeric()).collect();
-    let scope = format!("{}/{region}/{service}/aws4_request", &stamp[..8]);
+    let scope = format!("{}/{region}/{service}/aws4_request", stamp.get(..8).unwrap());
     let request = "PUT\n/bucket/object\n\nhost:storage.example\n\nhost\nUNSIGNED-PAYLOAD";
     let hash = hex(digest::digest(&digest::SHA256, request.as_bytes()).as_ref());
     let mac = |key: &[u8], text: &str| {
