@@ -14,6 +14,7 @@ use quick_cache::sync::Cache as Bounded;
 use crate::error::{Error, Result};
 use crate::iam::identity::Identity;
 use crate::iam::managed::ManagedPolicy;
+use crate::iam::provider::Provider;
 use crate::kms::grant::Grant;
 use crate::kms::key::Key;
 use crate::kms::key_policy::Policies;
@@ -57,6 +58,7 @@ pub(crate) struct Cache {
     managed_policies: Table<ManagedPolicy>,
     principals: Table<PrincipalRecord>,
     grants: Bounded<Vec<u8>, Arc<GrantPage>, Weight>,
+    providers: Table<Provider>,
     /// Everything changed up to this revision has been dropped.
     applied: AtomicU64,
     /// Held while entries are dropped and while one is added, so that neither overtakes the other.
@@ -108,6 +110,7 @@ impl Cache {
             managed_policies: Bounded::new(capacity.identities),
             principals: Bounded::new(capacity.others),
             grants: Bounded::with_weighter(capacity.others, MAX_GRANT_BYTES, Weight),
+            providers: Bounded::new(capacity.identities),
             applied: AtomicU64::new(0),
             change: Mutex::new(()),
         }
@@ -149,6 +152,7 @@ impl Cache {
                 self.managed_policies.clear();
                 self.principals.clear();
                 self.grants.clear();
+                self.providers.clear();
                 *revision
             }
         };
@@ -171,6 +175,7 @@ impl Cache {
             Kind::ManagedPolicy => drop(self.managed_policies.remove(name)),
             Kind::Principal => drop(self.principals.remove(name)),
             Kind::Grant => drop(self.grants.remove(record::grant::grants_beside(name))),
+            Kind::Provider => drop(self.providers.remove(name)),
             Kind::Due | Kind::Other => {}
         }
     }
@@ -299,6 +304,11 @@ impl Cache {
                 return Ok((Arc::new(GrantPage { grants, next: after, size }), oldest));
             }
         }
+    }
+
+    /// An identity provider by the name of its record.
+    pub(crate) async fn provider(&self, name: Vec<u8>) -> Result<Option<Arc<Provider>>> {
+        self.entry(&self.providers, name, Provider::decode).await
     }
 
     async fn entry<T>(

@@ -11,6 +11,7 @@ pub(crate) mod load;
 pub(crate) mod managed;
 mod membership;
 pub mod ops;
+pub(crate) mod provider;
 mod role;
 pub mod shapes;
 mod simulate;
@@ -34,7 +35,6 @@ pub static API: Api = Api {
 const NOT_SERVED: &[&str] = &[
     "AcceptDelegationRequest",
     "AcquireRole",
-    "AddClientIDToOpenIDConnectProvider",
     "AddRoleToInstanceProfile",
     "AssociateDelegationRequest",
     "ChangePassword",
@@ -42,7 +42,6 @@ const NOT_SERVED: &[&str] = &[
     "CreateDelegationRequest",
     "CreateInstanceProfile",
     "CreateLoginProfile",
-    "CreateOpenIDConnectProvider",
     "CreateSAMLProvider",
     "CreateServiceLinkedRole",
     "CreateServiceSpecificCredential",
@@ -52,7 +51,6 @@ const NOT_SERVED: &[&str] = &[
     "DeleteAccountPasswordPolicy",
     "DeleteInstanceProfile",
     "DeleteLoginProfile",
-    "DeleteOpenIDConnectProvider",
     "DeleteSAMLProvider",
     "DeleteSSHPublicKey",
     "DeleteServerCertificate",
@@ -82,7 +80,6 @@ const NOT_SERVED: &[&str] = &[
     "GetInstanceProfile",
     "GetLoginProfile",
     "GetMFADevice",
-    "GetOpenIDConnectProvider",
     "GetOrganizationsAccessReport",
     "GetOutboundWebIdentityFederationInfo",
     "GetRoleTemplateVersion",
@@ -99,8 +96,6 @@ const NOT_SERVED: &[&str] = &[
     "ListInstanceProfilesForRole",
     "ListMFADeviceTags",
     "ListMFADevices",
-    "ListOpenIDConnectProviderTags",
-    "ListOpenIDConnectProviders",
     "ListOrganizationsFeatures",
     "ListPoliciesGrantingServiceAccess",
     "ListSAMLProviderTags",
@@ -113,7 +108,6 @@ const NOT_SERVED: &[&str] = &[
     "ListVirtualMFADevices",
     "PutAccountProperties",
     "RejectDelegationRequest",
-    "RemoveClientIDFromOpenIDConnectProvider",
     "RemoveRoleFromInstanceProfile",
     "ResetServiceSpecificCredential",
     "ResyncMFADevice",
@@ -121,19 +115,16 @@ const NOT_SERVED: &[&str] = &[
     "SetSecurityTokenServicePreferences",
     "TagInstanceProfile",
     "TagMFADevice",
-    "TagOpenIDConnectProvider",
     "TagSAMLProvider",
     "TagServerCertificate",
     "UntagInstanceProfile",
     "UntagMFADevice",
-    "UntagOpenIDConnectProvider",
     "UntagSAMLProvider",
     "UntagServerCertificate",
     "UpdateAccountPasswordPolicy",
     "UpdateDelegationRequest",
     "UpdateLoginProfile",
     "UpdateOpenIDConnectProvider",
-    "UpdateOpenIDConnectProviderThumbprint",
     "UpdateSAMLProvider",
     "UpdateSSHPublicKey",
     "UpdateServerCertificate",

@@ -10,6 +10,7 @@ use minicbor::{Decode, Encode};
 use crate::error::{Error, Result};
 use crate::moment::Moment;
 
+pub(crate) mod federation;
 pub(crate) mod grant;
 pub(crate) mod iam;
 
@@ -59,6 +60,8 @@ pub(crate) enum Kind {
     ManagedPolicy,
     Principal,
     Grant,
+    /// An identity provider.
+    Provider,
     Other,
 }
 
@@ -76,6 +79,7 @@ pub(crate) fn kind(name: &[u8]) -> Kind {
         Some(b"policy") => Kind::ManagedPolicy,
         Some(b"principal") => Kind::Principal,
         Some(b"grant") => Kind::Grant,
+        Some(b"oidc") => Kind::Provider,
         _ => Kind::Other,
     }
 }

@@ -10,6 +10,7 @@ use crate::cache::Cache;
 use crate::decided::Fingerprint;
 use crate::error::{Error, Result};
 use crate::iam::identity::{self, Bindings};
+use crate::iam::provider;
 use crate::record::{self, iam::BoundRecord};
 
 /// Compiles a document that is in the store.
@@ -60,7 +61,8 @@ fn lower(name: &str) -> String {
 }
 
 fn invalid_principal(text: &str) -> String {
-    format!("Invalid principal in policy: \"AWS\":\"{text}\"")
+    let kind = if text.contains("-provider/") { "FEDERATED" } else { "AWS" };
+    format!("Invalid principal in policy: \"{kind}\":\"{text}\"")
 }
 
 /// A document that names principals, with the unique ids of those that it meant when it was put.
@@ -129,8 +131,13 @@ pub(crate) async fn bindings(cache: &Cache, document: &Document) -> Result<Resul
             }
             PrincipalName::FederatedUser(text) => return Ok(Err(text.to_string())),
             PrincipalName::Everyone | PrincipalName::Account(_) | PrincipalName::Service(_) => {}
-            // This version has no identity providers.
-            PrincipalName::Federated(text) => return Ok(Err(text.to_string())),
+            // A provider that is made again under the same address is meant, too, as by AWS: whom it vouches for the
+            // account's administrator has decided anew.
+            PrincipalName::Federated(arn) => {
+                if provider::of_arn(cache, arn).await?.is_none() {
+                    return Ok(Err(arn.to_string()));
+                }
+            }
         }
     }
     Ok(Ok(bound))

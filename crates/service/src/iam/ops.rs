@@ -2,12 +2,14 @@
 
 use crate::operation::Entry;
 
+pub mod add_client_id_to_open_id_connect_provider;
 pub mod add_user_to_group;
 pub mod attach_group_policy;
 pub mod attach_role_policy;
 pub mod attach_user_policy;
 pub mod create_access_key;
 pub mod create_group;
+pub mod create_open_id_connect_provider;
 pub mod create_policy;
 pub mod create_policy_version;
 pub mod create_role;
@@ -15,6 +17,7 @@ pub mod create_user;
 pub mod delete_access_key;
 pub mod delete_group;
 pub mod delete_group_policy;
+pub mod delete_open_id_connect_provider;
 pub mod delete_policy;
 pub mod delete_policy_version;
 pub mod delete_role;
@@ -29,6 +32,7 @@ pub mod detach_user_policy;
 pub mod get_access_key_last_used;
 pub mod get_group;
 pub mod get_group_policy;
+pub mod get_open_id_connect_provider;
 pub mod get_policy;
 pub mod get_policy_version;
 pub mod get_role;
@@ -43,6 +47,8 @@ pub mod list_entities_for_policy;
 pub mod list_group_policies;
 pub mod list_groups;
 pub mod list_groups_for_user;
+pub mod list_open_id_connect_provider_tags;
+pub mod list_open_id_connect_providers;
 pub mod list_policies;
 pub mod list_policy_tags;
 pub mod list_policy_versions;
@@ -57,31 +63,37 @@ pub mod put_role_permissions_boundary;
 pub mod put_role_policy;
 pub mod put_user_permissions_boundary;
 pub mod put_user_policy;
+pub mod remove_client_id_from_open_id_connect_provider;
 pub mod remove_user_from_group;
 pub mod set_default_policy_version;
 pub mod simulate_custom_policy;
 pub mod simulate_principal_policy;
+pub mod tag_open_id_connect_provider;
 pub mod tag_policy;
 pub mod tag_role;
 pub mod tag_user;
+pub mod untag_open_id_connect_provider;
 pub mod untag_policy;
 pub mod untag_role;
 pub mod untag_user;
 pub mod update_access_key;
 pub mod update_assume_role_policy;
 pub mod update_group;
+pub mod update_open_id_connect_provider_thumbprint;
 pub mod update_role;
 pub mod update_role_description;
 pub mod update_user;
 
 /// Every operation that is served, by name.
 pub const ALL: &[Entry] = &[
+    Entry::query::<add_client_id_to_open_id_connect_provider::AddClientIdToOpenIdConnectProvider>(),
     Entry::query::<add_user_to_group::AddUserToGroup>(),
     Entry::query::<attach_group_policy::AttachGroupPolicy>(),
     Entry::query::<attach_role_policy::AttachRolePolicy>(),
     Entry::query::<attach_user_policy::AttachUserPolicy>(),
     Entry::query::<create_access_key::CreateAccessKey>(),
     Entry::query::<create_group::CreateGroup>(),
+    Entry::query::<create_open_id_connect_provider::CreateOpenIdConnectProvider>(),
     Entry::query::<create_policy::CreatePolicy>(),
     Entry::query::<create_policy_version::CreatePolicyVersion>(),
     Entry::query::<create_role::CreateRole>(),
@@ -89,6 +101,7 @@ pub const ALL: &[Entry] = &[
     Entry::query::<delete_access_key::DeleteAccessKey>(),
     Entry::query::<delete_group::DeleteGroup>(),
     Entry::query::<delete_group_policy::DeleteGroupPolicy>(),
+    Entry::query::<delete_open_id_connect_provider::DeleteOpenIdConnectProvider>(),
     Entry::query::<delete_policy::DeletePolicy>(),
     Entry::query::<delete_policy_version::DeletePolicyVersion>(),
     Entry::query::<delete_role::DeleteRole>(),
@@ -103,6 +116,7 @@ pub const ALL: &[Entry] = &[
     Entry::query::<get_access_key_last_used::GetAccessKeyLastUsed>(),
     Entry::query::<get_group::GetGroup>(),
     Entry::query::<get_group_policy::GetGroupPolicy>(),
+    Entry::query::<get_open_id_connect_provider::GetOpenIdConnectProvider>(),
     Entry::query::<get_policy::GetPolicy>(),
     Entry::query::<get_policy_version::GetPolicyVersion>(),
     Entry::query::<get_role::GetRole>(),
@@ -117,6 +131,8 @@ pub const ALL: &[Entry] = &[
     Entry::query::<list_group_policies::ListGroupPolicies>(),
     Entry::query::<list_groups::ListGroups>(),
     Entry::query::<list_groups_for_user::ListGroupsForUser>(),
+    Entry::query::<list_open_id_connect_provider_tags::ListOpenIdConnectProviderTags>(),
+    Entry::query::<list_open_id_connect_providers::ListOpenIdConnectProviders>(),
     Entry::query::<list_policies::ListPolicies>(),
     Entry::query::<list_policy_tags::ListPolicyTags>(),
     Entry::query::<list_policy_versions::ListPolicyVersions>(),
@@ -131,19 +147,23 @@ pub const ALL: &[Entry] = &[
     Entry::query::<put_role_policy::PutRolePolicy>(),
     Entry::query::<put_user_permissions_boundary::PutUserPermissionsBoundary>(),
     Entry::query::<put_user_policy::PutUserPolicy>(),
+    Entry::query::<remove_client_id_from_open_id_connect_provider::RemoveClientIdFromOpenIdConnectProvider>(),
     Entry::query::<remove_user_from_group::RemoveUserFromGroup>(),
     Entry::query::<set_default_policy_version::SetDefaultPolicyVersion>(),
     Entry::query::<simulate_custom_policy::SimulateCustomPolicy>(),
     Entry::query::<simulate_principal_policy::SimulatePrincipalPolicy>(),
+    Entry::query::<tag_open_id_connect_provider::TagOpenIdConnectProvider>(),
     Entry::query::<tag_policy::TagPolicy>(),
     Entry::query::<tag_role::TagRole>(),
     Entry::query::<tag_user::TagUser>(),
+    Entry::query::<untag_open_id_connect_provider::UntagOpenIdConnectProvider>(),
     Entry::query::<untag_policy::UntagPolicy>(),
     Entry::query::<untag_role::UntagRole>(),
     Entry::query::<untag_user::UntagUser>(),
     Entry::query::<update_access_key::UpdateAccessKey>(),
     Entry::query::<update_assume_role_policy::UpdateAssumeRolePolicy>(),
     Entry::query::<update_group::UpdateGroup>(),
+    Entry::query::<update_open_id_connect_provider_thumbprint::UpdateOpenIdConnectProviderThumbprint>(),
     Entry::query::<update_role::UpdateRole>(),
     Entry::query::<update_role_description::UpdateRoleDescription>(),
     Entry::query::<update_user::UpdateUser>(),

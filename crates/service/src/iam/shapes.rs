@@ -135,6 +135,20 @@ texts! {
     TagKey: 1..=128, "[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]+", is_tag_text;
     /// Value of a tag.
     TagValue: 0..=256, "[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*", is_tag_text;
+    /// Address of an identity provider.
+    ProviderUrl: 1..=255;
+    /// Client id, for which an identity provider issues tokens.
+    ClientId: 1..=255;
+    /// Claim that a context of a provider is made of.
+    ContextSourceKey: 1..=128;
+    /// Key of such a context.
+    ContextTargetKey: 1..=128;
+    /// Type of a subject.
+    SubjectType: 0..=128;
+    /// ARN of an instance of IAM Identity Center, which there is none of here.
+    IdentityCenterArn: 1..=1224;
+    /// SHA-1 fingerprint of a certificate.
+    Thumbprint: 40..=40;
     /// Name of an action that is simulated.
     ActionName: 3..=128;
     /// A resource that is simulated.
@@ -217,6 +231,12 @@ lists! {
     Tags(Tag): 0..=50;
     /// Keys of tags.
     TagKeys(TagKey): 0..=50;
+    /// Client ids. The model has no limit; the quota is checked apart.
+    ClientIds(ClientId): 0..=1000;
+    /// Keys of a context.
+    ContextKeys(ContextKey): 0..=10;
+    /// Fingerprints. The model has no limit; the quota is checked apart.
+    Thumbprints(Thumbprint): 0..=1000;
     /// Policies that are simulated.
     Policies(PolicyDocument): 0..=50;
     /// Actions that are simulated.
@@ -254,6 +274,32 @@ shape! {
         optional values: ContextKeyValues = "contextKeyValues",
         /// Their type; texts say all that the types do.
         optional kind: ContextKeyType = "contextKeyType",
+    }
+}
+
+shape! {
+    /// A key of a context.
+    #[derive(Debug, Clone)]
+    pub struct ContextKey {
+        /// The claim that it is made of.
+        required source_key: ContextSourceKey = "sourceKey",
+        /// Its name.
+        optional target_key: ContextTargetKey = "targetKey",
+    }
+}
+
+shape! {
+    /// How an identity provider's claims become a context for IAM Identity Center: not served.
+    #[derive(Debug, Clone)]
+    pub struct ContextProvider {
+        /// Keys.
+        optional keys: ContextKeys = "keyDefinitionList",
+        /// The claim of the subject.
+        required subject: ContextSourceKey = "subjectSourceKey",
+        /// Type of the subject.
+        optional subject_type: SubjectType = "subjectTypeValue",
+        /// The claim of the type of the subject.
+        optional subject_type_claim: ContextSourceKey = "subjectTypeSourceKey",
     }
 }
 

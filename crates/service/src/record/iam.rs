@@ -5,6 +5,7 @@
 
 use minicbor::{Decode, Encode};
 
+use super::federation::FederationRecord;
 use super::{TagRecord, join};
 
 /// A user, group or role, by its kind (`user`, `group`, `role`) and its name in lower case.
@@ -237,4 +238,7 @@ pub(crate) struct SessionRecord {
     pub(crate) transitive: Vec<String>,
     #[n(12)]
     pub(crate) source_identity: Option<String>,
+    /// Where it comes from, for one of a web identity.
+    #[n(13)]
+    pub(crate) federation: Option<FederationRecord>,
 }
