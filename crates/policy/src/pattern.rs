@@ -222,7 +222,9 @@ fn lex_variable(inside: &str) -> Option<(Lexeme, &str)> {
 /// A condition key in ASCII lower case; `None` when it is not `service:name`.
 pub(crate) fn condition_key(name: &str) -> Option<Box<str>> {
     let (service, rest) = name.split_once(':')?;
-    let service_ok = !service.is_empty() && service.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    // The keys of an identity provider begin with its address: `issuer.example/path:sub`.
+    let service_ok =
+        !service.is_empty() && service.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~/%".contains(&b));
     let rest_ok = !rest.is_empty()
         && rest.trim() == rest
         && !rest.chars().any(|c| c.is_control() || matches!(c, '$' | '{' | '}'));

@@ -40,6 +40,11 @@ pub enum Principal<'a> {
         /// The account.
         account: &'a str,
     },
+    /// Someone whom an identity provider vouches for, who asks for a session of a role.
+    WebIdentity {
+        /// `arn:aws:iam::111122223333:oidc-provider/issuer.example`
+        provider: &'a str,
+    },
     /// A service that calls on its own behalf.
     Service {
         /// Host name of the service, for instance `ec2.amazonaws.com`.
@@ -48,14 +53,14 @@ pub enum Principal<'a> {
 }
 
 impl<'a> Principal<'a> {
-    /// The account that the caller belongs to; services belong to none.
+    /// The account that the caller belongs to; services and those of identity providers belong to none.
     pub fn account(&self) -> Option<&'a str> {
         match *self {
             Self::Root { account }
             | Self::User { account, .. }
             | Self::RoleSession { account, .. }
             | Self::FederatedUser { account, .. } => Some(account),
-            Self::Service { .. } => None,
+            Self::WebIdentity { .. } | Self::Service { .. } => None,
         }
     }
 }
@@ -184,6 +189,9 @@ impl PrincipalName {
             }
             (Self::UniqueId(id), Principal::User { id: own, .. }) => (**id == **own, Grip::Direct),
             (Self::UniqueId(id), Principal::RoleSession { role_id, .. }) => (**id == **role_id, Grip::Capped),
+            (Self::Federated(arn), Principal::WebIdentity { provider }) => {
+                (**arn == **provider, Grip::Direct)
+            }
             (Self::Service(name), Principal::Service { name: own }) => (**name == **own, Grip::Direct),
             _ => (false, Grip::Account),
         };
@@ -272,7 +280,7 @@ impl Principals {
             Principal::RoleSession { .. } => {
                 lists(Grip::Account) && lists(Grip::Capped) && lists(Grip::Direct)
             }
-            Principal::Service { .. } => lists(Grip::Direct),
+            Principal::WebIdentity { .. } | Principal::Service { .. } => lists(Grip::Direct),
         };
         !all_listed
     }

@@ -62,6 +62,10 @@ pub struct Dev {
     /// File with a root certificate (PEM) that is trusted for attestation documents, in place of AWS's. Can be repeated.
     #[arg(long = "attestation-root", value_name = "FILE")]
     pub attestation_roots: Vec<PathBuf>,
+    /// File with certificates of authorities (PEM) that are trusted for the servers of identity providers, beside the
+    /// machine's. Can be repeated.
+    #[arg(long = "oidc-ca", value_name = "FILE")]
+    pub oidc_authorities: Vec<PathBuf>,
     /// The HSM program; the one beside this program when absent.
     #[arg(long, value_name = "PATH")]
     pub hsm_program: Option<PathBuf>,

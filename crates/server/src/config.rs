@@ -9,6 +9,7 @@ use claviger_wire::arn;
 use serde::Deserialize;
 
 use crate::entrance::{EndpointConfig, ProxyConfig};
+use crate::oidc::Https;
 use crate::quotas::QuotasConfig;
 use crate::services::ServiceConfig;
 use crate::tls::PostQuantum;
@@ -63,6 +64,9 @@ pub struct Config {
     /// How fast accounts may call, and how much they may have.
     #[serde(default)]
     pub quotas: QuotasConfig,
+    /// The servers of identity providers.
+    #[serde(default)]
+    pub oidc: OidcConfig,
     /// Metrics and health.
     #[serde(default)]
     pub metrics: Option<MetricsConfig>,
@@ -178,6 +182,26 @@ impl AttestationConfig {
     }
 }
 
+/// Whose word is taken for the servers of identity providers (`iam:CreateOpenIDConnectProvider`).
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OidcConfig {
+    /// Files with certificates of authorities, PEM, that are trusted beside the machine's.
+    pub authorities: Vec<PathBuf>,
+    /// Whether such a server may be on this machine's loopback addresses.
+    pub loopback: bool,
+}
+
+impl OidcConfig {
+    /// Reads the files.
+    ///
+    /// # Errors
+    /// What to tell the operator.
+    pub fn read(&self) -> Result<Https, String> {
+        Https::new(&self.authorities, self.loopback).map_err(|error| format!("`oidc`: {error}"))
+    }
+}
+
 /// Metrics and health.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -203,7 +227,7 @@ impl Default for LogConfig {
 }
 
 impl Config {
-    /// Reads and checks a file, and the files of attestation roots and endpoint policies that it names.
+    /// Reads and checks a file, and the files of certificates and endpoint policies that it names.
     ///
     /// # Errors
     /// What to tell the operator: the place and the reason.
@@ -215,6 +239,7 @@ impl Config {
         config.attestation.read().map_err(|error| format!("{shown}: {error}"))?;
         config.endpoints().map_err(|error| format!("{shown}: {error}"))?;
         config.services().map_err(|error| format!("{shown}: {error}"))?;
+        config.oidc.read().map_err(|error| format!("{shown}: {error}"))?;
         Ok(config)
     }
 
@@ -329,6 +354,7 @@ mod tests {
         check_refused("account", "last_use_seconds = 0\naccount", "last_use_seconds");
         check_refused("[hsm]", "[quotas]\nkey = 1\n[hsm]", "key");
         check_refused("[hsm]", "[quotas]\nrates = { Sign = 1 }\n[hsm]", "requests");
+        check_refused("[hsm]", "[oidc]\nauthority = []\n[hsm]", "authority");
         check_refused("[hsm]", "[attestation]\nroot = \"root.pem\"\n[hsm]", "root");
         check_refused("[hsm]", "[attestation]\nroots = \"root.pem\"\n[hsm]", "roots");
     }

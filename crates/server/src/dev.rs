@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use claviger_service::attestation::Roots;
 use claviger_service::schedule::{DomainKeys, PERIOD_DAYS};
@@ -16,6 +17,7 @@ use crate::cli::Dev;
 use crate::entrance::Entrance;
 use crate::hsm_process::HsmProgram;
 use crate::ledger::{DEFAULT_SEGMENT_LEN, Durability};
+use crate::oidc::Https;
 use crate::program::{self, Doors, Plan, Program};
 use crate::quotas::QuotasConfig;
 use crate::secrets::{self, Given};
@@ -36,6 +38,8 @@ const DEFAULT_REGION: &str = "us-east-1";
 pub async fn run(options: Dev) -> Result<(), String> {
     check(&options)?;
     let attestation = attestation_roots(&options)?;
+    // Who tries things out has the issuer on the same machine.
+    let issuers = Https::new(&options.oidc_authorities, true)?;
     let dir = &options.data_dir;
     files::create_private_dir(dir).map_err(|error| format!("{}: {error}", dir.display()))?;
     let dir = std::fs::canonicalize(dir).map_err(|error| format!("{}: {error}", dir.display()))?;
@@ -46,7 +50,7 @@ pub async fn run(options: Dev) -> Result<(), String> {
     // The HSM ends after everything else: requests in flight need it.
     let (end_hsm, ended) = watch::channel(false);
     let supervisor = tokio::spawn(hsm.clone().supervise(child, ended));
-    let outcome = serve(&options, &dir, &certificates, hsm.socket, attestation, doors).await;
+    let outcome = serve(&options, &dir, &certificates, hsm.socket, (attestation, issuers), doors).await;
     end_hsm.send_replace(true);
     let _ = supervisor.await;
     outcome
@@ -57,7 +61,7 @@ async fn serve(
     dir: &Path,
     certificates: &Paths,
     hsm_socket: PathBuf,
-    attestation: Roots,
+    (attestation, issuers): (Roots, Https),
     doors: Doors,
 ) -> Result<(), String> {
     let program = Program::open(Plan {
@@ -74,6 +78,7 @@ async fn serve(
         endpoints: Endpoints::default(),
         services: Vec::new(),
         account: options.account.clone(),
+        issuers: Arc::new(issuers),
         threads: options.threads,
         last_use_seconds: options.last_use_seconds,
         segment_bytes: DEFAULT_SEGMENT_LEN,

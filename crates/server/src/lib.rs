@@ -22,6 +22,7 @@ pub mod ledger_lane;
 pub mod listen;
 pub mod log;
 pub mod metrics;
+pub mod oidc;
 pub mod program;
 pub mod proxy;
 pub mod quotas;

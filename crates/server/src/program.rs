@@ -27,6 +27,7 @@ use crate::ledger_lane::ServiceLane;
 use crate::listen::{self, Threads};
 use crate::log::RequestLog;
 use crate::metrics::{self, Requests};
+use crate::oidc::Https;
 use crate::quotas::QuotasConfig;
 use crate::security_log::SecurityLog;
 use crate::shell::{self, SystemClock, SystemEntropy};
@@ -53,6 +54,8 @@ pub struct Plan {
     pub services: Vec<ServiceDefinition>,
     /// The account that their credentials are sealed for.
     pub account: String,
+    /// Fetches from identity providers.
+    pub issuers: Arc<Https>,
     /// Threads that carry out requests.
     pub threads: usize,
     /// How often the last uses of keys are written, in seconds.
@@ -123,6 +126,7 @@ impl Program {
         let installation = opened.map_err(|error| error.to_string())?;
         let installation = installation
             .with_attestation(plan.attestation.clone())
+            .with_fetcher(Arc::<Https>::clone(&plan.issuers))
             .with_quotas(plan.quotas.read()?)
             .with_domain_keys(plan.domain_keys.clone())
             .with_endpoints(plan.endpoints.clone());

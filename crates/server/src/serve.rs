@@ -1,6 +1,7 @@
 //! `claviger serve`: what a configuration file says.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use claviger_service::schedule::{self, DomainKeys};
 use claviger_service::{Regions, credential, usage};
@@ -48,6 +49,7 @@ fn plan(config: &Config) -> Result<Plan, String> {
         endpoints: config.endpoints()?,
         services: config.services()?,
         account: config.account.clone(),
+        issuers: Arc::new(config.oidc.read()?),
         threads: config.threads.unwrap_or_else(cores),
         last_use_seconds: config.last_use_seconds.unwrap_or(usage::WRITE_SECONDS),
         segment_bytes: config.audit.segment_bytes,

@@ -1,10 +1,12 @@
-//! Who is calling. The only place that makes a [`Caller`], and it takes a verified signature to do so.
+//! Who is calling. The only place that makes a [`Caller`], and it takes a verified signature to do so, or a verified
+//! token of an identity provider.
 
 mod forward;
 pub(crate) mod last_used;
 pub(crate) mod principal;
 pub(crate) mod session;
 mod trail;
+pub(crate) mod web_identity;
 
 use std::sync::Arc;
 
@@ -21,11 +23,13 @@ use crate::dispatch::Service;
 use crate::error::{Error, Result};
 use crate::moment::Moment;
 use crate::record;
+use crate::record::federation::FederationRecord;
 use crate::services::ServiceIdentity;
 use crate::vault;
 pub(crate) use forward::Through;
 use principal::Standing;
 use session::Session;
+use web_identity::WebIdentity;
 
 /// What kind of principal a caller is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +42,8 @@ pub enum Principal {
     RoleSession,
     /// A service that calls for itself.
     Service,
+    /// Someone whom an identity provider vouches for.
+    WebIdentity,
 }
 
 /// An authenticated caller. There is no constructor outside this module.
@@ -55,24 +61,38 @@ pub struct Caller {
     through: Option<Through>,
     /// Why nothing is done for it, although it is who it says.
     refused: Option<String>,
+    /// Whom an identity provider vouches for: such a caller has no standing but its account.
+    web: Option<Box<WebIdentity>>,
 }
 
 impl Caller {
     fn new(standing: Standing, access_key_id: &str, region: &str) -> Self {
         let (arn, principal_arn) = (standing.arn(region), standing.principal_arn(region));
         let principal_id = standing.user_id();
-        let who = trail::Who { arn: &arn, principal_arn: &principal_arn, principal_id: &principal_id };
+        let who =
+            trail::Who { arn: &arn, principal_arn: &principal_arn, principal_id: &principal_id, region };
         let identity = trail::identity(&standing, &who, access_key_id, None);
         let (access_key_id, region) = (access_key_id.to_owned(), region.to_owned());
-        let (through, refused) = (None, None);
-        Self { standing, arn, principal_arn, principal_id, access_key_id, region, identity, through, refused }
+        let (through, refused, web) = (None, None, None);
+        Self {
+            standing,
+            arn,
+            principal_arn,
+            principal_id,
+            access_key_id,
+            region,
+            identity,
+            through,
+            refused,
+            web,
+        }
     }
 
     /// A user on whose behalf a service calls.
     fn behind(through: Through, standing: Standing, access_key_id: &str, region: &str) -> Self {
         let caller = Self::new(standing, access_key_id, region);
         let Self { arn, principal_arn, principal_id, .. } = &caller;
-        let who = trail::Who { arn, principal_arn, principal_id };
+        let who = trail::Who { arn, principal_arn, principal_id, region };
         let identity = trail::identity(&caller.standing, &who, access_key_id, Some(&through.service.host));
         Self { identity, through: Some(through), ..caller }
     }
@@ -90,6 +110,7 @@ impl Caller {
             identity: trail::service(&service.host),
             through: Some(through),
             refused: None,
+            web: None,
         }
     }
 
@@ -98,8 +119,42 @@ impl Caller {
         Self { refused: Some(why), ..self }
     }
 
+    /// A caller without a signature, in the account of its provider.
+    fn of_web_identity(web: WebIdentity, region: &str) -> Self {
+        let arn = web.provider().arn(region);
+        let principal_id = format!("{arn}:{}:{}", web.audience(), web.subject());
+        Self {
+            standing: Standing::root(&web.provider().account),
+            identity: trail::web_identity(&principal_id, web.subject(), &arn),
+            principal_arn: arn.clone(),
+            arn,
+            principal_id,
+            access_key_id: String::new(),
+            region: region.to_owned(),
+            through: None,
+            refused: None,
+            web: Some(Box::new(web)),
+        }
+    }
+
+    /// Whom an identity provider vouches for, if that is who calls.
+    pub(crate) fn web_identity(&self) -> Option<&WebIdentity> {
+        self.web.as_deref()
+    }
+
+    /// The provider that vouches for the caller, or for the one who gained the caller's session, and what it says.
+    pub(crate) fn federation(&self) -> Option<&FederationRecord> {
+        match &self.web {
+            Some(web) => Some(web.federation()),
+            None => self.standing.session.as_ref()?.federation.as_ref(),
+        }
+    }
+
     /// Kind of principal.
     pub fn principal(&self) -> Principal {
+        if self.web.is_some() {
+            return Principal::WebIdentity;
+        }
         match (&self.standing.identity, &self.standing.session) {
             _ if self.is_service() => Principal::Service,
             (None, _) => Principal::Root,
@@ -189,6 +244,7 @@ impl Caller {
         let account = self.account();
         match (&self.standing.identity, self.principal()) {
             (_, Principal::Service) => policy::Principal::Service { name: &self.arn },
+            (_, Principal::WebIdentity) => policy::Principal::WebIdentity { provider: &self.principal_arn },
             (Some(role), Principal::RoleSession) => policy::Principal::RoleSession {
                 role_arn: &self.principal_arn,
                 role_id: &role.id,

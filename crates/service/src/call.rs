@@ -350,7 +350,7 @@ impl policy::Context for Circumstances<'_, '_> {
         match key.split_once(':')? {
             ("kms", name) => self.kms(name),
             ("aws", name) => self.global(name),
-            _ => None,
+            _ => principal::of_provider(self.call.subject.caller, key),
         }
     }
 }

@@ -103,9 +103,11 @@ impl Service {
         let (protocol, name) = (route.protocol(), route.name().to_owned());
         let fresh = self.installation.cache.freshen().await;
         let caller = match fresh.and_then(|()| self.installation.endpoints.of(&incoming.origin)) {
-            Ok(endpoint) => authn::authenticate(self, incoming, route.service(), now)
-                .await
-                .map(|caller| (caller, endpoint)),
+            Ok(endpoint) => match route.web_identity() {
+                Some(body) => authn::web_identity::authenticate(self, body, now).await,
+                None => authn::authenticate(self, incoming, route.service(), now).await,
+            }
+            .map(|caller| (caller, endpoint)),
             Err(error) => Err(error),
         };
         match (route, caller) {
@@ -193,7 +195,7 @@ impl Service {
         handled.event = appended.ok();
         handled.throttled_by = call.charge.refused_by;
         handled.account = Some(caller.account().to_owned());
-        handled.access_key_id = Some(caller.access_key_id().to_owned());
+        handled.access_key_id = Some(caller.access_key_id().to_owned()).filter(|id| !id.is_empty());
         handled
     }
 

@@ -12,13 +12,14 @@ use crate::account;
 use crate::attestation::Roots;
 use crate::authn::last_used::LastUsed;
 use crate::authn::session::Sessions;
-use crate::authn::{Scoped, ScopedName};
+use crate::authn::{GLOBAL_REGION, Scoped, ScopedName};
 use crate::cache::{Cache, Capacity};
 use crate::endpoint::Endpoints;
 use crate::error::{Error, Result};
 use crate::kms::grant::token::Tokens;
 use crate::kms::marker::Markers;
 use crate::moment::Moment;
+use crate::oidc::{Fetcher, issuers::Issuers};
 use crate::quota::Quotas;
 use crate::record::{self, FORMAT, InstallationRecord, UsageSinceRecord};
 use crate::schedule::DomainKeys;
@@ -105,6 +106,7 @@ pub struct Installation {
     pub(crate) endpoints: Endpoints,
     /// The services that may call on behalf of users.
     pub(crate) services: Services,
+    pub(crate) issuers: Issuers,
     pub(crate) noted: Noted,
     /// Since when the uses of keys are tracked.
     pub(crate) usage_since: Moment,
@@ -147,6 +149,7 @@ impl Installation {
             domain_key: AtomicU32::new(0),
             endpoints: Endpoints::default(),
             services: Services::default(),
+            issuers: Issuers::new(None),
             noted: Noted::new(),
             usage_since,
         })
@@ -194,6 +197,20 @@ impl Installation {
     #[must_use]
     pub fn with_services(self, services: Services) -> Self {
         Self { services, ..self }
+    }
+
+    /// Has the keys of identity providers fetched.
+    #[must_use]
+    pub fn with_fetcher(self, fetcher: Arc<dyn Fetcher>) -> Self {
+        Self { issuers: Issuers::new(Some(fetcher)), ..self }
+    }
+
+    /// The Region of requests that name none: those that nobody signed.
+    pub(crate) fn home_region(&self) -> &str {
+        match &self.regions {
+            Regions::Only(regions) => regions.first().map_or(GLOBAL_REGION, String::as_str),
+            Regions::Any => GLOBAL_REGION,
+        }
     }
 
     /// Who may vouch for a recipient.

@@ -26,6 +26,7 @@ pub mod iam;
 mod installation;
 pub mod kms;
 mod moment;
+pub mod oidc;
 mod operation;
 pub mod outbox;
 pub mod query;

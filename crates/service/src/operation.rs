@@ -13,12 +13,23 @@ use crate::error::{Error, Result};
 use crate::kms::aws_managed;
 use crate::{BoxFuture, Call};
 
+/// How the callers of an operation say who they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Authentication {
+    /// By a signature with their secret access key.
+    Signature,
+    /// By the token of an identity provider, in the request. It is not signed.
+    WebIdentity,
+}
+
 /// One operation of the API. Each lives in a file of its own, named after it.
 pub trait Operation: 'static {
     /// Name as AWS spells it.
     const NAME: &'static str;
     /// Whether CloudTrail calls it read-only. All cryptographic operations are.
     const READ_ONLY: bool;
+    /// Who may call it.
+    const AUTHENTICATION: Authentication = Authentication::Signature;
     /// What it takes. Its `Serialize` is what the audit trail shows.
     type Request: Member + Serialize + Send + Sync;
     /// What it answers. `()` answers an empty body.
@@ -45,6 +56,8 @@ pub struct Entry {
     pub name: &'static str,
     /// [`Operation::READ_ONLY`].
     pub read_only: bool,
+    /// [`Operation::AUTHENTICATION`].
+    pub authentication: Authentication,
     /// Decodes, runs and encodes.
     pub(crate) run: Run,
     /// Decodes only; answers the members that no shape knows. For the model oracle.
@@ -65,6 +78,7 @@ impl Entry {
         Self {
             name: O::NAME,
             read_only: O::READ_ONLY,
+            authentication: O::AUTHENTICATION,
             run: |service, call, body| Box::pin(run::<O>(service, call, body)),
             decode: |body| codec::decode_noting::<O::Request>(body).map(|(_, unknown)| unknown),
         }

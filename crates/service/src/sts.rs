@@ -2,6 +2,7 @@
 
 mod credentials;
 pub mod ops;
+mod role;
 mod session;
 mod shapes;
 
@@ -20,7 +21,6 @@ pub static API: Api = Api {
 /// Actions of STS that this version does not serve. They answer an error that says so.
 const NOT_SERVED: &[&str] = &[
     "AssumeRoleWithSAML",
-    "AssumeRoleWithWebIdentity",
     "AssumeRoot",
     "DecodeAuthorizationMessage",
     "GetDelegatedAccessToken",

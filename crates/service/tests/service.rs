@@ -55,6 +55,9 @@ mod endpoints;
 #[path = "service/explanations.rs"]
 mod explanations;
 #[cfg(test)]
+#[path = "service/federation.rs"]
+mod federation;
+#[cfg(test)]
 #[path = "service/front.rs"]
 mod front;
 #[cfg(test)]
@@ -87,6 +90,9 @@ mod identifiers;
 #[cfg(test)]
 #[path = "service/imports.rs"]
 mod imports;
+#[cfg(test)]
+#[path = "service/issuer.rs"]
+mod issuer;
 #[cfg(test)]
 #[path = "service/keys.rs"]
 mod keys;

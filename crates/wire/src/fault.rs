@@ -91,6 +91,22 @@ pub enum Code {
     InvalidParameterValue,
     /// Session policies and tags are too large together (STS).
     PackedPolicyTooLarge,
+    /// The token of an identity provider is not valid (STS).
+    InvalidIdentityToken,
+    /// The token of an identity provider has expired (STS).
+    ExpiredIdentityToken,
+    /// What an identity provider says cannot be used (STS).
+    IdpRejectedClaim,
+    /// An identity provider cannot be reached (STS).
+    IdpCommunicationError,
+    /// There is no such encoded message (STS).
+    InvalidAuthorizationMessage,
+    /// A code of a device is wrong (IAM).
+    InvalidAuthenticationCode,
+    /// The password is too weak for the account's policy (IAM).
+    PasswordPolicyViolation,
+    /// The caller is no user (IAM).
+    InvalidUserType,
 }
 
 impl Code {
@@ -140,6 +156,14 @@ impl Code {
             Self::InvalidInput => "InvalidInputException",
             Self::InvalidParameterValue => "InvalidParameterValueException",
             Self::PackedPolicyTooLarge => "PackedPolicyTooLargeException",
+            Self::InvalidIdentityToken => "InvalidIdentityTokenException",
+            Self::ExpiredIdentityToken => "ExpiredTokenException",
+            Self::IdpRejectedClaim => "IDPRejectedClaimException",
+            Self::IdpCommunicationError => "IDPCommunicationErrorException",
+            Self::InvalidAuthorizationMessage => "InvalidAuthorizationMessageException",
+            Self::InvalidAuthenticationCode => "InvalidAuthenticationCodeException",
+            Self::PasswordPolicyViolation => "PasswordPolicyViolationException",
+            Self::InvalidUserType => "InvalidUserTypeException",
         }
     }
 
@@ -165,6 +189,12 @@ impl Code {
             Self::MalformedPolicyDocument => ("MalformedPolicyDocument", 400),
             Self::InvalidParameterValue => ("InvalidParameterValue", 400),
             Self::PackedPolicyTooLarge => ("PackedPolicyTooLarge", 400),
+            Self::InvalidIdentityToken => ("InvalidIdentityToken", 400),
+            Self::IdpRejectedClaim => ("IDPRejectedClaim", 403),
+            Self::IdpCommunicationError => ("IDPCommunicationError", 400),
+            Self::InvalidAuthenticationCode => ("InvalidAuthenticationCode", 403),
+            Self::PasswordPolicyViolation => ("PasswordPolicyViolation", 400),
+            Self::InvalidUserType => ("InvalidUserType", 400),
             other => (other.json_name(), 400),
         }
     }

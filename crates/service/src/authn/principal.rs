@@ -14,8 +14,10 @@ use crate::decided::Source;
 use crate::error::Result;
 use crate::iam::effective::Effective;
 use crate::iam::identity::{Identity, by_id};
+use crate::iam::provider;
 use crate::moment::Moment;
 use crate::record;
+use crate::record::federation::FederationRecord;
 
 /// The account's root user, as records name it.
 pub(crate) const ROOT: &str = "root";
@@ -29,6 +31,8 @@ pub(crate) struct SessionFacts {
     pub(crate) source_identity: Option<String>,
     /// Keys of tags that go on to sessions of this session.
     pub(crate) transitive: Vec<String>,
+    /// Where it comes from, for one of a web identity.
+    pub(crate) federation: Option<FederationRecord>,
     /// Its own tags.
     pub(crate) tags: Vec<(String, String)>,
 }
@@ -73,8 +77,8 @@ impl Standing {
         Self::of_identity(cache, identity).await.map(Some)
     }
 
-    /// Whom a session stands for; `None` where what it comes from is gone: its role, its user, or the access key that
-    /// asked for it.
+    /// Whom a session stands for; `None` where what it comes from is gone: its role, its user, the access key that asked
+    /// for it, or the identity provider that vouched.
     pub(crate) async fn of_session(cache: &Cache, session: &Session) -> Result<Option<Self>> {
         let record = &session.record;
         if let Some(source) = &record.source_key {
@@ -84,6 +88,12 @@ impl Standing {
                 source.is_active() && source.account == record.account && source.principal == record.principal
             });
             if !alive {
+                return Ok(None);
+            }
+        }
+        if let Some(federation) = &record.federation {
+            let provider = provider::of_address(cache, &record.account, &federation.provider).await?;
+            if provider.is_none_or(|provider| provider.id != federation.provider_id) {
                 return Ok(None);
             }
         }
@@ -106,6 +116,7 @@ impl Standing {
             name: record.name.clone(),
             source_identity: record.source_identity.clone(),
             transitive: record.transitive.clone(),
+            federation: record.federation.clone(),
             tags,
         });
         Ok(Some(standing))

@@ -125,6 +125,7 @@ mod tests {
             tags: Vec::new(),
             transitive: Vec::new(),
             source_identity: None,
+            federation: None,
         }
     }
 

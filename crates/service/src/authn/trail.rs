@@ -3,12 +3,24 @@
 use claviger_wire::line::Line;
 
 use super::principal::{SessionFacts, Standing};
+use crate::iam::provider;
 
 /// The names of a caller.
 pub(super) struct Who<'a> {
     pub(super) arn: &'a str,
     pub(super) principal_arn: &'a str,
     pub(super) principal_id: &'a str,
+    pub(super) region: &'a str,
+}
+
+/// Someone whom an identity provider vouches for, as the trail tells it.
+pub(super) fn web_identity(principal_id: &str, subject: &str, provider_arn: &str) -> String {
+    let mut line = Line::with_capacity(256);
+    line.text("type", "WebIdentityUser")
+        .text("principalId", principal_id)
+        .text("userName", subject)
+        .text("identityProvider", provider_arn);
+    finish(line)
 }
 
 /// Who calls, as the trail tells it.
@@ -58,6 +70,15 @@ fn context(standing: &Standing, who: &Who<'_>, session: &SessionFacts) -> String
             .text("accountId", &standing.account)
             .text("userName", &role.name);
         line.json("sessionIssuer", &finish(issuer));
+    }
+    if let Some(federation) = &session.federation {
+        let mut data = Line::with_capacity(128);
+        data.text(
+            "federatedProvider",
+            &provider::arn_of(who.region, &standing.account, &federation.provider),
+        )
+        .json("attributes", "{}");
+        line.json("webIdFederationData", &finish(data));
     }
     let mut attributes = Line::with_capacity(96);
     attributes.text("creationDate", &session.issued.iso()).text("mfaAuthenticated", "false");

@@ -70,7 +70,7 @@ impl policy::Context for Circumstances<'_, '_> {
             ("sts", "rolesessionname") => asks.session_name.and_then(one),
             ("sts", "sourceidentity") => asks.source_identity.and_then(one),
             ("sts", "transitivetagkeys") => asks.transitive.and_then(set),
-            _ => None,
+            _ => principal::of_provider(self.call.subject.caller, key),
         }
     }
 }
@@ -121,26 +121,7 @@ impl Call<'_> {
             return Err(Error::new(Code::AccessDenied, "Roles may not be assumed by root accounts."));
         }
         for action in actions {
-            let allowed = match role.and_then(|role| role.role.as_ref().map(|it| (role, it))) {
-                Some((role, it)) => {
-                    let trust =
-                        policy::ResourceSide::Guarded { policy: &it.trust.document, account: &role.account };
-                    let policies = policy::Policies { resource: trust, ..principal::policies(&self.subject) };
-                    let context = Circumstances { call: self, asks };
-                    let principal = self.principal();
-                    let request =
-                        policy::Request { principal, action, resource: role_arn, context: &context };
-                    let outcome = Outcome::of(&request, &policies);
-                    let guard = Guard { name: "trust-policy", fingerprint: it.trust.fingerprint };
-                    self.note(action, role_arn, &outcome, Some(guard), None);
-                    outcome.decision.is_allow()
-                }
-                None => {
-                    let on = self.noted(role_arn);
-                    self.draft.decisions.refuse(action, on, "there is no such role");
-                    false
-                }
-            };
+            let allowed = self.is_trusted(role, action, role_arn, asks);
             if !allowed {
                 let caller = self.subject.caller.arn();
                 let text =
@@ -149,5 +130,52 @@ impl Call<'_> {
             }
         }
         role.map(Authorized).ok_or_else(|| Error::internal("a role that is not there was allowed"))
+    }
+
+    /// Decides whether someone whom an identity provider vouches for may assume a role: by the role's trust policy alone,
+    /// for each of the actions. A role that does not exist answers like one that does not trust the provider.
+    ///
+    /// # Errors
+    /// `AccessDenied`.
+    pub(crate) fn authorize_web_identity<'r>(
+        &mut self,
+        actions: &[&'static str],
+        role: Option<&'r Identity>,
+        asks: IamAsks<'_>,
+    ) -> Result<Authorized<&'r Identity>> {
+        self.decided = true;
+        let arn = role.map(|role| role.arn(self.subject.region)).unwrap_or_default();
+        let own = role.filter(|role| *role.account == *self.subject.caller.account());
+        for action in actions {
+            let allowed = self.is_trusted(own, action, &arn, asks);
+            if !allowed {
+                return Err(Error::new(Code::AccessDenied, format!("Not authorized to perform {action}")));
+            }
+        }
+        role.map(Authorized).ok_or_else(|| Error::internal("a role that is not there was allowed"))
+    }
+
+    /// Whether a role's trust policy, and the caller's own policies, allow the caller an action with the role.
+    fn is_trusted(
+        &mut self,
+        role: Option<&Identity>,
+        action: &'static str,
+        role_arn: &str,
+        asks: IamAsks<'_>,
+    ) -> bool {
+        let Some((role, it)) = role.and_then(|role| role.role.as_ref().map(|it| (role, it))) else {
+            let on = self.noted(role_arn);
+            self.draft.decisions.refuse(action, on, "there is no such role");
+            return false;
+        };
+        let trust = policy::ResourceSide::Guarded { policy: &it.trust.document, account: &role.account };
+        let policies = policy::Policies { resource: trust, ..principal::policies(&self.subject) };
+        let context = Circumstances { call: self, asks };
+        let principal = self.principal();
+        let request = policy::Request { principal, action, resource: role_arn, context: &context };
+        let outcome = Outcome::of(&request, &policies);
+        let guard = Guard { name: "trust-policy", fingerprint: it.trust.fingerprint };
+        self.note(action, role_arn, &outcome, Some(guard), None);
+        outcome.decision.is_allow()
     }
 }

@@ -1,6 +1,8 @@
 //! What decisions take from the caller and from the connection: its policies, and the condition keys that every request
 //! carries.
 
+use std::borrow::Cow;
+
 use claviger_policy as policy;
 use claviger_wire::arn;
 use policy::Values;
@@ -9,6 +11,7 @@ use super::{Call, flag, one};
 use crate::audit::Subject;
 use crate::authn::{Caller, Principal, Through};
 use crate::endpoint::Endpoint;
+use crate::iam::provider;
 
 /// The policies on the caller's side, with a resource that has none.
 pub(super) fn policies<'a>(subject: &Subject<'a>) -> policy::Policies<'a> {
@@ -84,6 +87,25 @@ fn of_service<'a>(caller: &'a Caller, through: &'a Through, name: &str) -> Optio
     }
 }
 
+/// The value of a condition key of an identity provider: its address, and the name of a claim ("Available keys for AWS
+/// OIDC federation"). Those of the caller's own provider only.
+pub(super) fn of_provider<'a>(caller: &'a Caller, key: &str) -> Option<Values<'a>> {
+    let federation = caller.federation()?;
+    let (address, name) = key.split_at_checked(federation.provider.len())?;
+    if !address.eq_ignore_ascii_case(&federation.provider) {
+        return None;
+    }
+    let name = name.strip_prefix(':')?;
+    let claim = federation.claims.iter().find(|claim| claim.name == name)?;
+    let values: Vec<_> = claim.values.iter().map(|value| Cow::Borrowed(value.as_str())).collect();
+    match (values.as_slice(), name) {
+        (_, "amr") => Some(Values::Set(values)),
+        ([value], _) => Some(Values::One(value.clone())),
+        // A single-valued key: what is allowed must hold for each.
+        _ => Some(Values::Conflicting(values)),
+    }
+}
+
 fn of_caller<'a>(caller: &'a Caller, name: &str) -> Option<Values<'a>> {
     if let Some(through) = caller.through() {
         let found = of_service(caller, through, name);
@@ -106,6 +128,10 @@ fn of_caller<'a>(caller: &'a Caller, name: &str) -> Option<Values<'a>> {
             Principal::User => "User",
             Principal::RoleSession => "AssumedRole",
             Principal::Service => return None,
+            Principal::WebIdentity => "FederatedUser",
+        }),
+        "federatedprovider" => caller.federation().and_then(|federation| {
+            one(provider::arn_of(caller.region(), caller.account(), &federation.provider))
         }),
         "principalisawsservice" | "viaawsservice" => flag(false),
         "userid" => one(caller.principal_id()),

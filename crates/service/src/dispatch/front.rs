@@ -10,7 +10,7 @@ use super::Protocol;
 use crate::authn::GLOBAL_REGION;
 use crate::error::Error;
 use crate::kms;
-use crate::operation::Entry;
+use crate::operation::{Authentication, Entry};
 use crate::query::Api;
 use crate::quota::Rule;
 use crate::sts;
@@ -61,6 +61,14 @@ impl Route<'_> {
             Self::Query(api, ..) => Protocol::Query(api),
             Self::NotServed(_, protocol) => *protocol,
             Self::Refused(refused) => refused.protocol,
+        }
+    }
+
+    /// The body of a request that says by a token in it who calls, and by nothing else.
+    pub(crate) fn web_identity(&self) -> Option<&Value<'_>> {
+        match self {
+            Self::Query(_, entry, body) if entry.authentication == Authentication::WebIdentity => Some(body),
+            _ => None,
         }
     }
 

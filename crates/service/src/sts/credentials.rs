@@ -59,6 +59,7 @@ pub(super) fn session(
         tags: Vec::new(),
         transitive: Vec::new(),
         source_identity: None,
+        federation: None,
     })
 }
 

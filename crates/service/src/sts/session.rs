@@ -7,6 +7,7 @@ use crate::dispatch::Service;
 use crate::error::{Error, Result};
 use crate::iam::shapes::{Tag, TagKey};
 use crate::iam::{document, load};
+use crate::oidc::token::Claims;
 use crate::sts::shapes::PolicyDescriptor;
 
 /// Most characters of session policies together, white space apart (quota).
@@ -28,7 +29,61 @@ fn invalid(text: &str) -> Error {
     Error::new(Code::InvalidParameterValue, text)
 }
 
+/// What a token may not say ("Pass session tags in AWS STS").
+fn rejected(text: &str) -> Error {
+    Error::new(Code::IdpRejectedClaim, text)
+}
+
+/// Whether the text may be the key of a tag, or its value.
+fn is_tag_text(text: &str) -> bool {
+    text.chars().all(|c| c.is_alphanumeric() || c == ' ' || "_.:/=+-@".contains(c))
+}
+
+/// Who stands behind a session, by a token.
+///
+/// # Errors
+/// `IDPRejectedClaim`.
+pub(super) fn claimed_source_identity(claims: &Claims) -> Result<Option<String>> {
+    let Some(name) = &claims.source_identity else { return Ok(None) };
+    let fits = (2..=64).contains(&name.len())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_+=,.@-".contains(&b));
+    match fits {
+        true => Ok(Some(name.clone())),
+        false => Err(rejected("The source identity claim of the token is not valid.")),
+    }
+}
+
 impl SessionTagging {
+    /// The tags that a token gives its session.
+    ///
+    /// # Errors
+    /// `IDPRejectedClaim`.
+    pub(super) fn of_claims(claims: &Claims) -> Result<Self> {
+        let Some(claimed) = &claims.tags else {
+            return Ok(Self { tags: Vec::new(), transitive: Vec::new() });
+        };
+        let mut tags: Vec<(String, String)> = Vec::new();
+        for (key, values) in &claimed.principal_tags {
+            let [value] = values.all() else {
+                return Err(rejected("A tag of the token must have one value."));
+            };
+            let fits = (1..=128).contains(&key.chars().count())
+                && value.chars().count() <= 256
+                && is_tag_text(key)
+                && is_tag_text(value);
+            let reserved = key.get(..4).is_some_and(|prefix| prefix.eq_ignore_ascii_case("aws:"));
+            if !fits || reserved || tags.iter().any(|(own, _)| own.eq_ignore_ascii_case(key)) {
+                return Err(rejected("A tag of the token is not valid."));
+            }
+            tags.push((key.clone(), value.clone()));
+        }
+        let has = |key: &String| tags.iter().any(|(own, _)| own.eq_ignore_ascii_case(key));
+        if tags.len() > MAX_TAGS || !claimed.transitive_tag_keys.iter().all(has) {
+            return Err(rejected("The tags of the token are not valid."));
+        }
+        Ok(Self { tags, transitive: claimed.transitive_tag_keys.clone() })
+    }
+
     /// Reads the tags of a request.
     ///
     /// # Errors

@@ -54,8 +54,18 @@ text! {
 }
 
 text! {
+    /// A session policy, where the model bounds its length.
+    pub struct ShortSessionPolicy: 1..=2048, "[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+", is_document
+}
+
+text! {
     /// What another provider asserts.
     pub struct ContextAssertion: 4..=3072
+}
+
+text! {
+    /// Provider of an OAuth 2.0 access token.
+    pub struct ProviderId: 4..=2048
 }
 
 text! {
@@ -97,6 +107,24 @@ impl Member for ExternalId {
 
     fn audit<M: SerializeMap>(&self, name: &'static str, map: &mut M) -> Result<(), M::Error> {
         map.serialize_entry(name, self.0.as_str())
+    }
+}
+
+/// The token of an identity provider. It does not print, and is not shown in the trail; cleared when dropped.
+#[derive(Clone)]
+pub struct WebIdentityToken(pub Zeroizing<String>);
+
+impl std::fmt::Debug for WebIdentityToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("WebIdentityToken(..)")
+    }
+}
+
+impl Member for WebIdentityToken {
+    fn decode(value: &Value<'_>, at: Path<'_>, notes: &mut Notes) -> Result<Option<Self>, WrongType> {
+        const RULE: codec::TextRule = codec::TextRule { min: 4, max: 20_000, pattern: None, shown: false };
+        let text = codec::text(value)?;
+        Ok(RULE.check(text, at, notes).then(|| Self(Zeroizing::new(text.to_owned()))))
     }
 }
 

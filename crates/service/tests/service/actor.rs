@@ -87,12 +87,7 @@ impl Actor {
         action: &str,
         members: &[(&str, &str)],
     ) -> Incoming {
-        let version = if service == "iam" { "2010-05-08" } else { "2011-06-15" };
-        let mut body = format!("Action={action}&Version={version}");
-        for (name, value) in members {
-            let value = percent(value);
-            write!(body, "&{name}={value}").unwrap();
-        }
+        let body = form(service, action, members);
         let request = Request::builder()
             .method(Method::POST)
             .uri("/")
@@ -139,6 +134,39 @@ impl Actor {
         let reply = self.iam(world, action, members);
         reply.code().unwrap_or_else(|| panic!("{action} {members:?} succeeded: {}", reply.body))
     }
+}
+
+/// The form of a call of IAM or STS.
+fn form(service: &str, action: &str, members: &[(&str, &str)]) -> String {
+    let version = if service == "iam" { "2010-05-08" } else { "2011-06-15" };
+    let mut body = format!("Action={action}&Version={version}");
+    for (name, value) in members {
+        let value = percent(value);
+        write!(body, "&{name}={value}").unwrap();
+    }
+    body
+}
+
+/// A request that nobody signed.
+pub(crate) fn bare(request: http::request::Builder, body: &str) -> Incoming {
+    let (head, ()) = request.header("host", "localhost").body(()).unwrap().into_parts();
+    Incoming {
+        method: head.method,
+        path: head.uri.path().to_owned(),
+        query: head.uri.query().unwrap_or_default().to_owned(),
+        headers: head.headers,
+        body: Bytes::from(body.to_owned()),
+        origin: origin(),
+    }
+}
+
+/// Calls STS without a signature.
+pub(crate) fn unsigned(world: &World, action: &str, members: &[(&str, &str)]) -> Reply {
+    let request = Request::builder()
+        .method(Method::POST)
+        .uri("/")
+        .header("content-type", "application/x-www-form-urlencoded; charset=utf-8");
+    send(world, action, &bare(request, &form("sts", action, members)))
 }
 
 fn percent(text: &str) -> String {

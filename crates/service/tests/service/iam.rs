@@ -329,6 +329,10 @@ fn b11_every_action_needs_its_own_permission() {
         ("Tags.member.1.Key", "k"),
         ("Tags.member.1.Value", "v"),
         ("TagKeys.member.1", "k"),
+        ("Url", "https://issuer.example"),
+        ("OpenIDConnectProviderArn", "arn:aws:iam::111122223333:oidc-provider/none.example"),
+        ("ClientID", "client"),
+        ("ThumbprintList.member.1", "0123456789012345678901234567890123456789"),
     ];
     for action in own {
         let but = json!({"Version": "2012-10-17", "Statement": [

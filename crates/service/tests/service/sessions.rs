@@ -386,8 +386,6 @@ fn devices_and_other_providers_are_refused() {
     assert_eq!(ann.sts(&world, "GetSessionToken", &mfa).code().unwrap(), "AccessDenied");
     let context = [("ProvidedContexts.member.1.ProviderArn", "arn:aws:iam::aws:contextProvider/X")];
     assert_eq!(assume(&world, &ann, ROLE, &context).code().unwrap(), "UnsupportedOperationException");
-    let web = ann.sts(&world, "AssumeRoleWithWebIdentity", &[("RoleArn", ROLE), ("RoleSessionName", "s")]);
-    assert!(web.body.contains("is not served by this version"), "{}", web.body);
 }
 
 /// A restart forgets no session, and no revocation.

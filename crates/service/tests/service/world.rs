@@ -19,6 +19,7 @@ pub(crate) use crate::clock::ManualClock;
 use crate::enclave::trusted;
 use crate::endpoints;
 use crate::explanations::check_explained;
+use crate::issuer::Documents;
 use crate::ledger::MemoryLedger;
 use crate::shown::{check_event_elsewhere, hide_ids, hide_member, needs_hsm};
 use crate::vault::EngineVault;
@@ -105,6 +106,8 @@ pub(crate) struct World {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) installation: Arc<Installation>,
     pub(crate) service: Service,
+    /// What is fetched from identity providers.
+    pub(crate) documents: Arc<Documents>,
     regions: Regions,
     pub(crate) entropy: Arc<Seeded>,
     /// What stands in expectations for ids that differ from world to world.
@@ -132,7 +135,8 @@ impl World {
         let ledger = Arc::new(MemoryLedger::default());
         let clock = Arc::new(ManualClock::starting_at(START));
         let entropy = Arc::new(Seeded(Mutex::new(1)));
-        let (installation, service) = start(&store, &vault, &ledger, &entropy, &regions);
+        let documents = Arc::new(Documents::default());
+        let (installation, service) = start(&store, &vault, &ledger, &entropy, &regions, &documents);
         for root in [ALICE, BOB] {
             let Root { account, access_key_id, secret, .. } = root;
             let imported =
@@ -140,7 +144,7 @@ impl World {
             block_on(imported).unwrap();
         }
         let names = Mutex::default();
-        Self { store, vault, ledger, clock, installation, service, regions, entropy, names }
+        Self { store, vault, ledger, clock, installation, service, documents, regions, entropy, names }
     }
 
     /// Another installation that begins with everything this one has, in the same domain.
@@ -160,7 +164,7 @@ impl World {
     pub(crate) fn restart(&mut self) -> usize {
         self.vault.restart();
         (self.installation, self.service) =
-            start(&self.store, &self.vault, &self.ledger, &self.entropy, &self.regions);
+            start(&self.store, &self.vault, &self.ledger, &self.entropy, &self.regions, &self.documents);
         block_on(outbox::recover(&self.installation, &*self.ledger)).unwrap()
     }
 
@@ -185,7 +189,7 @@ impl World {
 
     /// A further host over the same store, HSM and ledger.
     pub(crate) fn another_host(&self) -> Service {
-        start(&self.store, &self.vault, &self.ledger, &self.entropy, &self.regions).1
+        start(&self.store, &self.vault, &self.ledger, &self.entropy, &self.regions, &self.documents).1
     }
 
     /// A moment later.
@@ -354,10 +358,12 @@ fn start(
     ledger: &Arc<MemoryLedger>,
     entropy: &Arc<Seeded>,
     regions: &Regions,
+    documents: &Arc<Documents>,
 ) -> (Arc<Installation>, Service) {
     let opened = Installation::open(Arc::clone(store), &**vault, vault.domain(), regions.clone(), START);
     let installation = block_on(opened).unwrap().with_attestation(trusted().roots());
-    let installation = Arc::new(installation.with_endpoints(endpoints::configured()));
+    let installation = installation.with_endpoints(endpoints::configured());
+    let installation = Arc::new(installation.with_fetcher(Arc::<Documents>::clone(documents)));
     let service = Service::new(
         Arc::clone(&installation),
         Arc::<EngineVault>::clone(vault),

@@ -109,6 +109,8 @@ pub(crate) fn ids_of(caller: &Caller) -> Vec<(String, policy::Grant)> {
         Principal::RoleSession { role_id, account, .. } => {
             vec![(own(), ToCaller), (role_id.to_owned(), ToCaller), (account.to_owned(), ToAccount)]
         }
+        // Calls nothing but STS.
+        Principal::WebIdentity { .. } => Vec::new(),
         Principal::Service { name } => vec![(format!("{SERVICE}{name}"), ToCaller)],
     }
 }

@@ -1,9 +1,6 @@
 //! Gives temporary credentials for a session of a role, where the role's trust policy and the caller's own policies allow
 //! it.
 
-use std::sync::Arc;
-
-use claviger_wire::arn::{self, Arn};
 use claviger_wire::fault::Code;
 use claviger_wire::shape;
 use serde::Serialize;
@@ -15,8 +12,9 @@ use crate::dispatch::Service;
 use crate::error::{Error, Result};
 use crate::iam::identity::{self, Identity};
 use crate::operation::Operation;
-use crate::record::{self, iam::SessionRecord};
+use crate::record::iam::SessionRecord;
 use crate::sts::credentials::{self, Credentials, Shown};
+use crate::sts::role::{self, AssumedRoleUser, HOUR};
 use crate::sts::session::{self, Caps, SessionTagging};
 use crate::sts::shapes::{
     ArnText, ExternalId, MinimumTokenSize, PolicyArns, ProvidedContexts, RoleDuration, SerialNumber,
@@ -71,13 +69,6 @@ pub struct Response {
     source_identity: Option<String>,
 }
 
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct AssumedRoleUser {
-    assumed_role_id: String,
-    arn: String,
-}
-
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Elements {
@@ -86,9 +77,6 @@ struct Elements {
     #[serde(skip_serializing_if = "Option::is_none")]
     source_identity: Option<String>,
 }
-
-/// Usual session, and the longest of a session that was itself gained by a session, in seconds.
-const HOUR: u32 = 3600;
 
 impl Operation for AssumeRole {
     const NAME: &'static str = "AssumeRole";
@@ -102,7 +90,7 @@ impl Operation for AssumeRole {
             request.transitive_tag_keys.as_ref().map(|keys| &*keys.0),
             call.caller().standing().session.as_ref(),
         )?;
-        let role = find(service, &request.role_arn).await?;
+        let role = role::find(service, &request.role_arn).await?;
         let source_identity = authorize(call, request, role.as_deref(), &tagging)?;
         let role = role.ok_or_else(|| Error::internal("a role that is not there was allowed"))?;
         credentials::no_device(request.serial_number.is_some() || request.token_code.is_some())?;
@@ -116,15 +104,7 @@ impl Operation for AssumeRole {
         let packed_policy_size = session::packed_percent(&caps, &tagging)?;
         let session = credentials::session(service, call, (&role.account, &role.id), seconds)?;
         let name = request.role_session_name.to_string();
-        let user = AssumedRoleUser {
-            assumed_role_id: format!("{}:{name}", role.id),
-            arn: format!(
-                "arn:{}:sts::{}:assumed-role/{}/{name}",
-                arn::partition(call.region()),
-                role.account,
-                role.name
-            ),
-        };
+        let user = AssumedRoleUser::of(&role, &name, call.region());
         let session = SessionRecord {
             name: Some(name),
             policy: caps.policy,
@@ -142,24 +122,6 @@ impl Operation for AssumeRole {
         })?;
         Ok(Response { credentials, assumed_role_user: user, packed_policy_size, source_identity })
     }
-}
-
-/// The role of an ARN, if there is one.
-///
-/// # Errors
-/// `ValidationError` for what is no ARN of a role.
-async fn find(service: &Service, text: &str) -> Result<Option<Arc<Identity>>> {
-    let invalid = || Error::validation(format!("{text} is invalid"));
-    let arn = Arn::parse(text).ok_or_else(invalid)?;
-    let path = arn.resource.strip_prefix("role/").ok_or_else(invalid)?;
-    if arn.service != "iam" || !arn.region.is_empty() || !arn::is_account(arn.account) {
-        return Err(invalid());
-    }
-    let (path, name) = path.rsplit_once('/').unwrap_or(("", path));
-    let path = if path.is_empty() { "/".to_owned() } else { format!("/{path}/") };
-    let role = record::iam::identity("role", arn.account, &identity::key(name));
-    let role = service.installation.cache.identity(role).await?;
-    Ok(role.filter(|role| role.path == path && role.name == name))
 }
 
 /// Decides; answers who stands behind the session, which no session of a session can change.
@@ -201,17 +163,12 @@ fn authorize(
 
 /// How long the session is good for, in seconds.
 fn duration(call: &Call<'_>, request: &Request, role: &Identity) -> Result<u32> {
-    let seconds = request.duration_seconds.map_or(HOUR, |seconds| seconds.0);
+    let asked = request.duration_seconds.map(|seconds| seconds.0);
     let chained = |session: &SessionFacts| session.name.is_some();
-    if call.caller().standing().session.as_ref().is_some_and(chained) && seconds > HOUR {
+    if call.caller().standing().session.as_ref().is_some_and(chained) && asked.is_some_and(|it| it > HOUR) {
         return Err(Error::validation(
             "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining.",
         ));
     }
-    if seconds > role.as_role()?.max_session_seconds {
-        return Err(Error::validation(
-            "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
-        ));
-    }
-    Ok(seconds)
+    role::duration(asked, role)
 }
