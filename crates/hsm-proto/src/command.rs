@@ -445,4 +445,10 @@ pub enum HostKeyLabel {
     /// Seals grant tokens.
     #[n(3)]
     GrantTokens,
+    /// Seals the seeds of devices for multi-factor authentication.
+    #[n(4)]
+    Seeds,
+    /// Keys the hashes of passwords.
+    #[n(5)]
+    Passwords,
 }

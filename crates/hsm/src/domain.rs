@@ -80,6 +80,8 @@ impl Domain {
             HostKeyLabel::Markers => "claviger host markers v1",
             HostKeyLabel::Sessions => "claviger host sessions v1",
             HostKeyLabel::GrantTokens => "claviger host grant tokens v1",
+            HostKeyLabel::Seeds => "claviger host seeds v1",
+            HostKeyLabel::Passwords => "claviger host passwords v1",
         };
         primitives::derive(self.host_root.copy().bytes(), label, &self.id)
     }

@@ -224,11 +224,15 @@ impl Service {
 }
 
 /// Whether the kind of the caller's credentials may be used with an action. Sessions of users and of the root user are
-/// for other services: without multi-factor authentication, which this version does not have, they reach nothing of IAM
-/// and little of STS (IAM User Guide, "Comparing AWS STS credentials").
+/// for other services: without multi-factor authentication they reach nothing of IAM, and always little of STS (IAM User Guide, "Comparing AWS STS credentials").
 fn may_call(caller: &Caller, api: &Api, action: &str) -> bool {
-    let is_session_of_user = caller.standing().session.as_ref().is_some_and(|session| session.name.is_none());
-    !is_session_of_user || (api.service == "sts" && matches!(action, "AssumeRole" | "GetCallerIdentity"))
+    match &caller.standing().session {
+        Some(session) if session.name.is_none() => match api.service {
+            "sts" => matches!(action, "AssumeRole" | "GetCallerIdentity"),
+            _ => session.mfa.is_some(),
+        },
+        _ => true,
+    }
 }
 
 /// An operation that answers without having asked for a decision does not get to answer.

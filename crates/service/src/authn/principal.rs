@@ -33,6 +33,8 @@ pub(crate) struct SessionFacts {
     pub(crate) transitive: Vec<String>,
     /// Where it comes from, for one of a web identity.
     pub(crate) federation: Option<FederationRecord>,
+    /// When its holder showed the code of a device.
+    pub(crate) mfa: Option<Moment>,
     /// Its own tags.
     pub(crate) tags: Vec<(String, String)>,
 }
@@ -117,6 +119,7 @@ impl Standing {
             source_identity: record.source_identity.clone(),
             transitive: record.transitive.clone(),
             federation: record.federation.clone(),
+            mfa: record.mfa_ms.map(Moment),
             tags,
         });
         Ok(Some(standing))

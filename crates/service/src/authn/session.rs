@@ -126,6 +126,7 @@ mod tests {
             transitive: Vec::new(),
             source_identity: None,
             federation: None,
+            mfa_ms: None,
         }
     }
 

@@ -81,7 +81,9 @@ fn context(standing: &Standing, who: &Who<'_>, session: &SessionFacts) -> String
         line.json("webIdFederationData", &finish(data));
     }
     let mut attributes = Line::with_capacity(96);
-    attributes.text("creationDate", &session.issued.iso()).text("mfaAuthenticated", "false");
+    attributes
+        .text("creationDate", &session.issued.iso())
+        .text("mfaAuthenticated", if session.mfa.is_some() { "true" } else { "false" });
     line.json("attributes", &finish(attributes));
     line.optional("sourceIdentity", session.source_identity.as_deref());
     finish(line)

@@ -33,6 +33,8 @@ pub(crate) struct IamAsks<'a> {
     pub(crate) session_name: Option<&'a str>,
     pub(crate) source_identity: Option<&'a str>,
     pub(crate) transitive: Option<&'a [String]>,
+    /// Whether the request itself brings a code of a device that was right.
+    pub(crate) mfa: bool,
 }
 
 struct Circumstances<'a, 'c> {
@@ -63,6 +65,8 @@ impl policy::Context for Circumstances<'_, '_> {
                 }
                 (None, keys) => keys.and_then(set),
             },
+            ("aws", "multifactorauthpresent") if asks.mfa => one("true"),
+            ("aws", "multifactorauthage") if asks.mfa => one("0"),
             ("aws", name) => principal::value(self.call, name),
             ("iam", "policyarn") => asks.policy_arn.and_then(one),
             ("iam", "permissionsboundary") => asks.boundary.and_then(one),

@@ -53,6 +53,10 @@ pub(super) fn value<'a>(call: &'a Call<'_>, name: &str) -> Option<Values<'a>> {
         "requestedregion" => one(subject.region),
         "useragent" => subject.incoming.header("user-agent").and_then(one),
         "referer" => subject.incoming.header("referer").and_then(one),
+        "multifactorauthage" => {
+            let shown = subject.caller.standing().session.as_ref()?.mfa?;
+            one(subject.now.seconds().saturating_sub(shown.seconds()).to_string())
+        }
         _ => of_caller(subject.caller, name),
     }
 }
@@ -139,8 +143,8 @@ fn of_caller<'a>(caller: &'a Caller, name: &str) -> Option<Values<'a>> {
             standing.identity.as_ref().and_then(|user| one(user.name.as_str()))
         }
         "tokenissuetime" => session.and_then(|session| one(session.issued.iso())),
-        // No session has it in this version: there are no devices to ask. Long-term credentials do not carry the key.
-        "multifactorauthpresent" => session.and_then(|_| flag(false)),
+        // Long-term credentials do not carry the key.
+        "multifactorauthpresent" => session.and_then(|session| flag(session.mfa.is_some())),
         "sourceidentity" => session.and_then(|session| session.source_identity.as_deref()).and_then(one),
         _ => None,
     }

@@ -241,4 +241,7 @@ pub(crate) struct SessionRecord {
     /// Where it comes from, for one of a web identity.
     #[n(13)]
     pub(crate) federation: Option<FederationRecord>,
+    /// When its holder showed the code of a device.
+    #[n(14)]
+    pub(crate) mfa_ms: Option<i64>,
 }

@@ -60,6 +60,7 @@ pub(super) fn session(
         transitive: Vec::new(),
         source_identity: None,
         federation: None,
+        mfa_ms: None,
     })
 }
 
@@ -82,13 +83,4 @@ pub(super) async fn issue(service: &Service, mut session: SessionRecord) -> Resu
         session_token: Secret(Zeroizing::new(token)),
         expiration: Moment(session.expires_ms).iso(),
     })
-}
-
-/// Refuses codes of devices: there are none, so none can be right.
-pub(super) fn no_device(given: bool) -> Result<()> {
-    if given {
-        let text = "MultiFactorAuthentication failed with invalid MFA one time pass code.";
-        return Err(Error::new(Code::AccessDenied, text));
-    }
-    Ok(())
 }

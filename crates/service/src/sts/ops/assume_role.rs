@@ -11,6 +11,7 @@ use crate::call::iam::IamAsks;
 use crate::dispatch::Service;
 use crate::error::{Error, Result};
 use crate::iam::identity::{self, Identity};
+use crate::iam::mfa;
 use crate::operation::Operation;
 use crate::record::iam::SessionRecord;
 use crate::sts::credentials::{self, Credentials, Shown};
@@ -91,9 +92,11 @@ impl Operation for AssumeRole {
             call.caller().standing().session.as_ref(),
         )?;
         let role = role::find(service, &request.role_arn).await?;
-        let source_identity = authorize(call, request, role.as_deref(), &tagging)?;
+        // A code is part of who the caller is: trust policies may ask for one.
+        let proof =
+            mfa::prove(service, call, request.serial_number.as_deref(), request.token_code.as_ref()).await?;
+        let source_identity = authorize(call, request, role.as_deref(), &tagging, proof.is_some())?;
         let role = role.ok_or_else(|| Error::internal("a role that is not there was allowed"))?;
-        credentials::no_device(request.serial_number.is_some() || request.token_code.is_some())?;
         if request.provided_contexts.is_some() {
             let text = "ProvidedContexts is not served by this version of Claviger.";
             return Err(Error::new(Code::UnsupportedOperation, text));
@@ -112,6 +115,7 @@ impl Operation for AssumeRole {
             tags: identity::tag_records(&tagging.tags),
             transitive: tagging.transitive,
             source_identity: source_identity.clone(),
+            mfa_ms: proof.is_some().then_some(call.now().0),
             ..session
         };
         let credentials = credentials::issue(service, session).await?;
@@ -120,6 +124,10 @@ impl Operation for AssumeRole {
             assumed_role_user: crate::query::trail_form(&user),
             source_identity: source_identity.clone(),
         })?;
+        if let Some(proof) = proof {
+            call.set_parameters(request)?;
+            proof.commit(service, call).await?;
+        }
         Ok(Response { credentials, assumed_role_user: user, packed_policy_size, source_identity })
     }
 }
@@ -130,6 +138,7 @@ fn authorize(
     request: &Request,
     role: Option<&Identity>,
     tagging: &SessionTagging,
+    mfa: bool,
 ) -> Result<Option<String>> {
     let given = request.source_identity.as_deref();
     let inherited =
@@ -149,6 +158,7 @@ fn authorize(
         session_name: Some(&request.role_session_name),
         source_identity,
         transitive: Some(&*tagging.transitive).filter(|keys| !keys.is_empty()),
+        mfa,
         ..IamAsks::default()
     };
     call.authorize_assume(&actions, role, &request.role_arn, asks)?;

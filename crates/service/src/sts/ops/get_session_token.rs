@@ -9,6 +9,7 @@ use crate::authn::principal::ROOT;
 use crate::call::Call;
 use crate::dispatch::Service;
 use crate::error::{Error, Result};
+use crate::iam::mfa;
 use crate::operation::Operation;
 use crate::record::iam::SessionRecord;
 use crate::sts::credentials::{self, Credentials, Shown};
@@ -63,16 +64,25 @@ impl Operation for GetSessionToken {
             let text = "Cannot call GetSessionToken with session credentials";
             return Err(Error::new(Code::AccessDenied, text));
         }
-        credentials::no_device(request.serial_number.is_some() || request.token_code.is_some())?;
+        let proof =
+            mfa::prove(service, call, request.serial_number.as_deref(), request.token_code.as_ref()).await?;
         let asked = request.duration_seconds.map(|seconds| seconds.0);
         let (principal, seconds) = match (caller.principal(), &caller.standing().identity) {
             (Principal::User, Some(user)) => (user.id.as_str(), asked.unwrap_or(USER_SECONDS)),
             _ => (ROOT, asked.unwrap_or(ROOT_SECONDS).min(ROOT_SECONDS)),
         };
         let session = credentials::session(service, call, (caller.account(), principal), seconds)?;
-        let session = SessionRecord { source_key: Some(caller.access_key_id().to_owned()), ..session };
+        let session = SessionRecord {
+            source_key: Some(caller.access_key_id().to_owned()),
+            mfa_ms: proof.is_some().then_some(call.now().0),
+            ..session
+        };
         let credentials = credentials::issue(service, session).await?;
         call.set_response(&Elements { credentials: credentials.shown() })?;
+        if let Some(proof) = proof {
+            call.set_parameters(request)?;
+            proof.commit(service, call).await?;
+        }
         Ok(Response { credentials })
     }
 }
