@@ -8,9 +8,12 @@ pub(crate) mod identity;
 pub(crate) mod lifecycle;
 mod listing;
 pub(crate) mod load;
+mod login;
 pub(crate) mod managed;
 mod membership;
+pub(crate) mod mfa;
 pub mod ops;
+pub(crate) mod password;
 pub(crate) mod provider;
 mod role;
 pub mod shapes;
@@ -37,31 +40,23 @@ const NOT_SERVED: &[&str] = &[
     "AcquireRole",
     "AddRoleToInstanceProfile",
     "AssociateDelegationRequest",
-    "ChangePassword",
     "CreateAccountAlias",
     "CreateDelegationRequest",
     "CreateInstanceProfile",
-    "CreateLoginProfile",
     "CreateSAMLProvider",
     "CreateServiceLinkedRole",
     "CreateServiceSpecificCredential",
-    "CreateVirtualMFADevice",
-    "DeactivateMFADevice",
     "DeleteAccountAlias",
-    "DeleteAccountPasswordPolicy",
     "DeleteInstanceProfile",
-    "DeleteLoginProfile",
     "DeleteSAMLProvider",
     "DeleteSSHPublicKey",
     "DeleteServerCertificate",
     "DeleteServiceLinkedRole",
     "DeleteServiceSpecificCredential",
     "DeleteSigningCertificate",
-    "DeleteVirtualMFADevice",
     "DisableOrganizationsRootCredentialsManagement",
     "DisableOrganizationsRootSessions",
     "DisableOutboundWebIdentityFederation",
-    "EnableMFADevice",
     "EnableOrganizationsRootCredentialsManagement",
     "EnableOrganizationsRootSessions",
     "EnableOutboundWebIdentityFederation",
@@ -69,16 +64,13 @@ const NOT_SERVED: &[&str] = &[
     "GenerateOrganizationsAccessReport",
     "GenerateServiceLastAccessedDetails",
     "GetAccountAuthorizationDetails",
-    "GetAccountPasswordPolicy",
     "GetAccountProperties",
-    "GetAccountSummary",
     "GetContextKeysForCustomPolicy",
     "GetContextKeysForPrincipalPolicy",
     "GetCredentialReport",
     "GetDelegationRequest",
     "GetHumanReadableSummary",
     "GetInstanceProfile",
-    "GetLoginProfile",
     "GetMFADevice",
     "GetOrganizationsAccessReport",
     "GetOutboundWebIdentityFederationInfo",
@@ -95,7 +87,6 @@ const NOT_SERVED: &[&str] = &[
     "ListInstanceProfiles",
     "ListInstanceProfilesForRole",
     "ListMFADeviceTags",
-    "ListMFADevices",
     "ListOrganizationsFeatures",
     "ListPoliciesGrantingServiceAccess",
     "ListSAMLProviderTags",
@@ -105,12 +96,10 @@ const NOT_SERVED: &[&str] = &[
     "ListServerCertificates",
     "ListServiceSpecificCredentials",
     "ListSigningCertificates",
-    "ListVirtualMFADevices",
     "PutAccountProperties",
     "RejectDelegationRequest",
     "RemoveRoleFromInstanceProfile",
     "ResetServiceSpecificCredential",
-    "ResyncMFADevice",
     "SendDelegationToken",
     "SetSecurityTokenServicePreferences",
     "TagInstanceProfile",
@@ -121,9 +110,7 @@ const NOT_SERVED: &[&str] = &[
     "UntagMFADevice",
     "UntagSAMLProvider",
     "UntagServerCertificate",
-    "UpdateAccountPasswordPolicy",
     "UpdateDelegationRequest",
-    "UpdateLoginProfile",
     "UpdateOpenIDConnectProvider",
     "UpdateSAMLProvider",
     "UpdateSSHPublicKey",

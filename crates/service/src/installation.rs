@@ -16,6 +16,8 @@ use crate::authn::{GLOBAL_REGION, Scoped, ScopedName};
 use crate::cache::{Cache, Capacity};
 use crate::endpoint::Endpoints;
 use crate::error::{Error, Result};
+use crate::iam::mfa::{guesses::Guesses, seed::Seeds};
+use crate::iam::password::Pepper;
 use crate::kms::grant::token::Tokens;
 use crate::kms::marker::Markers;
 use crate::moment::Moment;
@@ -107,6 +109,9 @@ pub struct Installation {
     /// The services that may call on behalf of users.
     pub(crate) services: Services,
     pub(crate) issuers: Issuers,
+    pub(crate) seeds: Seeds,
+    pub(crate) guesses: Guesses,
+    pub(crate) pepper: Pepper,
     pub(crate) noted: Noted,
     /// Since when the uses of keys are tracked.
     pub(crate) usage_since: Moment,
@@ -129,6 +134,8 @@ impl Installation {
         let markers = Markers::new(&*vault::host_key(vault, HostKeyLabel::Markers).await?);
         let grant_tokens = Tokens::new(&*vault::host_key(vault, HostKeyLabel::GrantTokens).await?)?;
         let sessions = Sessions::new(&*vault::host_key(vault, HostKeyLabel::Sessions).await?)?;
+        let seeds = Seeds::new(&*vault::host_key(vault, HostKeyLabel::Seeds).await?)?;
+        let pepper = Pepper::new(vault::host_key(vault, HostKeyLabel::Passwords).await?);
         Ok(Self {
             cache: Cache::new(Arc::clone(&store), Capacity::default()),
             store,
@@ -150,6 +157,9 @@ impl Installation {
             endpoints: Endpoints::default(),
             services: Services::default(),
             issuers: Issuers::new(None),
+            seeds,
+            guesses: Guesses::new(),
+            pepper,
             noted: Noted::new(),
             usage_since,
         })

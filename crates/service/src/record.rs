@@ -13,6 +13,8 @@ use crate::moment::Moment;
 pub(crate) mod federation;
 pub(crate) mod grant;
 pub(crate) mod iam;
+pub(crate) mod login;
+pub(crate) mod mfa;
 
 /// Format of the store as a whole: the set of names and what stands under them.
 pub const FORMAT: u32 = 1;

@@ -4,7 +4,7 @@ mod credentials;
 pub mod ops;
 mod role;
 mod session;
-mod shapes;
+pub(crate) mod shapes;
 
 use crate::query::Api;
 
@@ -22,7 +22,6 @@ pub static API: Api = Api {
 const NOT_SERVED: &[&str] = &[
     "AssumeRoleWithSAML",
     "AssumeRoot",
-    "DecodeAuthorizationMessage",
     "GetDelegatedAccessToken",
     "GetFederationToken",
     "GetScopedCredentials",

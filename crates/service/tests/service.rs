@@ -40,6 +40,9 @@ mod damage;
 #[path = "service/deletion.rs"]
 mod deletion;
 #[cfg(test)]
+#[path = "service/devices.rs"]
+mod devices;
+#[cfg(test)]
 #[path = "service/domain_keys.rs"]
 mod domain_keys;
 #[cfg(test)]
@@ -129,6 +132,9 @@ mod multi_region_tampering;
 #[cfg(test)]
 #[path = "service/oracle.rs"]
 mod oracle;
+#[cfg(test)]
+#[path = "service/passwords.rs"]
+mod passwords;
 #[cfg(test)]
 #[path = "service/permission_matrix.rs"]
 mod permission_matrix;

@@ -11,7 +11,7 @@ use crate::credential;
 use crate::dispatch::Service;
 use crate::error::{Error, Result};
 use crate::iam::identity::{self, Identity, Kind, Role};
-use crate::iam::{holder, load};
+use crate::iam::{holder, load, login, mfa};
 use crate::record::{self, iam::PrincipalRecord};
 
 /// Length of a unique id in characters.
@@ -152,6 +152,12 @@ pub(crate) async fn delete(service: &Service, call: &mut Call<'_>, identity: &Id
         (!identity.attached.is_empty(), "must detach all policies first."),
         (!identity.inline.is_empty(), "must delete policies first."),
     ];
+    if identity.kind == Kind::User && login::find(service, identity).await?.is_some() {
+        return Err(conflict("must delete login profile first."));
+    }
+    if identity.kind == Kind::User && mfa::has_any(service, identity).await? {
+        return Err(conflict("must delete MFA device first."));
+    }
     if let Some((_, what)) = hangs.iter().find(|(hangs, _)| *hangs) {
         return Err(conflict(what));
     }

@@ -7,6 +7,7 @@ use claviger_wire::json::Value;
 use claviger_wire::{choice, shape};
 use serde::Serialize;
 use serde::ser::SerializeMap;
+use zeroize::Zeroizing;
 
 /// Declares a text member: its bounds in characters, and the pattern of the model with the function that decides it.
 macro_rules! texts {
@@ -50,6 +51,10 @@ macro_rules! texts {
 
 fn is_name(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_+=,.@-".contains(&b))
+}
+
+fn is_serial(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_+=/:,.@-".contains(&b))
 }
 
 fn is_path(text: &str) -> bool {
@@ -135,6 +140,10 @@ texts! {
     TagKey: 1..=128, "[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]+", is_tag_text;
     /// Value of a tag.
     TagValue: 0..=256, "[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*", is_tag_text;
+    /// Name of a virtual device. The model has no limit; AWS's documentation has this.
+    DeviceName: 1..=226, "[\\w+=,.@-]+", is_name;
+    /// Serial number of a device.
+    SerialNumber: 9..=256, "[\\w+=/:,.@-]+", is_serial;
     /// Address of an identity provider.
     ProviderUrl: 1..=255;
     /// Client id, for which an identity provider issues tokens.
@@ -192,8 +201,49 @@ numbers! {
     MaxItems: 1..=1000;
     /// Longest session of a role, in seconds.
     MaxSessionDuration: 3600..=43200;
+    /// Fewest characters of a password.
+    MinimumPasswordLength: 6..=128;
+    /// Days until a password expires.
+    MaxPasswordAge: 1..=1095;
+    /// How many passwords before must not come again.
+    PasswordReusePrevention: 1..=24;
     /// Longest console session of a role, in seconds. There is no sign-in here.
     MaxSigninSessionDuration: 3600..=7776000;
+}
+
+/// Declares a text member that is a secret: it does not print, is not shown in the trail, and is cleared when dropped.
+macro_rules! secrets {
+    ($($(#[$meta:meta])* $name:ident: $min:literal..=$max:literal, $pattern:literal, $matches:expr;)*) => {$(
+        $(#[$meta])*
+        #[derive(Clone)]
+        pub struct $name(pub Zeroizing<String>);
+
+        impl std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(concat!(stringify!($name), "(..)"))
+            }
+        }
+
+        impl Member for $name {
+            fn decode(value: &Value<'_>, at: Path<'_>, notes: &mut Notes) -> Result<Option<Self>, WrongType> {
+                const RULE: TextRule =
+                    TextRule { min: $min, max: $max, pattern: Some(($pattern, $matches)), shown: false };
+                let text = codec::text(value)?;
+                Ok(RULE.check(text, at, notes).then(|| Self(Zeroizing::new(text.to_owned()))))
+            }
+        }
+    )*};
+}
+
+fn is_digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
+}
+
+secrets! {
+    /// A code of a device.
+    AuthenticationCode: 6..=6, "[\\d]+", is_digits;
+    /// A password.
+    Password: 1..=128, "[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+", is_document;
 }
 
 /// Declares a list member: its most elements. An empty value is an empty list.
@@ -352,6 +402,29 @@ choice! {
         Inactive = "Inactive",
         /// Of no key here.
         Expired = "Expired",
+    }
+}
+
+choice! {
+    /// Which virtual devices to list.
+    pub enum AssignmentStatus {
+        /// Those that are somebody's.
+        Assigned = "Assigned",
+        /// Those that are nobody's.
+        Unassigned = "Unassigned",
+        /// All.
+        Any = "Any",
+    }
+}
+
+impl AssignmentStatus {
+    /// Whether a device is among them that is somebody's, or nobody's.
+    pub(crate) fn includes(self, assigned: bool) -> bool {
+        match self {
+            Self::Assigned => assigned,
+            Self::Unassigned => !assigned,
+            Self::Any => true,
+        }
     }
 }
 

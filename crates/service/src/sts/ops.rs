@@ -4,6 +4,7 @@ use crate::operation::Entry;
 
 pub mod assume_role;
 pub mod assume_role_with_web_identity;
+pub mod decode_authorization_message;
 pub mod get_access_key_info;
 pub mod get_caller_identity;
 pub mod get_session_token;
@@ -12,6 +13,7 @@ pub mod get_session_token;
 pub const ALL: &[Entry] = &[
     Entry::query::<assume_role::AssumeRole>(),
     Entry::query::<assume_role_with_web_identity::AssumeRoleWithWebIdentity>(),
+    Entry::query::<decode_authorization_message::DecodeAuthorizationMessage>(),
     Entry::query::<get_access_key_info::GetAccessKeyInfo>(),
     Entry::query::<get_caller_identity::GetCallerIdentity>(),
     Entry::query::<get_session_token::GetSessionToken>(),

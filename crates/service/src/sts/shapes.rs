@@ -79,6 +79,11 @@ text! {
 }
 
 text! {
+    /// A message that an error carried in encoded form.
+    pub struct EncodedMessage: 1..=10240
+}
+
+text! {
     /// Access key id.
     pub struct AccessKeyId: 16..=128, "[\\w]*", is_word
 }
@@ -128,9 +133,9 @@ impl Member for WebIdentityToken {
     }
 }
 
-/// A code of a device. Neither printed nor shown in the trail.
+/// A code of a device. Neither printed nor shown in the trail; cleared when dropped.
 #[derive(Clone)]
-pub struct TokenCode;
+pub struct TokenCode(pub Zeroizing<String>);
 
 impl std::fmt::Debug for TokenCode {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -142,7 +147,8 @@ impl Member for TokenCode {
     fn decode(value: &Value<'_>, at: Path<'_>, notes: &mut Notes) -> Result<Option<Self>, WrongType> {
         const RULE: codec::TextRule =
             codec::TextRule { min: 6, max: 6, pattern: Some(("[\\d]*", is_digits)), shown: false };
-        Ok(RULE.check(codec::text(value)?, at, notes).then_some(Self))
+        let text = codec::text(value)?;
+        Ok(RULE.check(text, at, notes).then(|| Self(Zeroizing::new(text.to_owned()))))
     }
 }
 

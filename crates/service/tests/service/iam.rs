@@ -333,6 +333,13 @@ fn b11_every_action_needs_its_own_permission() {
         ("OpenIDConnectProviderArn", "arn:aws:iam::111122223333:oidc-provider/none.example"),
         ("ClientID", "client"),
         ("ThumbprintList.member.1", "0123456789012345678901234567890123456789"),
+        ("VirtualMFADeviceName", "None"),
+        ("SerialNumber", "arn:aws:iam::111122223333:mfa/None"),
+        ("AuthenticationCode1", "123456"),
+        ("AuthenticationCode2", "123456"),
+        ("Password", "Some-Password-1"),
+        ("OldPassword", "Some-Password-1"),
+        ("NewPassword", "Some-Password-1"),
     ];
     for action in own {
         let but = json!({"Version": "2012-10-17", "Statement": [
@@ -342,7 +349,7 @@ fn b11_every_action_needs_its_own_permission() {
         assert_eq!(denied.code().as_deref(), Some("AccessDenied"), "{action}: {}", denied.body);
         assert!(denied.element("Message").contains(&format!("iam:{action} on resource")), "{}", denied.body);
         let only = format!("iam:{action}");
-        let tags = only.replace("Create", "Tag");
+        let tags = only.replace("CreateVirtual", "Tag").replace("Create", "Tag");
         give(&world, ALICE, "Ann", &allow(&[&only, &tags]));
         assert_ne!(ann.iam(&world, action, &members).code().as_deref(), Some("AccessDenied"), "{action}");
         let other = if action == "ListUsers" { "ListGroups" } else { "ListUsers" };

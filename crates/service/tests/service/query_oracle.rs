@@ -18,7 +18,7 @@ fn fitting(shape: &str) -> Option<&'static str> {
     match shape {
         "pathType" | "pathPrefixType" | "policyPathType" => Some("/"),
         "policyVersionIdType" => Some("v1"),
-        "tokenCodeType" => Some("123456"),
+        "tokenCodeType" | "authenticationCodeType" => Some("123456"),
         _ => None,
     }
 }
