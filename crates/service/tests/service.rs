@@ -145,6 +145,9 @@ mod policies;
 #[path = "service/principals.rs"]
 mod principals;
 #[cfg(test)]
+#[path = "service/providers.rs"]
+mod providers;
+#[cfg(test)]
 #[path = "service/query_oracle.rs"]
 mod query_oracle;
 #[cfg(test)]

@@ -8,16 +8,16 @@ use crate::actor::{Actor, Reply, allow, credentials, send, unsigned};
 use crate::issuer::{Signer, base64url, serve};
 use crate::world::{ALICE, BOB, Key, World};
 
-const ISSUER: &str = "https://issuer.example/realm";
-const PROVIDER: &str = "arn:aws:iam::111122223333:oidc-provider/issuer.example/realm";
+pub(crate) const ISSUER: &str = "https://issuer.example/realm";
+pub(crate) const PROVIDER: &str = "arn:aws:iam::111122223333:oidc-provider/issuer.example/realm";
 const ROLE: &str = "arn:aws:iam::111122223333:role/Web";
-const AUDIENCE: &str = "sts.amazonaws.com";
+pub(crate) const AUDIENCE: &str = "sts.amazonaws.com";
 const HEADER: &str = r#"{"alg":"RS256","typ":"JWT","kid":"k1"}"#;
 
 /// A provider whose issuer is served, a role that trusts one subject of it, and a key.
-fn with_provider() -> (World, Key) {
+pub(crate) fn with_provider() -> (World, Key) {
     let world = World::new();
-    serve(&world.documents, ISSUER, &[Signer::rsa().jwk("k1")]);
+    serve(&world.web, ISSUER, &[Signer::rsa().jwk("k1")]);
     let root = Actor::from(ALICE);
     let print = "A".repeat(40);
     let members =
@@ -66,7 +66,7 @@ fn but(world: &World, changes: &Value) -> String {
     claims.to_string()
 }
 
-fn token(world: &World, changes: &Value) -> String {
+pub(crate) fn token(world: &World, changes: &Value) -> String {
     Signer::rsa().token(HEADER, &but(world, changes))
 }
 
@@ -76,7 +76,7 @@ fn exchange_more(world: &World, token: &str, more: &[(&str, &str)]) -> Reply {
     unsigned(world, "AssumeRoleWithWebIdentity", &members)
 }
 
-fn exchange(world: &World, token: &str) -> Reply {
+pub(crate) fn exchange(world: &World, token: &str) -> Reply {
     exchange_more(world, token, &[])
 }
 
@@ -123,7 +123,7 @@ fn a_token_is_exchanged_for_a_session() {
 fn each_algorithm_that_is_accepted_is() {
     let (world, _) = with_provider();
     let curve = Signer::curve();
-    serve(&world.documents, ISSUER, &[Signer::rsa().jwk("k1"), curve.jwk("k2")]);
+    serve(&world.web, ISSUER, &[Signer::rsa().jwk("k1"), curve.jwk("k2")]);
     let payload = claims(&world).to_string();
     for (signer, header) in [
         (Signer::rsa(), HEADER),
@@ -151,7 +151,7 @@ fn a18_alg_none_is_refused() {
         }
         check_refused(&world, &format!("{header}.{payload}"), "InvalidIdentityToken", MALFORMED);
     }
-    assert!(world.documents.take_fetched().is_empty(), "no fetch for what cannot be a token");
+    assert!(world.web.take_fetched().is_empty(), "no fetch for what cannot be a token");
 }
 
 /// Attack A18: the issuer's public key taken for a shared secret (MinIO CVE-2026-33322).
@@ -179,7 +179,7 @@ fn a18_another_issuers_key_is_refused() {
     let (world, _) = with_provider();
     let (other, payload) = (Signer::curve(), claims(&world).to_string());
     // Another key under the id of one of the issuer's.
-    serve(&world.documents, ISSUER, &[Signer::rsa().jwk("k1"), Signer::curve().jwk("k2")]);
+    serve(&world.web, ISSUER, &[Signer::rsa().jwk("k1"), Signer::curve().jwk("k2")]);
     let wrong = other.token(r#"{"alg":"ES256","kid":"k2"}"#, &payload);
     check_refused(&world, &wrong, "InvalidIdentityToken", "The signature of the token is not valid");
     // A key that comes along in the header is nobody's.
@@ -203,7 +203,7 @@ fn a18_another_issuers_key_is_refused() {
         "InvalidIdentityToken",
         "No OpenIDConnect provider found in your account for https://other.example",
     );
-    serve(&world.documents, "https://other.example", &[Signer::rsa().jwk("k1")]);
+    serve(&world.web, "https://other.example", &[Signer::rsa().jwk("k1")]);
     Actor::from(BOB).does(&world, "CreateOpenIDConnectProvider", &[("Url", "https://other.example")]);
     check_refused(&world, &foreign, "InvalidIdentityToken", "No OpenIDConnect provider found");
 }
@@ -302,19 +302,19 @@ fn a20_storms_of_unknown_keys_make_few_fetches() {
         Signer::rsa().token(&header, &claims(&world).to_string())
     };
     assert_eq!(exchange(&world, &token(&world, &json!({}))).status, 200);
-    assert_eq!(world.documents.take_fetched().len(), 2, "the configuration and the keys");
+    assert_eq!(world.web.take_fetched().len(), 2, "the configuration and the keys");
     for number in 0..50 {
         check_refused(&world, &unknown(number), "InvalidIdentityToken", NO_KEY);
     }
-    assert!(world.documents.take_fetched().is_empty());
+    assert!(world.web.take_fetched().is_empty());
     world.clock.advance(60_000);
     for number in 0..50 {
         check_refused(&world, &unknown(number), "InvalidIdentityToken", NO_KEY);
     }
-    assert_eq!(world.documents.take_fetched().len(), 2);
+    assert_eq!(world.web.take_fetched().len(), 2);
     // Known keys need none meanwhile; a key that is new is found after the pause.
     let new = Signer::curve();
-    serve(&world.documents, ISSUER, &[Signer::rsa().jwk("k1"), new.jwk("new")]);
+    serve(&world.web, ISSUER, &[Signer::rsa().jwk("k1"), new.jwk("new")]);
     let signed = |world: &World| new.token(r#"{"alg":"ES256","kid":"new"}"#, &claims(world).to_string());
     assert_eq!(exchange(&world, &token(&world, &json!({}))).status, 200);
     check_refused(&world, &signed(&world), "InvalidIdentityToken", NO_KEY);
@@ -327,16 +327,16 @@ fn a20_storms_of_unknown_keys_make_few_fetches() {
 fn a24_an_issuer_that_fails_vouches_for_nobody() {
     let (world, _) = with_provider();
     let check = |configuration: &str, keys: &str| {
-        world.documents.clear();
+        world.web.clear();
         world.clock.advance(11 * 60 * 1000);
-        world.documents.serve(&format!("{ISSUER}/.well-known/openid-configuration"), configuration);
-        world.documents.serve(&format!("{ISSUER}/keys"), keys);
+        world.web.serve(&format!("{ISSUER}/.well-known/openid-configuration"), configuration);
+        world.web.serve(&format!("{ISSUER}/keys"), keys);
         check_refused(&world, &token(&world, &json!({})), "IDPCommunicationError", "");
-        let fetched = world.documents.take_fetched();
+        let fetched = world.web.take_fetched();
         assert!(fetched.iter().all(|source| source.url.starts_with(ISSUER)), "{fetched:?}");
         // It is not asked again at once.
         check_refused(&world, &token(&world, &json!({})), "IDPCommunicationError", "");
-        assert!(world.documents.take_fetched().is_empty());
+        assert!(world.web.take_fetched().is_empty());
     };
     let good = json!({"issuer": ISSUER, "jwks_uri": format!("{ISSUER}/keys")}).to_string();
     let keys = json!({"keys": [Signer::rsa().jwk("k1")]}).to_string();
@@ -357,9 +357,9 @@ fn a24_an_issuer_that_fails_vouches_for_nobody() {
     check(&good, &" ".repeat(300 * 1024));
     // Keys that were fetched are good for ten minutes, and not longer.
     world.clock.advance(11 * 60 * 1000);
-    serve(&world.documents, ISSUER, &[Signer::rsa().jwk("k1")]);
+    serve(&world.web, ISSUER, &[Signer::rsa().jwk("k1")]);
     assert_eq!(exchange(&world, &token(&world, &json!({}))).status, 200);
-    world.documents.clear();
+    world.web.clear();
     world.clock.advance(10 * 60 * 1000 - 1);
     assert_eq!(exchange(&world, &token(&world, &json!({}))).status, 200);
     world.clock.advance(1);
@@ -371,7 +371,7 @@ fn a24_an_issuer_that_fails_vouches_for_nobody() {
 fn a_short_rsa_key_verifies_nothing() {
     let (world, _) = with_provider();
     let short = json!({"kty": "RSA", "kid": "k1", "n": base64url(&[0xc5; 128]), "e": "AQAB"});
-    serve(&world.documents, ISSUER, &[short]);
+    serve(&world.web, ISSUER, &[short]);
     check_refused(&world, &token(&world, &json!({})), "InvalidIdentityToken", NO_KEY);
 }
 
@@ -551,83 +551,4 @@ fn only_roles_that_name_the_provider_are_assumed() {
     let refused = root.iam(&world, "UpdateAssumeRolePolicy", &members);
     assert_eq!(refused.code().unwrap(), "MalformedPolicyDocument");
     assert!(refused.body.contains("FEDERATED"), "{}", refused.body);
-}
-
-#[test]
-fn providers_are_registered_and_changed() {
-    let (world, _) = with_provider();
-    let root = Actor::from(ALICE);
-    let arn = [("OpenIDConnectProviderArn", PROVIDER)];
-    let with = |name: &'static str, value: &'static str| [arn[0], (name, value)];
-    let shown = root.does(&world, "GetOpenIDConnectProvider", &arn);
-    assert_eq!(shown.element("Url"), "issuer.example/realm");
-    assert_eq!(shown.element("ClientIDList"), format!("<member>{AUDIENCE}</member>"));
-    assert_eq!(shown.element("ThumbprintList"), format!("<member>{}</member>", "a".repeat(40)));
-    assert_eq!(root.does(&world, "ListOpenIDConnectProviders", &[]).elements("Arn"), [PROVIDER]);
-    assert_eq!(Actor::from(BOB).does(&world, "ListOpenIDConnectProviders", &[]).elements("Arn"), [""; 0]);
-    assert_eq!(
-        root.refused(&world, "CreateOpenIDConnectProvider", &[("Url", ISSUER)]),
-        "EntityAlreadyExists"
-    );
-    for url in
-        ["http://issuer.example", "issuer.example", "https://issuer.example?x=1", "https://u@issuer.example"]
-    {
-        assert_eq!(
-            root.refused(&world, "CreateOpenIDConnectProvider", &[("Url", url)]),
-            "InvalidInput",
-            "{url}"
-        );
-    }
-    let not_hex = "z".repeat(40);
-    let members = [("Url", "https://x.example"), ("ThumbprintList.member.1", &*not_hex)];
-    assert_eq!(root.refused(&world, "CreateOpenIDConnectProvider", &members), "InvalidInput");
-    root.does(
-        &world,
-        "TagOpenIDConnectProvider",
-        &[arn[0], ("Tags.member.1.Key", "a"), ("Tags.member.1.Value", "b")],
-    );
-    assert_eq!(root.does(&world, "ListOpenIDConnectProviderTags", &arn).element("Value"), "b");
-    root.does(&world, "UntagOpenIDConnectProvider", &with("TagKeys.member.1", "a"));
-    assert!(root.does(&world, "ListOpenIDConnectProviderTags", &arn).elements("Value").is_empty());
-    root.does(&world, "UpdateOpenIDConnectProviderThumbprint", &[arn[0], ("ThumbprintList", "")]);
-    assert_eq!(root.does(&world, "GetOpenIDConnectProvider", &arn).elements("member"), [AUDIENCE]);
-    let unknown = [("OpenIDConnectProviderArn", "arn:aws:iam::111122223333:oidc-provider/unknown.example")];
-    assert_eq!(root.refused(&world, "GetOpenIDConnectProvider", &unknown), "NoSuchEntity");
-    root.does(&world, "DeleteOpenIDConnectProvider", &unknown);
-    assert_eq!(Actor::from(BOB).refused(&world, "GetOpenIDConnectProvider", &arn), "NoSuchEntity");
-    let no_arn = [("OpenIDConnectProviderArn", "arn:aws:iam::111122223333:role/Web")];
-    assert_eq!(root.refused(&world, "DeleteOpenIDConnectProvider", &no_arn), "InvalidInput");
-    let ann = crate::actor::new_user(&world, ALICE, "Ann");
-    assert_eq!(ann.refused(&world, "GetOpenIDConnectProvider", &arn), "AccessDenied");
-    assert_eq!(
-        ann.refused(&world, "CreateOpenIDConnectProvider", &[("Url", "https://y.example")]),
-        "AccessDenied"
-    );
-    for number in 0..99 {
-        root.does(&world, "CreateOpenIDConnectProvider", &[("Url", &format!("https://i{number}.example"))]);
-    }
-    assert_eq!(
-        root.refused(&world, "CreateOpenIDConnectProvider", &[("Url", "https://z.example")]),
-        "LimitExceeded"
-    );
-}
-
-/// What one account takes for an issuer's keys is nothing to another that trusts other authorities.
-#[test]
-fn accounts_do_not_share_what_they_trust() {
-    let (world, _) = with_provider();
-    Actor::from(BOB).does(
-        &world,
-        "CreateOpenIDConnectProvider",
-        &[("Url", ISSUER), ("ClientIDList.member.1", AUDIENCE)],
-    );
-    assert_eq!(exchange(&world, &token(&world, &json!({}))).status, 200);
-    let fetched = world.documents.take_fetched();
-    assert!(fetched.iter().all(|source| source.thumbprints == ["a".repeat(40)]), "{fetched:?}");
-    let role = "arn:aws:iam::444455556666:role/None";
-    let token = token(&world, &json!({}));
-    let members = [("RoleArn", role), ("RoleSessionName", "app"), ("WebIdentityToken", &*token)];
-    assert_eq!(unsigned(&world, "AssumeRoleWithWebIdentity", &members).code().unwrap(), "AccessDenied");
-    let fetched = world.documents.take_fetched();
-    assert!(fetched.len() == 2 && fetched.iter().all(|source| source.thumbprints.is_empty()), "{fetched:?}");
 }

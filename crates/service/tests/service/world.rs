@@ -107,7 +107,7 @@ pub(crate) struct World {
     pub(crate) installation: Arc<Installation>,
     pub(crate) service: Service,
     /// What is fetched from identity providers.
-    pub(crate) documents: Arc<Documents>,
+    pub(crate) web: Arc<Documents>,
     regions: Regions,
     pub(crate) entropy: Arc<Seeded>,
     /// What stands in expectations for ids that differ from world to world.
@@ -135,8 +135,8 @@ impl World {
         let ledger = Arc::new(MemoryLedger::default());
         let clock = Arc::new(ManualClock::starting_at(START));
         let entropy = Arc::new(Seeded(Mutex::new(1)));
-        let documents = Arc::new(Documents::default());
-        let (installation, service) = start(&store, &vault, &ledger, &entropy, &regions, &documents);
+        let web = Arc::new(Documents::default());
+        let (installation, service) = start(&store, &vault, &ledger, &entropy, &regions, &web);
         for root in [ALICE, BOB] {
             let Root { account, access_key_id, secret, .. } = root;
             let imported =
@@ -144,7 +144,7 @@ impl World {
             block_on(imported).unwrap();
         }
         let names = Mutex::default();
-        Self { store, vault, ledger, clock, installation, service, documents, regions, entropy, names }
+        Self { store, vault, ledger, clock, installation, service, web, regions, entropy, names }
     }
 
     /// Another installation that begins with everything this one has, in the same domain.
@@ -164,7 +164,7 @@ impl World {
     pub(crate) fn restart(&mut self) -> usize {
         self.vault.restart();
         (self.installation, self.service) =
-            start(&self.store, &self.vault, &self.ledger, &self.entropy, &self.regions, &self.documents);
+            start(&self.store, &self.vault, &self.ledger, &self.entropy, &self.regions, &self.web);
         block_on(outbox::recover(&self.installation, &*self.ledger)).unwrap()
     }
 
@@ -189,7 +189,7 @@ impl World {
 
     /// A further host over the same store, HSM and ledger.
     pub(crate) fn another_host(&self) -> Service {
-        start(&self.store, &self.vault, &self.ledger, &self.entropy, &self.regions, &self.documents).1
+        start(&self.store, &self.vault, &self.ledger, &self.entropy, &self.regions, &self.web).1
     }
 
     /// A moment later.
@@ -358,18 +358,13 @@ fn start(
     ledger: &Arc<MemoryLedger>,
     entropy: &Arc<Seeded>,
     regions: &Regions,
-    documents: &Arc<Documents>,
+    web: &Arc<Documents>,
 ) -> (Arc<Installation>, Service) {
     let opened = Installation::open(Arc::clone(store), &**vault, vault.domain(), regions.clone(), START);
     let installation = block_on(opened).unwrap().with_attestation(trusted().roots());
     let installation = installation.with_endpoints(endpoints::configured());
-    let installation = Arc::new(installation.with_fetcher(Arc::<Documents>::clone(documents)));
-    let service = Service::new(
-        Arc::clone(&installation),
-        Arc::<EngineVault>::clone(vault),
-        Arc::<MemoryLedger>::clone(ledger),
-        Arc::<Seeded>::clone(entropy),
-    );
+    let installation = Arc::new(installation.with_fetcher(Arc::<Documents>::clone(web)));
+    let service = Service::new(Arc::clone(&installation), vault.clone(), ledger.clone(), entropy.clone());
     (installation, service)
 }
 
