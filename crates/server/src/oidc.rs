@@ -8,6 +8,7 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -123,10 +124,11 @@ async fn get(url: &str, tls: ClientConfig, loopback: bool) -> Result<Vec<u8>, St
         let body = Limited::new(reply.into_body(), MAX_DOCUMENT_LEN).collect().await;
         body.map(|body| body.to_bytes().to_vec()).map_err(|error| error.to_string())
     };
-    // The connection is driven here and ends with the answer.
+    // The connection is driven here. A server that closes it has still answered; where it broke, the answer says so.
+    let mut answer = pin!(answer);
     tokio::select! {
-        answer = answer => answer,
-        ended = connection => Err(ended.err().map_or_else(|| "closed".to_owned(), |error| error.to_string())),
+        answer = answer.as_mut() => answer,
+        _ = connection => answer.await,
     }
 }
 
