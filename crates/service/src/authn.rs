@@ -44,6 +44,8 @@ pub enum Principal {
     Service,
     /// Someone whom an identity provider vouches for.
     WebIdentity,
+    /// Someone whom a user vouches for.
+    FederatedUser,
 }
 
 /// An authenticated caller. There is no constructor outside this module.
@@ -69,8 +71,7 @@ impl Caller {
     fn new(standing: Standing, access_key_id: &str, region: &str) -> Self {
         let (arn, principal_arn) = (standing.arn(region), standing.principal_arn(region));
         let principal_id = standing.user_id();
-        let who =
-            trail::Who { arn: &arn, principal_arn: &principal_arn, principal_id: &principal_id, region };
+        let who = trail::Who { arn: &arn, principal_id: &principal_id, region };
         let identity = trail::identity(&standing, &who, access_key_id, None);
         let (access_key_id, region) = (access_key_id.to_owned(), region.to_owned());
         let (through, refused, web) = (None, None, None);
@@ -91,8 +92,8 @@ impl Caller {
     /// A user on whose behalf a service calls.
     fn behind(through: Through, standing: Standing, access_key_id: &str, region: &str) -> Self {
         let caller = Self::new(standing, access_key_id, region);
-        let Self { arn, principal_arn, principal_id, .. } = &caller;
-        let who = trail::Who { arn, principal_arn, principal_id, region };
+        let Self { arn, principal_id, .. } = &caller;
+        let who = trail::Who { arn, principal_id, region };
         let identity = trail::identity(&caller.standing, &who, access_key_id, Some(&through.service.host));
         Self { identity, through: Some(through), ..caller }
     }
@@ -159,6 +160,7 @@ impl Caller {
             _ if self.is_service() => Principal::Service,
             (None, _) => Principal::Root,
             (Some(_), Some(session)) if session.name.is_some() => Principal::RoleSession,
+            (Some(_), Some(session)) if session.federated_user.is_some() => Principal::FederatedUser,
             (Some(_), _) => Principal::User,
         }
     }
@@ -244,6 +246,7 @@ impl Caller {
         let account = self.account();
         match (&self.standing.identity, self.principal()) {
             (_, Principal::Service) => policy::Principal::Service { name: &self.arn },
+            (_, Principal::FederatedUser) => policy::Principal::FederatedUser { arn: &self.arn, account },
             (_, Principal::WebIdentity) => policy::Principal::WebIdentity { provider: &self.principal_arn },
             (Some(role), Principal::RoleSession) => policy::Principal::RoleSession {
                 role_arn: &self.principal_arn,

@@ -227,6 +227,7 @@ impl Service {
 /// for other services: without multi-factor authentication they reach nothing of IAM, and always little of STS (IAM User Guide, "Comparing AWS STS credentials").
 fn may_call(caller: &Caller, api: &Api, action: &str) -> bool {
     match &caller.standing().session {
+        Some(session) if session.federated_user.is_some() => action == "GetCallerIdentity",
         Some(session) if session.name.is_none() => match api.service {
             "sts" => matches!(action, "AssumeRole" | "GetCallerIdentity"),
             _ => session.mfa.is_some(),

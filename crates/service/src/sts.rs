@@ -23,7 +23,6 @@ const NOT_SERVED: &[&str] = &[
     "AssumeRoleWithSAML",
     "AssumeRoot",
     "GetDelegatedAccessToken",
-    "GetFederationToken",
     "GetScopedCredentials",
     "GetWebIdentityToken",
 ];

@@ -33,6 +33,8 @@ pub(crate) struct SessionFacts {
     pub(crate) transitive: Vec<String>,
     /// Where it comes from, for one of a web identity.
     pub(crate) federation: Option<FederationRecord>,
+    /// Name of the one whom a user vouches for, for such a session.
+    pub(crate) federated_user: Option<String>,
     /// When its holder showed the code of a device.
     pub(crate) mfa: Option<Moment>,
     /// Its own tags.
@@ -119,6 +121,7 @@ impl Standing {
             source_identity: record.source_identity.clone(),
             transitive: record.transitive.clone(),
             federation: record.federation.clone(),
+            federated_user: record.federated_user.clone(),
             mfa: record.mfa_ms.map(Moment),
             tags,
         });
@@ -136,27 +139,46 @@ impl Standing {
         self.session.as_ref()?.name.as_deref()
     }
 
-    /// ARN of the user, role or root user.
-    pub(crate) fn principal_arn(&self, region: &str) -> String {
+    /// The name of one whom a user vouches for, in such a session.
+    fn federated_user(&self) -> Option<&str> {
+        self.session.as_ref()?.federated_user.as_deref()
+    }
+
+    /// ARN of the user, role or root user whose policies apply.
+    pub(crate) fn issuer_arn(&self, region: &str) -> String {
         match &self.identity {
             Some(identity) => identity.arn(region),
             None => format!("arn:{}:iam::{}:root", arn::partition(region), self.account),
         }
     }
 
-    /// ARN of who calls: for a session of a role that of the session.
+    /// ARN of the user, role or root user; of someone whom a user vouches for, of the session.
+    pub(crate) fn principal_arn(&self, region: &str) -> String {
+        match self.federated_user() {
+            Some(_) => self.arn(region),
+            None => self.issuer_arn(region),
+        }
+    }
+
+    /// ARN of who calls: for a session of a role, or of someone whom a user vouches for, that of the session.
     pub(crate) fn arn(&self, region: &str) -> String {
+        if let Some(name) = self.federated_user() {
+            return format!("arn:{}:sts::{}:federated-user/{name}", arn::partition(region), self.account);
+        }
         match (&self.identity, self.session_name()) {
             (Some(role), Some(session)) => {
                 let (partition, account) = (arn::partition(region), &self.account);
                 format!("arn:{partition}:sts::{account}:assumed-role/{}/{session}", role.name)
             }
-            _ => self.principal_arn(region),
+            _ => self.issuer_arn(region),
         }
     }
 
     /// `aws:userid` (IAM User Guide, "IAM JSON policy elements: Variables", the table of principals).
     pub(crate) fn user_id(&self) -> String {
+        if let Some(name) = self.federated_user() {
+            return format!("{}:{name}", self.account);
+        }
         match (&self.identity, self.session_name()) {
             (Some(role), Some(session)) => format!("{}:{session}", role.id),
             (Some(identity), None) => identity.id.clone(),
@@ -171,7 +193,8 @@ async fn session_policies(
     session: &Session,
 ) -> Result<(Option<Vec<Arc<Document>>>, Vec<Source>)> {
     let record = &session.record;
-    if session.policy.is_none() && record.managed.is_empty() {
+    // One whom a user vouches for may do of itself only what the request for the session allowed.
+    if session.policy.is_none() && record.managed.is_empty() && record.federated_user.is_none() {
         return Ok((None, Vec::new()));
     }
     let mut documents: Vec<_> = session.policy.iter().map(Arc::clone).collect();

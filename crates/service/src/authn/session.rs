@@ -127,6 +127,7 @@ mod tests {
             source_identity: None,
             federation: None,
             mfa_ms: None,
+            federated_user: None,
         }
     }
 

@@ -8,7 +8,6 @@ use crate::iam::provider;
 /// The names of a caller.
 pub(super) struct Who<'a> {
     pub(super) arn: &'a str,
-    pub(super) principal_arn: &'a str,
     pub(super) principal_id: &'a str,
     pub(super) region: &'a str,
 }
@@ -31,9 +30,11 @@ pub(super) fn identity(
     invoked_by: Option<&str>,
 ) -> String {
     let session_of_role = standing.session.as_ref().is_some_and(|session| session.name.is_some());
+    let federated = standing.session.as_ref().is_some_and(|session| session.federated_user.is_some());
     let kind = match &standing.identity {
         None => "Root",
         Some(_) if session_of_role => "AssumedRole",
+        Some(_) if federated => "FederatedUser",
         Some(_) => "IAMUser",
     };
     let mut line = Line::with_capacity(512);
@@ -42,7 +43,7 @@ pub(super) fn identity(
         .text("arn", who.arn)
         .text("accountId", &standing.account)
         .text("accessKeyId", access_key_id);
-    if let Some(user) = standing.identity.as_ref().filter(|_| !session_of_role) {
+    if let Some(user) = standing.identity.as_ref().filter(|_| !session_of_role && !federated) {
         line.text("userName", &user.name);
     }
     if let Some(session) = &standing.session {
@@ -61,12 +62,17 @@ pub(super) fn service(host: &str) -> String {
 
 fn context(standing: &Standing, who: &Who<'_>, session: &SessionFacts) -> String {
     let mut line = Line::with_capacity(256);
-    if let (Some(role), Some(_)) = (&standing.identity, &session.name) {
+    let issuer_kind = match (&session.name, &session.federated_user) {
+        (Some(_), _) => Some("Role"),
+        (None, Some(_)) => Some("IAMUser"),
+        (None, None) => None,
+    };
+    if let (Some(role), Some(kind)) = (&standing.identity, issuer_kind) {
         let mut issuer = Line::with_capacity(192);
         issuer
-            .text("type", "Role")
+            .text("type", kind)
             .text("principalId", &role.id)
-            .text("arn", who.principal_arn)
+            .text("arn", &standing.issuer_arn(who.region))
             .text("accountId", &standing.account)
             .text("userName", &role.name);
         line.json("sessionIssuer", &finish(issuer));

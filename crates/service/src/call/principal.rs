@@ -132,7 +132,7 @@ fn of_caller<'a>(caller: &'a Caller, name: &str) -> Option<Values<'a>> {
             Principal::User => "User",
             Principal::RoleSession => "AssumedRole",
             Principal::Service => return None,
-            Principal::WebIdentity => "FederatedUser",
+            Principal::WebIdentity | Principal::FederatedUser => "FederatedUser",
         }),
         "federatedprovider" => caller.federation().and_then(|federation| {
             one(provider::arn_of(caller.region(), caller.account(), &federation.provider))

@@ -244,4 +244,7 @@ pub(crate) struct SessionRecord {
     /// When its holder showed the code of a device.
     #[n(14)]
     pub(crate) mfa_ms: Option<i64>,
+    /// Name of the one whom a user vouches for, for such a session.
+    #[n(15)]
+    pub(crate) federated_user: Option<String>,
 }

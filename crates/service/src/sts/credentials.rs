@@ -61,6 +61,7 @@ pub(super) fn session(
         source_identity: None,
         federation: None,
         mfa_ms: None,
+        federated_user: None,
     })
 }
 

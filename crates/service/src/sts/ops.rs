@@ -7,6 +7,7 @@ pub mod assume_role_with_web_identity;
 pub mod decode_authorization_message;
 pub mod get_access_key_info;
 pub mod get_caller_identity;
+pub mod get_federation_token;
 pub mod get_session_token;
 
 /// Every operation that is served, by name.
@@ -16,5 +17,6 @@ pub const ALL: &[Entry] = &[
     Entry::query::<decode_authorization_message::DecodeAuthorizationMessage>(),
     Entry::query::<get_access_key_info::GetAccessKeyInfo>(),
     Entry::query::<get_caller_identity::GetCallerIdentity>(),
+    Entry::query::<get_federation_token::GetFederationToken>(),
     Entry::query::<get_session_token::GetSessionToken>(),
 ];

@@ -44,6 +44,11 @@ text! {
 }
 
 text! {
+    /// Name of someone whom a user vouches for.
+    pub struct FederatedName: 2..=32, "[\\w+=,.@-]*", is_name
+}
+
+text! {
     /// Name of a session.
     pub struct SessionName: 2..=64, "[\\w+=,.@-]*", is_name
 }

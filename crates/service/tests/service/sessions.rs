@@ -388,6 +388,46 @@ fn devices_and_other_providers_are_refused() {
     assert_eq!(assume(&world, &ann, ROLE, &context).code().unwrap(), "UnsupportedOperationException");
 }
 
+/// Someone whom a user vouches for may do what both the user and the request allow, and dies with the user's key.
+#[test]
+fn a_federated_user_is_capped_and_dies_with_its_key() {
+    let (world, ann, key) = with_role();
+    let only = allow(&["kms:DescribeKey", "iam:*"]);
+    let ask =
+        |more: &[(&str, &str)]| ann.sts(&world, "GetFederationToken", &[&[("Name", "carl")], more].concat());
+    assert_eq!(ask(&[]).code().unwrap(), "AccessDenied");
+    give(&world, ALICE, "Ann", &allow(&["sts:*", "kms:*", "iam:*"]));
+    let reply = ask(&[("Policy", &only)]);
+    assert_eq!(reply.element("Arn"), "arn:aws:sts::111122223333:federated-user/carl");
+    assert_eq!(reply.element("FederatedUserId"), "111122223333:carl");
+    let carl = credentials(&reply);
+    let used = carl.kms(&world, "DescribeKey", &json!({"KeyId": key.arn}));
+    assert_eq!(used.status, 200, "{}", used.body);
+    let who = &used.event["userIdentity"];
+    assert_eq!((&who["type"], &who["principalId"]), (&json!("FederatedUser"), &json!("111122223333:carl")));
+    assert_eq!(who["sessionContext"]["sessionIssuer"]["arn"], ANN);
+    assert_eq!(carl.kms(&world, "ListKeys", &json!({})).status, 400);
+    assert_eq!(carl.refused(&world, "ListUsers", &[]), "InvalidClientTokenId");
+    assert_eq!(assume(&world, &carl, ROLE, &[]).code().unwrap(), "InvalidClientTokenId");
+    assert_eq!(
+        carl.sts(&world, "GetFederationToken", &[("Name", "dan")]).code().unwrap(),
+        "InvalidClientTokenId"
+    );
+    assert!(carl.sts(&world, "GetCallerIdentity", &[]).element("Arn").ends_with(":federated-user/carl"));
+    // Without a policy it may do nothing of itself.
+    let bare = credentials(&ask(&[]));
+    assert_eq!(describe(&world, &bare, &key), 400);
+    let strong = credentials(&assume(&world, &ann, ROLE, &[]));
+    assert_eq!(strong.sts(&world, "GetFederationToken", &[("Name", "carl")]).code().unwrap(), "AccessDenied");
+    let root = Actor::from(ALICE);
+    assert_eq!(
+        root.sts(&world, "GetFederationToken", &[("Name", "carl")]).code().unwrap(),
+        "UnsupportedOperationException"
+    );
+    root.does(&world, "DeleteAccessKey", &[("UserName", "Ann"), ("AccessKeyId", &ann.access_key_id)]);
+    assert_eq!(describe(&world, &carl, &key), 400);
+}
+
 /// A restart forgets no session, and no revocation.
 #[test]
 fn sessions_outlast_a_restart() {
