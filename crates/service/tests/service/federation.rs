@@ -285,7 +285,7 @@ fn a_huge_token_is_refused() {
     let reply = exchange(&world, &huge);
     assert_eq!(reply.code().unwrap(), "ValidationError");
     assert!(reply.body.contains("Member must have length less than or equal to 20000"), "{}", reply.body);
-    assert!(!reply.body.contains(&huge[..64]), "the token is not repeated");
+    assert!(!reply.body.contains(huge.split_at(64).0), "the token is not repeated");
     for text in ["....", "a.b.c", "a.b.c.d", "eyJ9.eyJ9.", &"A".repeat(20_000), &".".repeat(20_000)] {
         check_refused(&world, text, "InvalidIdentityToken", MALFORMED);
     }
