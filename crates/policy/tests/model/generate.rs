@@ -366,6 +366,7 @@ fn principal_arn(caller: &Principal<'static>) -> &'static str {
     match *caller {
         Principal::User { arn, .. } | Principal::FederatedUser { arn, .. } => arn,
         Principal::RoleSession { role_arn, .. } => role_arn,
+        Principal::WebIdentity { provider } => provider,
         Principal::Root { .. } | Principal::Service { .. } => "arn:aws:iam::111122223333:root",
     }
 }

@@ -224,6 +224,8 @@ impl Judge<'_> {
             }
             Principal::FederatedUser { arn, .. } => fact(How::Person, arn),
             Principal::Service { name } => fact(How::Person, &format!("service {name}")),
+            // Only trust policies name these.
+            Principal::WebIdentity { .. } => {}
         }
         if let Some(account) = self.ask.caller.account() {
             fact(How::Account, account);
