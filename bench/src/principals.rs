@@ -7,8 +7,10 @@ use crate::report::{Keys, Plan, measure, sign};
 use crate::requests::{self, Credentials};
 use crate::subject::Claviger;
 
-/// Keys that are used in turn.
-const KEYS: usize = 100;
+/// One key is used, so that all grants are on it.
+const KEYS: usize = 1;
+/// Most grants to others on it, below the quota of 50,000.
+const MAX_GRANTS: usize = 49_990;
 /// Requests of a pool.
 const POOL: usize = 4_096;
 /// Connections over which principals are made.
@@ -54,16 +56,16 @@ fn credentials(subject: &Claviger, body: &str) -> Result<Credentials, String> {
     })
 }
 
-/// Makes a user and a session of a role, each with a policy.
-async fn make(subject: &Claviger) -> Result<Vec<(&'static str, Credentials)>, String> {
+/// Makes a user and a session of a role, each with a policy, and a user with nothing but a grant on the key.
+async fn make(subject: &Claviger, key: &str) -> Result<Vec<(&'static str, Credentials)>, String> {
     let root = &subject.credentials;
     let made = ask(subject, root, "iam", &[("Action", "CreateUser"), ("UserName", "bench")]).await?;
     let arn = element(&made, "Arn")?;
     let policy = [("PolicyName", "p"), ("PolicyDocument", POLICY)];
     let put = [("Action", "PutUserPolicy"), ("UserName", "bench")];
     ask(subject, root, "iam", &[put, policy].concat()).await?;
-    let key = ask(subject, root, "iam", &[("Action", "CreateAccessKey"), ("UserName", "bench")]).await?;
-    let user = credentials(subject, &key)?;
+    let secret = ask(subject, root, "iam", &[("Action", "CreateAccessKey"), ("UserName", "bench")]).await?;
+    let user = credentials(subject, &secret)?;
     let trust = format!(
         r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Principal":{{"AWS":"{arn}"}},"Action":"sts:AssumeRole"}}]}}"#
     );
@@ -71,9 +73,35 @@ async fn make(subject: &Claviger) -> Result<Vec<(&'static str, Credentials)>, St
     let role_arn = element(&ask(subject, root, "iam", &role).await?, "Arn")?;
     let put = [("Action", "PutRolePolicy"), ("RoleName", "bench")];
     ask(subject, root, "iam", &[put, policy].concat()).await?;
-    let assume = [("Action", "AssumeRole"), ("RoleArn", &*role_arn), ("RoleSessionName", "s")];
+    let assume = [("Action", "AssumeRole"), ("RoleArn", &*role_arn), ("RoleSessionName", "bench")];
     let session = credentials(subject, &ask(subject, &user, "sts", &assume).await?)?;
-    Ok(vec![("root", root.clone()), ("user", user), ("role session", session)])
+    let made = ask(subject, root, "iam", &[("Action", "CreateUser"), ("UserName", "granted")]).await?;
+    grant(subject, key, &[element(&made, "Arn")?]).await?;
+    let secret = ask(subject, root, "iam", &[("Action", "CreateAccessKey"), ("UserName", "granted")]).await?;
+    let granted = credentials(subject, &secret)?;
+    Ok(vec![
+        ("root", root.clone()),
+        ("user", user),
+        ("role session", session),
+        ("user with a grant", granted),
+    ])
+}
+
+/// Gives each of these the use of a key by a grant of its own; one after the other, as they all count on one key.
+async fn grant(subject: &Claviger, key: &str, grantees: &[String]) -> Result<(), String> {
+    let host = format!("localhost:{}", subject.plain.address.port());
+    let mut connection = Connection::open(&subject.plain).await?;
+    for arn in grantees {
+        let body = format!(
+            r#"{{"KeyId":"{key}","GranteePrincipal":"{arn}","Operations":["Encrypt","Decrypt","GenerateDataKey"]}}"#
+        );
+        let request = requests::signed(&subject.credentials, &host, "CreateGrant", &body, shell::now())?;
+        let (status, body) = connection.call(&request).await?;
+        if status != 200 {
+            return Err(format!("status {status}: {}", String::from_utf8_lossy(body)));
+        }
+    }
+    Ok(())
 }
 
 /// Makes so many users more.
@@ -112,12 +140,17 @@ async fn crowd(subject: &Claviger, count: usize) -> Result<(), String> {
 /// Measures and prints.
 pub(crate) async fn run(plan: &Plan, subject: &Claviger) -> Result<(), String> {
     let keys = Keys::make(subject, KEYS, Vec::new()).await?;
-    let callers = make(subject).await?;
+    let key = keys.ids.first().ok_or("no key")?;
+    let callers = make(subject, key).await?;
+    let who = ask(subject, &subject.credentials, "sts", &[("Action", "GetCallerIdentity")]).await?;
+    let account = element(&who, "Account")?;
     println!(
-        "| caller, operation over TLS | other users | req/s | p50 us | host us | HSM us |\n|---|---|---|---|---|---|"
+        "| caller, operation over TLS | other users, each with a grant on the key | req/s | p50 us | host us | HSM us |\n|---|---|---|---|---|---|"
     );
     for others in [0, plan.principals] {
         crowd(subject, others).await?;
+        let user = |number: usize| format!("arn:aws:iam::{account}:user/user-{number}");
+        grant(subject, key, &(0..others.min(MAX_GRANTS)).map(user).collect::<Vec<_>>()).await?;
         for (name, credentials) in &callers {
             for operation in ["Encrypt", "Decrypt", "GenerateDataKey"] {
                 let signed = sign(credentials, &subject.tls, operation, &keys.bodies(operation, POOL))?;

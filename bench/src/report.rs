@@ -74,7 +74,7 @@ pub(crate) async fn run(plan: &Plan) -> Result<(), String> {
 
 /// Keys, and a blob of each.
 pub(crate) struct Keys {
-    ids: Vec<String>,
+    pub(crate) ids: Vec<String>,
     blobs: Vec<String>,
 }
 
