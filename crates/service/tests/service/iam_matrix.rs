@@ -38,6 +38,11 @@ impl Account {
         let group = [("GroupName", "Group"), ("PolicyName", "p"), ("PolicyDocument", &document)];
         root.does(&world, "PutGroupPolicy", &group);
         root.does(&world, "AttachGroupPolicy", &[("GroupName", "Group"), ("PolicyArn", &arn)]);
+        let provider = [("Url", "https://issuer.example"), ("ClientIDList.member.1", "client")];
+        let provider = root.does(&world, "CreateOpenIDConnectProvider", &provider);
+        let provider = provider.element("OpenIDConnectProviderArn").to_owned();
+        let device = root.does(&world, "CreateVirtualMFADevice", &[("VirtualMFADeviceName", "Device")]);
+        let device = device.element("SerialNumber").to_owned();
         let members = [
             ("UserName", "Target"),
             ("GroupName", "Group"),
@@ -56,6 +61,18 @@ impl Account {
             ("Tags.member.1.Key", "k"),
             ("Tags.member.1.Value", "v"),
             ("TagKeys.member.1", "k"),
+            ("OpenIDConnectProviderArn", &provider),
+            ("Url", "https://other.example"),
+            ("ClientID", "client"),
+            ("ClientIDList.member.1", "client"),
+            ("ThumbprintList.member.1", "0123456789abcdef0123456789abcdef01234567"),
+            ("VirtualMFADeviceName", "Other"),
+            ("SerialNumber", &device),
+            ("AuthenticationCode1", "000000"),
+            ("AuthenticationCode2", "000001"),
+            ("Password", "Correct-horse-9"),
+            ("OldPassword", "Correct-horse-9"),
+            ("NewPassword", "Correct-horse-8"),
         ];
         let members = members.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
         Self { world, principals, members }
