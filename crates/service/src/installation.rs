@@ -100,6 +100,11 @@ pub struct Installation {
     /// The latest moment at which something that expires was looked at, milliseconds since the epoch.
     latest_ms: AtomicI64,
     attestation: Roots,
+    /// Held by a call that is decided anew because records changed under it, so that those who race for the same records
+    /// do not beat each other time and again.
+    pub(crate) turn: tokio::sync::Mutex<()>,
+    /// Held while a key is counted: all of an account and Region write one record.
+    pub(crate) count_turn: tokio::sync::Mutex<()>,
     pub(crate) quotas: Quotas,
     /// `None` leaves domain keys alone.
     pub(crate) domain_keys: Option<DomainKeys>,
@@ -149,6 +154,8 @@ impl Installation {
             created,
             outbox: crate::outbox::Delivered::default(),
             schedule: tokio::sync::Notify::new(),
+            turn: tokio::sync::Mutex::new(()),
+            count_turn: tokio::sync::Mutex::new(()),
             latest_ms: AtomicI64::new(now.0),
             attestation: Roots::default(),
             quotas: Quotas::default(),

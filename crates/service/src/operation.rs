@@ -122,6 +122,7 @@ async fn answer<O: Operation>(
         call.set_parameters(&request)?;
     }
     let mut attempt = 1;
+    let mut turn = None;
     let outcome = loop {
         let outcome = O::run(service, call, &mut request).await;
         let again = match &outcome {
@@ -132,9 +133,13 @@ async fn answer<O: Operation>(
             break outcome;
         }
         attempt += 1;
+        if turn.is_none() {
+            turn = Some(service.installation.turn.lock().await);
+        }
         call.start_over();
         service.installation.cache.freshen().await?;
     };
+    drop(turn);
     if O::READ_ONLY {
         call.set_parameters(&request)?;
     }

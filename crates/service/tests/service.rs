@@ -154,6 +154,9 @@ mod query_oracle;
 #[path = "service/quotas.rs"]
 mod quotas;
 #[cfg(test)]
+#[path = "service/racing.rs"]
+mod racing;
+#[cfg(test)]
 #[path = "service/recipients.rs"]
 mod recipients;
 #[cfg(test)]

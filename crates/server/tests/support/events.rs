@@ -34,7 +34,8 @@ pub(crate) fn read(ledger: &Path, from: u64) -> (Vec<Event>, u64) {
         let record = record.unwrap_or_else(|bad| panic!("{bad}"));
         assert_eq!(record.sequence, next, "sequence numbers have a gap");
         next += 1;
-        events.push(Event(serde_json::from_slice(&record.payload).unwrap()));
+        let (event, _) = claviger_service::audit::split(&record.payload);
+        events.push(Event(serde_json::from_slice(event).unwrap()));
     }
     (events, next)
 }
