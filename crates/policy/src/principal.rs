@@ -68,7 +68,9 @@ impl<'a> Principal<'a> {
 /// A principal that a policy names.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum PrincipalName {
-    /// `*`: everyone.
+    /// `*` where it stands alone, but for trust policies: everyone, those whom identity providers vouch for as well.
+    Anyone,
+    /// `*` under `AWS`, and in trust policies: everyone else.
     Everyone,
     /// An account, written as 12 digits or as the ARN of its root.
     Account(Box<str>),
@@ -125,6 +127,11 @@ impl PrincipalName {
         }
     }
 
+    /// Whether it is `*`.
+    pub(crate) fn is_everyone(&self) -> bool {
+        matches!(self, Self::Anyone | Self::Everyone)
+    }
+
     /// Binds it to a unique id.
     pub(crate) fn bind(&mut self, found: Option<Box<str>>) {
         if let Self::User { id, .. } | Self::Role { id, .. } | Self::Session { id, .. } = self {
@@ -172,7 +179,7 @@ impl PrincipalName {
     /// How this names `caller`, if it does.
     fn grip(&self, caller: &Principal<'_>) -> Option<Grip> {
         let (names, grip) = match (self, caller) {
-            (Self::Everyone, _) => (true, Grip::Capped),
+            (Self::Anyone | Self::Everyone, _) => (true, Grip::Capped),
             (Self::Account(account), _) => (caller.account() == Some(account), Grip::Account),
             (Self::User { arn, id }, Principal::User { arn: own, id: own_id, .. }) => {
                 (is_bound(arn, id.as_deref(), own, own_id), Grip::Direct)
@@ -235,7 +242,7 @@ impl Principals {
     /// Reads the value of `NotPrincipal`. Everyone is no exception: the statement would apply to nobody (inferred).
     pub(crate) fn except(element: &Json, forms: Forms) -> Result<Self, Problem> {
         let names = parse_names(element, forms)?;
-        match names.contains(&PrincipalName::Everyone) {
+        match names.iter().any(PrincipalName::is_everyone) {
             true => Err(Problem::InvalidPrincipal("*".to_owned())),
             false => Ok(Self::Except(names)),
         }
@@ -259,6 +266,13 @@ impl Principals {
     pub(crate) fn allows(&self, caller: &Principal<'_>) -> Option<Grip> {
         match self {
             Self::Implied => Some(Grip::Direct),
+            // Whom an identity provider vouches for is no principal of AWS ("Control access to AWS STS with VPC endpoint
+            // policies"), and a role trusts it only by naming the provider (inferred).
+            Self::Named(names) if matches!(caller, Principal::WebIdentity { .. }) => {
+                let named = names.iter().filter(|name| **name != PrincipalName::Everyone);
+                named.filter_map(|name| name.grip(caller)).max()
+            }
+            Self::Except(_) if matches!(caller, Principal::WebIdentity { .. }) => None,
             Self::Named(names) => names.iter().filter_map(|name| name.grip(caller)).max(),
             Self::Except(names) => match names.iter().any(|name| name.grip(caller).is_some()) {
                 true => None,
@@ -270,7 +284,11 @@ impl Principals {
     /// Whether a Deny applies to `caller`. With `NotPrincipal` it does unless everything that the caller is, is listed:
     /// the account and the user, or the account, the role and the session.
     pub(crate) fn denies(&self, caller: &Principal<'_>) -> bool {
-        let Self::Except(names) = self else { return self.allows(caller).is_some() };
+        let names = match self {
+            Self::Implied => return true,
+            Self::Named(names) => return names.iter().any(|name| name.grip(caller).is_some()),
+            Self::Except(names) => names,
+        };
         let lists = |grip: Grip| names.iter().any(|name| name.grip(caller) == Some(grip));
         let all_listed = match caller {
             Principal::Root { .. } => lists(Grip::Account),
@@ -288,7 +306,13 @@ impl Principals {
 
 fn parse_names(element: &Json, forms: Forms) -> Result<Box<[PrincipalName]>, Problem> {
     let members = match element {
-        Json::String(text) if text == "*" => return Ok([PrincipalName::Everyone].into()),
+        Json::String(text) if text == "*" => {
+            return Ok([match forms {
+                Forms::Resource => PrincipalName::Anyone,
+                Forms::Trust => PrincipalName::Everyone,
+            }]
+            .into());
+        }
         Json::String(text) => return Err(Problem::InvalidPrincipal(text.clone())),
         Json::Object(members) => members,
         _ => return Err(Problem::WrongType { element: "Principal", expected: "`*` or an object" }),

@@ -115,7 +115,7 @@ impl Statement {
         let grip = self.principals.allows(&request.principal)?;
         // "Everyone", narrowed to the callers that a condition names, is as good as naming them. Everyone without such
         // a condition is capped (inferred).
-        let everyone = || self.principals.names().contains(&PrincipalName::Everyone);
+        let everyone = || self.principals.names().iter().any(PrincipalName::is_everyone);
         let grip = match grip {
             Grip::Capped if self.names_principals && everyone() => Grip::Direct,
             grip => grip,

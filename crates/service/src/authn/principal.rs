@@ -187,7 +187,7 @@ impl Standing {
     }
 }
 
-/// The policies that cap a session. A managed one that is gone allows nothing.
+/// The policies that cap a session. With a managed one that is gone, nothing is allowed.
 async fn session_policies(
     cache: &Cache,
     session: &Session,
@@ -200,10 +200,12 @@ async fn session_policies(
     let mut documents: Vec<_> = session.policy.iter().map(Arc::clone).collect();
     let mut sources: Vec<_> = session.fingerprint.into_iter().map(Source::Session).collect();
     for key in &record.managed {
-        if let Some(policy) = cache.managed_policy(record::iam::policy(&record.account, key)).await? {
-            documents.push(Arc::clone(&policy.document));
-            sources.push(Source::Managed(policy));
-        }
+        // With a cap that is gone its Deny is gone as well; so nothing is allowed any more.
+        let Some(policy) = cache.managed_policy(record::iam::policy(&record.account, key)).await? else {
+            return Ok((Some(Vec::new()), Vec::new()));
+        };
+        documents.push(Arc::clone(&policy.document));
+        sources.push(Source::Managed(policy));
     }
     Ok((Some(documents), sources))
 }

@@ -2,6 +2,7 @@
 //! outcome: refused and dry-run requests count.
 
 use super::{Asks, Call};
+use crate::authn::Principal;
 use crate::error::{Error, Result};
 use crate::kms::key::Key;
 use crate::quota::{self, Bucket, Quotas, Rule, bucket};
@@ -60,7 +61,7 @@ impl<'a> Call<'a> {
     pub(crate) fn charge_elsewhere(&mut self, region: &str, operation: &str, count: u64) -> Result<()> {
         let Some((quotas, _)) = self.charge.against else { return Ok(()) };
         let Rule::Fixed(bucket) = Rule::of(operation) else { return Ok(()) };
-        if self.charge.elsewhere || quotas.admits(self.subject.caller.account(), region, bucket, count) {
+        if self.charge.elsewhere || quotas.admits(self.charged_to(), region, bucket, count) {
             self.charge.elsewhere = true;
             return Ok(());
         }
@@ -82,13 +83,19 @@ impl<'a> Call<'a> {
         Err(error)
     }
 
+    /// Whose requests are counted: the caller's account's, or those of a service that calls for itself.
+    fn charged_to(&self) -> &'a str {
+        let caller = self.subject.caller;
+        if caller.principal() == Principal::Service { caller.arn() } else { caller.account() }
+    }
+
     fn charge(&mut self, bucket: Bucket) -> Result<()> {
         let Some((quotas, _)) = self.charge.against else { return Ok(()) };
         if self.charge.is_taken(bucket) {
             return Ok(());
         }
         let region = self.subject.region;
-        if !quotas.admits(self.subject.caller.account(), region, bucket, 1) {
+        if !quotas.admits(self.charged_to(), region, bucket, 1) {
             return Err(self.throttled(region, bucket));
         }
         if let Some(place) = self.charge.taken.iter_mut().find(|place| place.is_none()) {
@@ -99,7 +106,7 @@ impl<'a> Call<'a> {
 
     fn throttled(&mut self, region: &str, bucket: Bucket) -> Error {
         self.charge.refused_by = Some(bucket.name());
-        let (account, name) = (self.subject.caller.account(), bucket.name());
+        let (account, name) = (self.charged_to(), bucket.name());
         quota::exceeded(self.subject.event_source == "kms.amazonaws.com")
             .because(format!("account {account} has used up the requests `{name}` in {region}"))
     }

@@ -129,8 +129,12 @@ pub(crate) async fn bindings(cache: &Cache, document: &Document) -> Result<Resul
                     return Ok(Err(id.to_string()));
                 }
             }
-            PrincipalName::FederatedUser(text) => return Ok(Err(text.to_string())),
-            PrincipalName::Everyone | PrincipalName::Account(_) | PrincipalName::Service(_) => {}
+            // A federated user is a name that a user of the account gives; there is no record of it.
+            PrincipalName::Anyone
+            | PrincipalName::Everyone
+            | PrincipalName::Account(_)
+            | PrincipalName::Service(_)
+            | PrincipalName::FederatedUser(_) => {}
             // A provider that is made again under the same address is meant, too, as by AWS: whom it vouches for the
             // account's administrator has decided anew.
             PrincipalName::Federated(arn) => {

@@ -15,7 +15,7 @@ use claviger_store::{Precondition, Record, Revision, Write};
 use claviger_wire::fault::Code;
 
 use crate::attestation::hex;
-use crate::authn::Caller;
+use crate::authn::{Caller, Principal};
 use crate::error::{Error, Result};
 use crate::kms::context::EncryptionContext;
 use crate::kms::key::Key;
@@ -179,7 +179,8 @@ impl Grant {
 
 /// The right of a caller whose account is one of these.
 pub(crate) fn right_of_account(caller: &Caller, accounts: &[&str]) -> policy::Grant {
-    match accounts.contains(&caller.account()) {
+    // A service is of no account.
+    match accounts.contains(&caller.account()) && caller.principal() != Principal::Service {
         true => policy::Grant::ToAccount,
         false => policy::Grant::None,
     }

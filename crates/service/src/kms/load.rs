@@ -10,6 +10,7 @@ use claviger_wire::arn;
 use claviger_wire::fault::Code;
 
 use crate::attestation::Attested;
+use crate::authn::Principal;
 use crate::call::{Asks, Authorized, Call};
 use crate::dispatch::Service;
 use crate::error::{Error, Result};
@@ -92,7 +93,10 @@ pub(crate) async fn by_id(
 
 /// The key of this id in the call's Region, unless it is of another account that is closed.
 async fn reachable(service: &Service, call: &Call<'_>, account: &str, id: &str) -> Result<Option<Arc<Key>>> {
-    if account != call.caller().account() && !service.installation.cache.account_is_open(account).await? {
+    // That of a caller is known to be open, but a service is of no account.
+    let caller = call.caller();
+    let is_own = account == caller.account() && caller.principal() != Principal::Service;
+    if !is_own && !service.installation.cache.account_is_open(account).await? {
         return Ok(None);
     }
     by_id(service, account, call.region(), id).await

@@ -33,7 +33,7 @@ impl AssumedRoleUser {
     }
 }
 
-/// The role of an ARN, if there is one.
+/// The role of an ARN, if there is one and its account is open.
 ///
 /// # Errors
 /// `ValidationError` for what is no ARN of a role.
@@ -46,6 +46,9 @@ pub(super) async fn find(service: &Service, text: &str) -> Result<Option<Arc<Ide
     }
     let (path, name) = path.rsplit_once('/').unwrap_or(("", path));
     let path = if path.is_empty() { "/".to_owned() } else { format!("/{path}/") };
+    if !service.installation.cache.account_is_open(arn.account).await? {
+        return Ok(None);
+    }
     let role = record::iam::identity("role", arn.account, &identity::key(name));
     let role = service.installation.cache.identity(role).await?;
     Ok(role.filter(|role| role.path == path && role.name == name))

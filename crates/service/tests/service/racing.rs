@@ -27,11 +27,13 @@ fn check(operation: &str, body: impl Fn(&str, usize) -> Value) {
 #[test]
 fn racing_changes_of_one_key_are_all_made() {
     let grantee = "arn:aws:iam::111122223333:root";
-    check("CreateGrant", |key, _| {
-        json!({"KeyId": key, "GranteePrincipal": grantee, "Operations": ["Encrypt"]})
-    });
+    check(
+        "CreateGrant",
+        |key, _| json!({"KeyId": key, "GranteePrincipal": grantee, "Operations": ["Encrypt"]}),
+    );
     check("CreateAlias", |key, number| json!({"TargetKeyId": key, "AliasName": format!("alias/a{number}")}));
-    check("TagResource", |key, number| {
-        json!({"KeyId": key, "Tags": [{"TagKey": format!("k{number}"), "TagValue": ""}]})
-    });
+    check(
+        "TagResource",
+        |key, number| json!({"KeyId": key, "Tags": [{"TagKey": format!("k{number}"), "TagValue": ""}]}),
+    );
 }

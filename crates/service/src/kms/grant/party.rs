@@ -72,8 +72,11 @@ impl Party {
                 let session = text.rsplit('/').next().unwrap_or_default();
                 document::id_of(cache, &name).await?.map(|role| format!("{role}:{session}"))
             }
-            // There are none in this version, as in key policies.
-            PrincipalName::FederatedUser(_) => None,
+            // As `aws:userid` has it. A federated user is a name that a user of the account gives; there is no record of it.
+            PrincipalName::FederatedUser(_) => {
+                let account = Arn::parse(text).map_or("", |arn| arn.account);
+                text.rsplit_once('/').map(|(_, name)| format!("{account}:{name}"))
+            }
             _ => return Err(invalid()),
         };
         Ok(id.map(|id| Self(BoundRecord { arn: text.to_owned(), id })))
@@ -82,7 +85,7 @@ impl Party {
     /// As lists show it: the ARN that the principal has now, and of one that is deleted its unique id.
     pub(crate) async fn shown(&self, cache: &Cache, region: &str) -> Result<String> {
         let BoundRecord { arn, id } = &self.0;
-        if self.is_service() || arn::is_account(id) {
+        if self.is_service() || arn::is_account(id) || arn.contains(":federated-user/") {
             return Ok(arn.clone());
         }
         let (unique, session) = id.split_once(':').map_or((&**id, None), |(role, name)| (role, Some(name)));

@@ -4,6 +4,7 @@ use claviger_wire::shape;
 use serde::Serialize;
 
 use crate::attestation::hex;
+use crate::authn::Principal;
 use crate::call::grant::GrantAsks;
 use crate::call::{Asks, Call};
 use crate::dispatch::Service;
@@ -181,7 +182,11 @@ async fn of_request(
         created: call.now(),
         grantee,
         retiring,
-        issuer: call.caller().account().to_owned(),
+        // A service is of no account: what it makes for itself is the key's account's to retire.
+        issuer: match call.caller().principal() {
+            Principal::Service => key.account.to_string(),
+            _ => call.caller().account().to_owned(),
+        },
         operations,
         constraints,
         revision: 0,
