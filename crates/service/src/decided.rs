@@ -13,6 +13,7 @@ use aws_lc_rs::digest;
 use claviger_policy::{self as policy, Finding, Grant, Grantor, Layer, Miss, StatementRef, Trace};
 use claviger_wire::line::Line;
 
+use crate::endpoint::Endpoint;
 use crate::iam::effective::Effective;
 use crate::iam::identity::Identity;
 use crate::iam::managed::ManagedPolicy;
@@ -81,6 +82,8 @@ pub(crate) struct Origins<'a> {
     pub(crate) grant: Option<&'a str>,
     pub(crate) effective: &'a Effective,
     pub(crate) session: &'a [Source],
+    /// The VPC endpoint that the request came through.
+    pub(crate) endpoint: Option<&'a Endpoint>,
     pub(crate) region: &'a str,
 }
 
@@ -131,8 +134,12 @@ impl<'a> Origins<'a> {
             }
             Some(Source::Session(fingerprint)) => drop(line.text("digest", fingerprint.as_str())),
             None => {
+                let endpoint = self.endpoint.filter(|_| layer == Layer::Endpoint);
+                line.optional("policy", endpoint.map(|endpoint| &**endpoint.id()));
                 let guard = self.guard.filter(|_| layer == Layer::Resource);
-                line.optional("digest", guard.as_ref().map(|guard| guard.fingerprint.as_str()));
+                let digest = guard.map(|guard| guard.fingerprint);
+                let digest = digest.or_else(|| endpoint.and_then(Endpoint::fingerprint));
+                line.optional("digest", digest.as_ref().map(Fingerprint::as_str));
             }
         }
     }
@@ -299,6 +306,10 @@ fn clip(text: &str, len: usize) -> &str {
 mod tests {
     use super::*;
 
+    fn origins(effective: &Effective) -> Origins<'_> {
+        Origins { guard: None, grant: None, effective, session: &[], endpoint: None, region: "us-east-1" }
+    }
+
     #[test]
     fn a_fingerprint_is_the_beginning_of_the_hash() {
         assert_eq!(Fingerprint::of("abc").as_str(), "ba7816bf8f01cfea");
@@ -308,8 +319,7 @@ mod tests {
     #[test]
     fn decisions_keep_to_their_room() {
         let effective = Effective::default();
-        let origins =
-            Origins { guard: None, grant: None, effective: &effective, session: &[], region: "us-east-1" };
+        let origins = origins(&effective);
         let sid = "\u{1}".repeat(40_000);
         let statement =
             StatementRef { layer: Layer::Resource, document: 0, statement: usize::MAX, sid: Some(&sid) };
@@ -329,8 +339,7 @@ mod tests {
     #[test]
     fn an_allow_takes_a_few_dozen_bytes() {
         let effective = Effective::default();
-        let origins =
-            Origins { guard: None, grant: None, effective: &effective, session: &[], region: "us-east-1" };
+        let origins = origins(&effective);
         let mut decisions = Decisions::default();
         decisions.allow("kms:Encrypt", On::Listed(0), &Grantor::Root, &origins);
         let mut event = Vec::new();

@@ -4,10 +4,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use claviger_policy::{Document, Kind};
+use claviger_policy::{Document, Kind, Malformed};
 use claviger_wire::arn;
 use claviger_wire::incoming::Origin;
 
+use crate::decided::Fingerprint;
 use crate::error::{Error, Result};
 
 /// A VPC endpoint.
@@ -17,7 +18,7 @@ pub struct Endpoint {
     vpc: Box<str>,
     account: Box<str>,
     /// `None` is AWS's default: everything may be asked through it.
-    policy: Option<Document>,
+    policy: Option<(Document, Fingerprint)>,
 }
 
 impl Endpoint {
@@ -40,7 +41,8 @@ impl Endpoint {
         if !arn::is_account(account) {
             return Err(format!("`{account}` is not an account: it must be twelve digits"));
         }
-        let policy = policy.map(|text| Document::parse(text, Kind::Endpoint)).transpose();
+        let parse = |text| Ok((Document::parse(text, Kind::Endpoint)?, Fingerprint::of(text)));
+        let policy: std::result::Result<_, Malformed> = policy.map(parse).transpose();
         let policy = policy.map_err(|malformed| format!("the policy of {id} is malformed: {malformed}"))?;
         Ok(Self { id: id.into(), vpc: vpc.into(), account: account.into(), policy })
     }
@@ -60,7 +62,12 @@ impl Endpoint {
     }
 
     pub(crate) fn policy(&self) -> Option<&Document> {
-        self.policy.as_ref()
+        self.policy.as_ref().map(|(document, _)| document)
+    }
+
+    /// What tells the text of its policy from others.
+    pub(crate) fn fingerprint(&self) -> Option<Fingerprint> {
+        self.policy.as_ref().map(|(_, fingerprint)| *fingerprint)
     }
 }
 

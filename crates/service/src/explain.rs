@@ -112,7 +112,7 @@ pub struct Step {
 /// A statement of a policy, or a policy as a whole, as it was then.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Statement {
-    /// Name of an inline policy, or ARN of a managed one.
+    /// Name of an inline policy, ARN of a managed one, or id of the VPC endpoint whose policy it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub policy: Option<String>,
     /// Whose inline policy it is, such as `user/bob`.

@@ -236,6 +236,7 @@ impl<'a> Call<'a> {
             grant,
             effective: &standing.effective,
             session: &standing.session_sources,
+            endpoint: self.subject.endpoint,
             region: self.subject.region,
         };
         let on = self.noted(resource);

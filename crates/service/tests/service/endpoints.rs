@@ -11,11 +11,11 @@ use crate::world::{ALICE, Ask, BOB, Key, World, base64, origin};
 /// Lets everything through.
 const OPEN: &str = "vpce-0123456789abcdef0";
 /// Lets through only `kms:Encrypt` and `kms:DescribeKey`, by whomever.
-const FEW_ACTIONS: &str = "vpce-00000001";
+pub(crate) const FEW_ACTIONS: &str = "vpce-00000001";
 /// Lets through only Alice's account.
-const ALICES: &str = "vpce-00000002";
+pub(crate) const ALICES: &str = "vpce-00000002";
 /// Lets everything through but what denies: any use by the user Ann, and `kms:Decrypt` by anyone.
-const DENYING: &str = "vpce-00000003";
+pub(crate) const DENYING: &str = "vpce-00000003";
 /// Lets through only keys with this tag.
 const TAGGED: &str = "vpce-00000004";
 
@@ -55,7 +55,7 @@ pub(crate) fn configured() -> Endpoints {
 }
 
 /// Where a request comes from that uses an endpoint.
-fn through(id: &str) -> Origin {
+pub(crate) fn through(id: &str) -> Origin {
     Origin { endpoint: Some(id.into()), ..origin() }
 }
 

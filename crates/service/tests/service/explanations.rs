@@ -4,7 +4,8 @@ use claviger_service::explain::{Basis, Explanation, Ids};
 use expect_test::expect_file;
 use serde_json::{Value, json};
 
-use crate::actor::{Actor, Reply, allow, credentials, give, new_user, trusts};
+use crate::actor::{Actor, Reply, allow, credentials, give, new_user, send, trusts};
+use crate::endpoints::{ALICES, DENYING, FEW_ACTIONS, through};
 use crate::policies::{open_to, policy};
 use crate::world::{ALICE, BOB, Key, NO_KEY, START, World, block_on};
 
@@ -159,6 +160,43 @@ fn sessions_and_trust_policies_are_explained() {
     let session = credentials(&ann.sts(&world, "AssumeRole", &narrowed));
     all.add("A session policy.", &session.kms(&world, "Encrypt", &encrypt(&key)));
     expect_file!["golden/explanations_of_sessions.txt"].assert_eq(&all.text);
+}
+
+/// An endpoint's policy belongs to neither the caller nor the key: it is named by its endpoint.
+#[test]
+fn what_an_endpoints_policy_decided_is_explained() {
+    let world = World::new();
+    let key = world.key(ALICE);
+    let ann = new_user(&world, ALICE, "Ann");
+    let mut all = Explained { world: &world, text: String::new() };
+    let ask = |actor: &Actor, operation: &str, request: &Value, endpoint: &str| {
+        let mut incoming = actor.json(&world, operation, request);
+        incoming.origin = through(endpoint);
+        send(&world, operation, &incoming)
+    };
+    give(&world, ALICE, "Ann", &allow(&["kms:*"]));
+    let tags = json!({"KeyId": key.arn});
+    all.add("Nothing of it allows the action.", &ask(&ann, "ListResourceTags", &tags, FEW_ACTIONS));
+    all.add("It denies to the user by name.", &ask(&ann, "Encrypt", &encrypt(&key), DENYING));
+    all.add(
+        "It denies to the root user as well.",
+        &ask(
+            &Actor::from(ALICE),
+            "Decrypt",
+            &json!({"CiphertextBlob": world.encrypt(ALICE, &key, b"x", json!({}))}),
+            DENYING,
+        ),
+    );
+    all.add("It allows to others only.", &ask(&Actor::from(BOB), "ListKeys", &json!({}), ALICES));
+    all.add(
+        "It allows, and nothing else does.",
+        &ask(&Actor::from(BOB), "Encrypt", &encrypt(&key), FEW_ACTIONS),
+    );
+    all.add(
+        "It allows, and so does the caller's policy.",
+        &ask(&ann, "Encrypt", &encrypt(&key), FEW_ACTIONS),
+    );
+    expect_file!["golden/explanations_of_endpoints.txt"].assert_eq(&all.text);
 }
 
 /// What was decided is what was recorded: neither a new policy nor a deleted one changes an explanation.
