@@ -54,6 +54,12 @@ pub(crate) fn configured() -> Endpoints {
     Endpoints::new(endpoints).unwrap()
 }
 
+/// One endpoint, with this policy, and where requests through it come from.
+pub(crate) fn one(policy: &str) -> (Endpoints, Origin) {
+    let endpoint = Endpoint::new(OPEN, VPC, OWNER, Some(policy)).unwrap();
+    (Endpoints::new([endpoint]).unwrap(), through(OPEN))
+}
+
 /// Where a request comes from that uses an endpoint.
 pub(crate) fn through(id: &str) -> Origin {
     Origin { endpoint: Some(id.into()), ..origin() }

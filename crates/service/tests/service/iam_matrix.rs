@@ -4,9 +4,9 @@ use claviger_service::iam::ops;
 use expect_test::expect_file;
 
 use crate::actor::{Actor, allow, trusts};
-use crate::permission_matrix::{Principals, caller, grouped, principals};
+use crate::permission_matrix::{Principals, asked, caller, grouped, principals, reason};
 use crate::scenarios::{Caller, SCENARIOS, Scenario};
-use crate::world::{ALICE, World, block_on};
+use crate::world::{ALICE, World};
 
 /// An account with one of everything that IAM knows, and a request that fits every operation: each takes what it knows.
 struct Account {
@@ -80,7 +80,8 @@ impl Account {
 
     fn cell(&self, operation: &str, scenario: &Scenario) -> String {
         let world = self.world.copy();
-        let actor = caller(&world, &self.principals, scenario, &[format!("iam:{operation}")]);
+        let actions = [format!("iam:{operation}")];
+        let actor = caller(&world, &self.principals, scenario, &actions);
         let mut members: Vec<(&str, &str)> =
             self.members.iter().map(|(name, value)| (&**name, &**value)).collect();
         // To make something with tags needs a second permission, and a role has a trust policy.
@@ -95,21 +96,11 @@ impl Account {
             members.push(("PermissionsBoundary", arn.unwrap()));
         }
         let request = actor.query(&world, "iam", operation, &members);
-        let handled = block_on(world.service.handle(&request, world.now()));
+        let handled = asked(&world, scenario, &actions, request);
         let body = String::from_utf8(handled.outgoing.body.to_vec()).unwrap();
-        let why = body.split_once("because ").or_else(|| body.split_once("with an "));
-        match (handled.code, why) {
+        match (handled.code, reason(&body)) {
             (None, _) => "allowed".to_owned(),
-            (Some("AccessDenied"), Some((_, why))) => {
-                format!(
-                    "denied: {}",
-                    why.split([' ', '<'])
-                        .take_while(|word| *word != "allows")
-                        .take(5)
-                        .collect::<Vec<_>>()
-                        .join(" ")
-                )
-            }
+            (Some("AccessDenied"), Some(why)) => format!("denied: {why}"),
             (Some(code), _) => format!("allowed, then {code}"),
         }
     }

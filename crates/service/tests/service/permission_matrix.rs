@@ -7,11 +7,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
+use claviger_service::Handled;
 use claviger_service::kms::ops;
+use claviger_wire::incoming::Incoming;
 use expect_test::expect_file;
 use serde_json::{Value, json};
 
 use crate::actor::{Actor, credentials, new_user, trusts};
+use crate::endpoints;
 use crate::grants;
 use crate::scenarios::{Caller, May, Named, SCENARIOS, Scenario};
 use crate::state_matrix::{KEYLESS, Origin, Stage, kinds, operation_of};
@@ -154,7 +157,7 @@ impl Matrix {
         }
         let actor = caller(&world, principals, scenario, &row.actions);
         let request = actor.json(&world, operation_of(row.label), &row.request);
-        let handled = block_on(world.service.handle(&request, world.now()));
+        let handled = asked(&world, scenario, &row.actions, request);
         said(&world, handled.code, &handled.outgoing.body)
     }
 }
@@ -211,14 +214,35 @@ pub(crate) fn caller(
     }
 }
 
+/// What is answered, through the endpoint of the scenario where it has one.
+pub(crate) fn asked(
+    world: &World,
+    scenario: &Scenario,
+    actions: &[String],
+    mut request: Incoming,
+) -> Handled {
+    let Some(policy) = scenario.endpoint_policy(actions) else {
+        return block_on(world.service.handle(&request, world.now()));
+    };
+    let (endpoints, origin) = endpoints::one(&policy);
+    request.origin = origin;
+    let host = world.host(|installation| installation.with_endpoints(endpoints));
+    block_on(host.handle(&request, world.now()))
+}
+
+/// Which policy refused, in the words of an error; in XML, the text ends where the element does.
+pub(crate) fn reason(text: &str) -> Option<&str> {
+    let (_, why) = text.split_once("because ").or_else(|| text.split_once("with an "))?;
+    why.split('<').next()?.split(" allows the ").next()
+}
+
 /// `allowed`, or who refused; and the error of what was allowed and failed all the same.
 fn said(world: &World, code: Option<&str>, body: &[u8]) -> String {
     let Some(code) = code else { return "allowed".to_owned() };
     let body: Value = serde_json::from_slice(body).unwrap();
     let text = body.get("Message").or_else(|| body.get("message")).and_then(Value::as_str);
     let text = text.unwrap_or_default();
-    let why = text.split_once("because ").or_else(|| text.split_once("with an "));
-    match (code, why) {
+    match (code, reason(text)) {
         ("AccessDeniedException", _)
             if text.contains("because the resource does not exist in this Region") =>
         {
@@ -227,9 +251,7 @@ fn said(world: &World, code: Option<&str>, body: &[u8]) -> String {
         ("AccessDeniedException", _) if text.starts_with("The ciphertext refers to") => {
             "denied, as if the ciphertext were of no key".to_owned()
         }
-        ("AccessDeniedException", Some((_, why))) => {
-            format!("denied: {}", why.split(" allows the ").next().unwrap())
-        }
+        ("AccessDeniedException", Some(why)) => format!("denied: {why}"),
         ("AccessDeniedException", None) => format!("denied: {}", world.normalize(text)),
         _ => format!("allowed, then {code}"),
     }
@@ -299,6 +321,8 @@ fn the_matrix_is_whole() {
     }
     for may in [May::Nothing, May::OnlyThis, May::AllButThis, May::DeniedThis] {
         assert!(SCENARIOS.iter().any(|scenario| scenario.identity == may), "{may:?}");
+        let through = |scenario: &Scenario| scenario.endpoint == Some(may);
+        assert!(may == May::Nothing || SCENARIOS.iter().any(through), "an endpoint's policy: {may:?}");
     }
     assert!(KEYLESS.iter().all(|keyless| asked.contains(keyless)));
 }

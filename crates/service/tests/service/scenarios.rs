@@ -59,6 +59,8 @@ pub(crate) struct Scenario {
     pub(crate) session: Option<May>,
     /// To whom a grant of what the operation needs is given, on every key.
     pub(crate) grant: Option<Named>,
+    /// What the policy of the VPC endpoint lets everyone do that the operation is asked through.
+    pub(crate) endpoint: Option<May>,
 }
 
 impl May {
@@ -97,21 +99,31 @@ impl Named {
     }
 }
 
+/// A policy that says who may do what with everything that it stands before.
+fn resource_policy(who: &[(Named, May)], actions: &[String]) -> String {
+    let mut statements = Vec::new();
+    for (named, may) in who {
+        for mut statement in may.statements(actions) {
+            statement["Principal"] = json!({"AWS": named.arn()});
+            statement["Resource"] = json!("*");
+            statements.push(statement);
+        }
+    }
+    json!({"Version": "2012-10-17", "Statement": statements}).to_string()
+}
+
 impl Scenario {
     /// The policy of each key that an operation with these actions touches.
     pub(crate) fn key_policy(&self, actions: &[String]) -> String {
-        let mut statements = Vec::new();
-        for (named, may) in self.key {
-            for mut statement in may.statements(actions) {
-                statement["Principal"] = json!({"AWS": named.arn()});
-                statement["Resource"] = json!("*");
-                statements.push(statement);
-            }
-        }
-        json!({"Version": "2012-10-17", "Statement": statements}).to_string()
+        resource_policy(self.key, actions)
     }
 
-    /// Whether nothing but the caller's own policies makes it: what there is to ask where there is no key.
+    /// The policy of the VPC endpoint that the operation is asked through, if it is.
+    pub(crate) fn endpoint_policy(&self, actions: &[String]) -> Option<String> {
+        self.endpoint.map(|may| resource_policy(&[(Named::Everyone, may)], actions))
+    }
+
+    /// Whether nothing but the caller's own policies and the endpoint's makes it: what there is to ask where there is no key.
     pub(crate) fn is_about_the_callers_side(&self) -> bool {
         let capped = self.boundary.is_some() || self.session.is_some();
         let denied = [self.identity].into_iter().chain(self.boundary).chain(self.session);
@@ -122,8 +134,8 @@ impl Scenario {
 
     /// What it is, in a line.
     pub(crate) fn describe(&self) -> String {
-        let Self { name, caller, key, identity, boundary, session, grant } = self;
-        let caps = [("boundary", boundary), ("session policy", session)];
+        let Self { name, caller, key, identity, boundary, session, grant, endpoint } = self;
+        let caps = [("boundary", boundary), ("session policy", session), ("endpoint policy", endpoint)];
         let caps = caps.iter().filter_map(|(what, may)| may.map(|may| format!("; {what} {may:?}")));
         let caps: String = caps.collect();
         let grant = grant.map_or_else(String::new, |grantee| format!("; grant to {grantee:?}"));
@@ -143,7 +155,7 @@ const fn scenario(
     key: &'static [(Named, May)],
     identity: May,
 ) -> Scenario {
-    Scenario { name, caller, key, identity, boundary: None, session: None, grant: None }
+    Scenario { name, caller, key, identity, boundary: None, session: None, grant: None, endpoint: None }
 }
 
 const fn capped(
@@ -153,11 +165,15 @@ const fn capped(
     boundary: Option<May>,
     session: Option<May>,
 ) -> Scenario {
-    Scenario { name, caller, key, identity, boundary, session, grant: None }
+    Scenario { name, caller, key, identity, boundary, session, grant: None, endpoint: None }
 }
 
 const fn granted(grantee: Named, scenario: Scenario) -> Scenario {
     Scenario { grant: Some(grantee), ..scenario }
+}
+
+const fn through(endpoint: May, scenario: Scenario) -> Scenario {
+    Scenario { endpoint: Some(endpoint), ..scenario }
 }
 
 use Caller::{Root, Session, Stranger, StrangersRoot, User};
@@ -314,5 +330,71 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     granted(
         Named::StrangersAccount,
         scenario("across accounts, a grant to the account alone", Stranger, ROOT_STATEMENT, Nothing),
+    ),
+    through(AllButThis, scenario("an endpoint whose policy lacks it", User, ROOT_STATEMENT, Everything)),
+    through(OnlyThis, scenario("an endpoint whose policy has only it", User, ROOT_STATEMENT, Everything)),
+    through(
+        DeniedThis,
+        scenario("an explicit deny in the endpoint's policy", User, ROOT_STATEMENT, Everything),
+    ),
+    through(Everything, scenario("an endpoint's policy alone gives nothing", User, ROOT_STATEMENT, Nothing)),
+    through(
+        AllButThis,
+        scenario(
+            "key policy user, through an endpoint that lacks it",
+            User,
+            &[(Named::User, Everything)],
+            Nothing,
+        ),
+    ),
+    through(
+        AllButThis,
+        granted(Named::User, scenario("a grant, through an endpoint that lacks it", User, OTHERS, Nothing)),
+    ),
+    through(AllButThis, scenario("root, through an endpoint that lacks it", Root, ROOT_STATEMENT, Nothing)),
+    through(OnlyThis, scenario("root, through an endpoint that has only it", Root, ROOT_STATEMENT, Nothing)),
+    through(
+        DeniedThis,
+        scenario("root, an explicit deny in the endpoint's policy", Root, ROOT_STATEMENT, Nothing),
+    ),
+    through(
+        AllButThis,
+        scenario("role session, through an endpoint that lacks it", Session, ROOT_STATEMENT, Everything),
+    ),
+    through(
+        AllButThis,
+        scenario(
+            "role session, itself in the key policy, through an endpoint that lacks it",
+            Session,
+            &[(Named::Session, Everything)],
+            Nothing,
+        ),
+    ),
+    through(
+        AllButThis,
+        scenario(
+            "across accounts, both sides, through an endpoint that lacks it",
+            Stranger,
+            &[(Named::Stranger, Everything)],
+            Everything,
+        ),
+    ),
+    through(
+        DeniedThis,
+        scenario(
+            "across accounts, an explicit deny in the endpoint's policy",
+            Stranger,
+            &[(Named::Stranger, Everything)],
+            Everything,
+        ),
+    ),
+    through(
+        Everything,
+        scenario(
+            "across accounts, an endpoint's policy alone gives nothing",
+            Stranger,
+            ROOT_STATEMENT,
+            Nothing,
+        ),
     ),
 ];
