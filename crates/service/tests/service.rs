@@ -187,6 +187,9 @@ mod signatures;
 #[path = "service/state_matrix.rs"]
 mod state_matrix;
 #[cfg(test)]
+#[path = "service/sts_matrix.rs"]
+mod sts_matrix;
+#[cfg(test)]
 #[path = "service/tags.rs"]
 mod tags;
 #[cfg(test)]

@@ -99,13 +99,15 @@ impl Named {
     }
 }
 
-/// A policy that says who may do what with everything that it stands before.
-fn resource_policy(who: &[(Named, May)], actions: &[String]) -> String {
+/// A policy that says who may do what with these resources; a trust policy names none.
+fn resource_policy(who: &[(Named, May)], actions: &[String], resource: Option<&str>) -> String {
     let mut statements = Vec::new();
     for (named, may) in who {
         for mut statement in may.statements(actions) {
             statement["Principal"] = json!({"AWS": named.arn()});
-            statement["Resource"] = json!("*");
+            if let Some(resource) = resource {
+                statement["Resource"] = json!(resource);
+            }
             statements.push(statement);
         }
     }
@@ -115,12 +117,17 @@ fn resource_policy(who: &[(Named, May)], actions: &[String]) -> String {
 impl Scenario {
     /// The policy of each key that an operation with these actions touches.
     pub(crate) fn key_policy(&self, actions: &[String]) -> String {
-        resource_policy(self.key, actions)
+        resource_policy(self.key, actions, Some("*"))
+    }
+
+    /// What a role's trust policy says where a key's policy says this.
+    pub(crate) fn trust_policy(&self, actions: &[String]) -> String {
+        resource_policy(self.key, actions, None)
     }
 
     /// The policy of the VPC endpoint that the operation is asked through, if it is.
     pub(crate) fn endpoint_policy(&self, actions: &[String]) -> Option<String> {
-        self.endpoint.map(|may| resource_policy(&[(Named::Everyone, may)], actions))
+        self.endpoint.map(|may| resource_policy(&[(Named::Everyone, may)], actions, Some("*")))
     }
 
     /// Whether nothing but the caller's own policies and the endpoint's makes it: what there is to ask where there is no key.
