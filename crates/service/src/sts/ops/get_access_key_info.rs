@@ -1,9 +1,11 @@
-//! Tells which account a long-term access key belongs to. Needs no permission.
+//! Tells which account a long-term access key belongs to. AWS documents no exemption from its permission, as it does for
+//! `GetCallerIdentity` and `GetSessionToken`.
 
 use claviger_wire::shape;
 use serde::Serialize;
 
 use crate::call::Call;
+use crate::call::iam::IamAsks;
 use crate::dispatch::Service;
 use crate::error::{Error, Result};
 use crate::operation::Operation;
@@ -36,7 +38,7 @@ impl Operation for GetAccessKeyInfo {
     type Response = Response;
 
     async fn run(service: &Service, call: &mut Call<'_>, request: &mut Request) -> Result<Response> {
-        call.needs_no_permission();
+        call.authorize_iam("sts:GetAccessKeyInfo", "*", IamAsks::default())?;
         let name = record::credential(&request.access_key_id);
         let credential = service.installation.cache.credential(name).await?;
         let unknown = || Error::validation(format!("Invalid AccessKeyId: {}", &*request.access_key_id));
