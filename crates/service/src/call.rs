@@ -169,12 +169,6 @@ impl<'a> Call<'a> {
         self.subject.region
     }
 
-    /// Records that this operation needs no permission (`sts:GetCallerIdentity`).
-    pub(crate) fn needs_no_permission(&mut self) {
-        self.decided = true;
-        self.draft.decisions.needs_none();
-    }
-
     fn principal(&self) -> policy::Principal<'a> {
         self.subject.caller.as_policy_principal()
     }

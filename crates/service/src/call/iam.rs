@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use claviger_policy as policy;
 use claviger_wire::fault::Code;
-use policy::Values;
+use policy::{Finding, Values};
 
 use super::decision::Outcome;
 use super::{Authorized, Call, one, principal};
@@ -100,6 +100,38 @@ impl Call<'_> {
             policy::Decision::Deny(reason) => {
                 let text = policy::denial_text(self.subject.caller.arn(), action, resource, &reason, false);
                 Err(Error::new(Code::AccessDenied, text))
+            }
+        }
+    }
+
+    /// Decides about an action that needs no permission and that no policy of the caller's can deny. What stands between
+    /// is the policy of a VPC endpoint ("Control access to AWS STS with VPC endpoint policies": one that allows only
+    /// `AssumeRole` "blocks other AWS STS actions such as `GetCallerIdentity`").
+    ///
+    /// # Errors
+    /// `AccessDenied`.
+    pub(crate) fn needs_no_permission(&mut self, action: &'static str) -> Result<()> {
+        const ON: &str = "*";
+        self.decided = true;
+        let context = Circumstances { call: self, asks: IamAsks::default() };
+        let request =
+            policy::Request { principal: self.principal(), action, resource: ON, context: &context };
+        let policies = policy::Policies {
+            identity: &[],
+            boundary: None,
+            session: None,
+            ..principal::policies(&self.subject)
+        };
+        let trace = policy::Trace { identity: Finding::Absent, ..policy::trace(&request, &policies) };
+        match (trace.endpoint, trace.conclusion()) {
+            (Finding::Silent(_) | Finding::Denies(_), decision @ policy::Decision::Deny(reason)) => {
+                self.note(action, ON, &Outcome { decision, trace: Some(trace) }, None, None);
+                let text = policy::denial_text(self.subject.caller.arn(), action, ON, &reason, false);
+                Err(Error::new(Code::AccessDenied, text))
+            }
+            _ => {
+                self.draft.decisions.needs_none();
+                Ok(())
             }
         }
     }

@@ -196,6 +196,9 @@ fn what_an_endpoints_policy_decided_is_explained() {
         "It allows, and so does the caller's policy.",
         &ask(&ann, "Encrypt", &encrypt(&key), FEW_ACTIONS),
     );
+    let mut incoming = ann.query(&world, "sts", "GetCallerIdentity", &[]);
+    incoming.origin = through(FEW_ACTIONS);
+    all.add("What needs no permission else.", &send(&world, "GetCallerIdentity", &incoming));
     expect_file!["golden/explanations_of_endpoints.txt"].assert_eq(&all.text);
 }
 

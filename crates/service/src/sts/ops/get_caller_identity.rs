@@ -33,7 +33,7 @@ impl Operation for GetCallerIdentity {
     type Response = Response;
 
     async fn run(_service: &Service, call: &mut Call<'_>, _request: &mut Request) -> Result<Response> {
-        call.needs_no_permission();
+        call.needs_no_permission("sts:GetCallerIdentity")?;
         let caller = call.caller();
         Ok(Response {
             arn: caller.arn().to_owned(),

@@ -58,7 +58,7 @@ impl Operation for GetSessionToken {
 
     async fn run(service: &Service, call: &mut Call<'_>, request: &mut Request) -> Result<Response> {
         // No permission is needed: the caller gets nothing that it does not have.
-        call.needs_no_permission();
+        call.needs_no_permission("sts:GetSessionToken")?;
         let caller = call.caller();
         if caller.standing().session.is_some() {
             let text = "Cannot call GetSessionToken with session credentials";
