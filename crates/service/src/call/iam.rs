@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use claviger_policy as policy;
+use claviger_wire::arn::{self, Arn};
 use claviger_wire::fault::Code;
 use policy::{Finding, Values};
 
@@ -40,6 +41,8 @@ pub(crate) struct IamAsks<'a> {
 struct Circumstances<'a, 'c> {
     call: &'a Call<'c>,
     asks: IamAsks<'a>,
+    /// ARN of the resource, or `*`.
+    resource: &'a str,
 }
 
 fn set(texts: &[String]) -> Option<Values<'_>> {
@@ -67,6 +70,10 @@ impl policy::Context for Circumstances<'_, '_> {
             },
             ("aws", "multifactorauthpresent") if asks.mfa => one("true"),
             ("aws", "multifactorauthage") if asks.mfa => one("0"),
+            ("aws", "resourceaccount") => {
+                let arn = Arn::parse(self.resource).filter(|arn| arn::is_account(arn.account));
+                arn.and_then(|arn| one(arn.account))
+            }
             ("aws", name) => principal::value(self.call, name),
             ("iam", "policyarn") => asks.policy_arn.and_then(one),
             ("iam", "permissionsboundary") => asks.boundary.and_then(one),
@@ -91,7 +98,7 @@ impl Call<'_> {
         asks: IamAsks<'_>,
     ) -> Result<Authorized<()>> {
         self.decided = true;
-        let context = Circumstances { call: self, asks };
+        let context = Circumstances { call: self, asks, resource };
         let request = policy::Request { principal: self.principal(), action, resource, context: &context };
         let outcome = Outcome::of(&request, &principal::policies(&self.subject));
         self.note(action, resource, &outcome, None, None);
@@ -113,7 +120,7 @@ impl Call<'_> {
     pub(crate) fn needs_no_permission(&mut self, action: &'static str) -> Result<()> {
         const ON: &str = "*";
         self.decided = true;
-        let context = Circumstances { call: self, asks: IamAsks::default() };
+        let context = Circumstances { call: self, asks: IamAsks::default(), resource: ON };
         let request =
             policy::Request { principal: self.principal(), action, resource: ON, context: &context };
         let policies = policy::Policies {
@@ -206,7 +213,7 @@ impl Call<'_> {
         };
         let trust = policy::ResourceSide::Guarded { policy: &it.trust.document, account: &role.account };
         let policies = policy::Policies { resource: trust, ..principal::policies(&self.subject) };
-        let context = Circumstances { call: self, asks };
+        let context = Circumstances { call: self, asks, resource: role_arn };
         let principal = self.principal();
         let request = policy::Request { principal, action, resource: role_arn, context: &context };
         let outcome = Outcome::of(&request, &policies);

@@ -125,8 +125,13 @@ fn of_caller<'a>(caller: &'a Caller, name: &str) -> Option<Values<'a>> {
         return one(value.as_str());
     }
     match name {
-        // Whom an identity provider vouches for is no principal of the account.
-        "principalarn" | "principalaccount" | "userid" if caller.web_identity().is_some() => None,
+        // Whom a provider vouches for is no principal of AWS's yet ("Control access to AWS STS with VPC endpoint
+        // policies").
+        "principalarn" | "principalaccount" | "principalisawsservice" | "userid"
+            if caller.principal() == Principal::WebIdentity =>
+        {
+            None
+        }
         "principalarn" => one(caller.principal_arn()),
         "principalaccount" => one(caller.account()),
         "principaltype" => one(match caller.principal() {

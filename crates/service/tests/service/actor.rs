@@ -160,13 +160,18 @@ pub(crate) fn bare(request: http::request::Builder, body: &str) -> Incoming {
     }
 }
 
-/// Calls STS without a signature.
-pub(crate) fn unsigned(world: &World, action: &str, members: &[(&str, &str)]) -> Reply {
+/// A call of STS without a signature.
+pub(crate) fn unsigned_query(action: &str, members: &[(&str, &str)]) -> Incoming {
     let request = Request::builder()
         .method(Method::POST)
         .uri("/")
         .header("content-type", "application/x-www-form-urlencoded; charset=utf-8");
-    send(world, action, &bare(request, &form("sts", action, members)))
+    bare(request, &form("sts", action, members))
+}
+
+/// Calls STS without a signature.
+pub(crate) fn unsigned(world: &World, action: &str, members: &[(&str, &str)]) -> Reply {
+    send(world, action, &unsigned_query(action, members))
 }
 
 fn percent(text: &str) -> String {

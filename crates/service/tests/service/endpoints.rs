@@ -1,12 +1,16 @@
 //! VPC endpoints: what a request carries that comes through one, and what the endpoint's policy lets through.
 
+use std::sync::Arc;
+
 use claviger_service::{Endpoint, Endpoints};
-use claviger_wire::incoming::Origin;
+use claviger_wire::incoming::{Incoming, Origin};
 use serde_json::{Value, json};
 
-use crate::actor::{Actor, allow, give, new_user, send, trusts};
+use crate::actor::{Actor, allow, give, new_user, send, trusts, unsigned_query};
+use crate::federation;
+use crate::issuer::Documents;
 use crate::policies::open_to;
-use crate::world::{ALICE, Ask, BOB, Key, World, base64, origin};
+use crate::world::{ALICE, Ask, BOB, Key, World, base64, block_on, origin};
 
 /// Lets everything through.
 const OPEN: &str = "vpce-0123456789abcdef0";
@@ -285,5 +289,54 @@ fn an_endpoints_policy_is_asked_before_a_role_is_assumed() {
         let mut incoming = ben.query(&world, "sts", "AssumeRole", &members);
         incoming.origin.endpoint = Some(id.into());
         assert_eq!(send(&world, "AssumeRole", &incoming).status, status, "{id}");
+    }
+}
+
+/// AWS's example "Allow all AWS STS actions for specific accounts": those who sign by their account, those whom an
+/// identity provider vouches for, who have none yet, by the account of their role.
+#[test]
+fn the_example_policy_for_sts_tells_federated_callers_by_their_role() {
+    let (world, _) = federation::with_provider();
+    let ben = new_user(&world, ALICE, "Ben");
+    let trust = trusts("arn:aws:iam::111122223333:user/Ben");
+    Actor::from(ALICE).does(&world, "CreateRole", &[("RoleName", "R"), ("AssumeRolePolicyDocument", &trust)]);
+    let token = federation::token(&world, &json!({}));
+    let members = [("RoleArn", federation::ROLE), ("RoleSessionName", "s1"), ("WebIdentityToken", &token)];
+    let exchange = unsigned_query("AssumeRoleWithWebIdentity", &members);
+    let members = [("RoleArn", "arn:aws:iam::111122223333:role/R"), ("RoleSessionName", "s1")];
+    let assume = ben.query(&world, "sts", "AssumeRole", &members);
+    let who = |actor: &Actor| actor.query(&world, "sts", "GetCallerIdentity", &[]);
+    let (own, foreign) = (who(&ben), who(&Actor::from(BOB)));
+
+    let only = |principal: Value, action: &str, key: &str, value: &str| {
+        json!({"Effect": "Allow", "Principal": principal, "Action": action, "Resource": "*",
+        "Condition": {"StringEquals": {key: value}}})
+    };
+    let signed = only(json!({"AWS": "*"}), "sts:*", "aws:PrincipalAccount", ALICE.account);
+    let of_role = |account| only(json!("*"), "sts:AssumeRole*", "aws:ResourceAccount", account);
+    let arn = only(json!("*"), "*", "aws:PrincipalArn", federation::PROVIDER);
+    let service = only(json!("*"), "*", "aws:PrincipalIsAWSService", "false");
+    for (statements, request, status) in [
+        (vec![&signed], &own, 200),
+        (vec![&signed], &foreign, 403),
+        (vec![&signed], &assume, 200),
+        (vec![&signed], &exchange, 403),
+        (vec![&arn], &exchange, 403),
+        (vec![&service], &exchange, 403),
+        (vec![&service], &own, 200),
+        (vec![&signed, &of_role(ALICE.account)], &exchange, 200),
+        (vec![&signed, &of_role(BOB.account)], &exchange, 403),
+        (vec![&of_role(ALICE.account)], &assume, 200),
+        (vec![&of_role(BOB.account)], &assume, 403),
+        (vec![&of_role(ALICE.account)], &own, 403),
+    ] {
+        let (endpoints, origin) = one(&json!({"Version": "2012-10-17", "Statement": statements}).to_string());
+        let host = world.host(|installation| {
+            installation.with_endpoints(endpoints).with_fetcher(Arc::<Documents>::clone(&world.web))
+        });
+        let request = Incoming { origin, ..request.clone() };
+        let handled = block_on(host.handle(&request, world.now()));
+        let body = String::from_utf8_lossy(&handled.outgoing.body);
+        assert_eq!(handled.outgoing.status, status, "{statements:?}: {body}");
     }
 }

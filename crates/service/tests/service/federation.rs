@@ -10,7 +10,7 @@ use crate::world::{ALICE, BOB, Key, World};
 
 pub(crate) const ISSUER: &str = "https://issuer.example/realm";
 pub(crate) const PROVIDER: &str = "arn:aws:iam::111122223333:oidc-provider/issuer.example/realm";
-const ROLE: &str = "arn:aws:iam::111122223333:role/Web";
+pub(crate) const ROLE: &str = "arn:aws:iam::111122223333:role/Web";
 pub(crate) const AUDIENCE: &str = "sts.amazonaws.com";
 const HEADER: &str = r#"{"alg":"RS256","typ":"JWT","kid":"k1"}"#;
 
