@@ -4,7 +4,7 @@ use claviger_service::account::{self, Operator};
 use claviger_store::{Commit, Write};
 use serde_json::json;
 
-use crate::actor::{Actor, new_user};
+use crate::actor::{Actor, allow, give, new_user, trusts};
 use crate::ledger::Fault;
 use crate::world::{ALICE, BOB, World, block_on};
 
@@ -98,4 +98,19 @@ fn a_store_without_accounts_gets_them() {
     let expected = [ALICE, BOB].map(|root| (root.account, root.access_key_id.to_owned()));
     assert_eq!(listed, expected);
     world.succeed(ALICE, "ListKeys", json!({}));
+}
+
+/// A role of a closed account is not assumed: credentials that are given out now would serve once it is open again.
+#[test]
+fn roles_of_a_closed_account_are_not_assumed() {
+    let world = World::new();
+    let ann = new_user(&world, ALICE, "Ann");
+    give(&world, ALICE, "Ann", &allow(&["sts:*"]));
+    let trust = trusts("arn:aws:iam::111122223333:user/Ann");
+    Actor::from(BOB).does(&world, "CreateRole", &[("RoleName", "R"), ("AssumeRolePolicyDocument", &trust)]);
+    let members = [("RoleArn", "arn:aws:iam::444455556666:role/R"), ("RoleSessionName", "s1")];
+    let assume = || ann.sts(&world, "AssumeRole", &members).code();
+    assert_eq!(assume(), None);
+    close(&world, BOB.account).unwrap();
+    assert_eq!(assume().as_deref(), Some("AccessDenied"));
 }

@@ -552,3 +552,24 @@ fn only_roles_that_name_the_provider_are_assumed() {
     assert_eq!(refused.code().unwrap(), "MalformedPolicyDocument");
     assert!(refused.body.contains("FEDERATED"), "{}", refused.body);
 }
+
+/// A role trusts whom a provider vouches for only by naming the provider: `*` means principals of AWS.
+#[test]
+fn a_star_trusts_no_web_identity() {
+    let (world, _) = with_provider();
+    let put = |principal: &Value, effect: &str| {
+        let statement = |effect: &str, principal: &Value| json!({"Effect": effect, "Principal": principal, "Action": "sts:AssumeRoleWithWebIdentity"});
+        let provider = statement("Allow", &json!({"Federated": PROVIDER}));
+        let other = statement(effect, principal);
+        let statements = if effect == "Allow" { vec![other] } else { vec![provider, other] };
+        let document = json!({"Version": "2012-10-17", "Statement": statements}).to_string();
+        let members = [("RoleName", "Web"), ("PolicyDocument", &*document)];
+        Actor::from(ALICE).does(&world, "UpdateAssumeRolePolicy", &members);
+        exchange(&world, &token(&world, &json!({}))).code()
+    };
+    assert_eq!(put(&json!({"Federated": PROVIDER}), "Allow"), None);
+    for star in [json!("*"), json!({"AWS": "*"})] {
+        assert_eq!(put(&star, "Allow").as_deref(), Some("AccessDenied"));
+        assert_eq!(put(&star, "Deny").as_deref(), Some("AccessDenied"));
+    }
+}

@@ -107,7 +107,6 @@ fn e06_principals_that_are_nobody_are_refused() {
         "arn:aws-cn:iam::111122223333:root",
         "arn:aws:sts::111122223333:assumed-role/Nobody/s",
         "arn:aws:sts::111122223333:assumed-role/R",
-        "arn:aws:sts::111122223333:federated-user/Ann",
         "arn:aws:s3:::bucket",
         "111122223333",
         "AIDAAAAAAAAAAAAAAAAAA",

@@ -177,7 +177,6 @@ fn key_policies_name_only_principals_that_exist() {
         "arn:aws:iam::111122223333:user/path/Ann",
         "arn:aws:iam::111122223333:role/Ann",
         "arn:aws:sts::111122223333:assumed-role/Ann/s",
-        "arn:aws:sts::111122223333:federated-user/Ann",
         "AIDAAAAAAAAAAAAAAAAAA",
     ] {
         assert_eq!(try_put(unknown), Some("MalformedPolicyDocumentException"), "{unknown}");

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use aws_lc_rs::{digest, hmac};
+use claviger_service::account::Operator;
 use claviger_service::{Installation, Moment, Regions, Service, ServiceDefinition, Services};
 use serde_json::{Value, json};
 
@@ -27,6 +28,8 @@ const QUEUES: Root = Root {
 const S3_KEY: &str = "alias/aws/s3";
 const FORWARD: &str = "x-amz-forward-access";
 const TOKEN: &str = "x-amz-forward-access-token";
+
+const OPERATOR: Operator = Operator { uid: 0 };
 
 fn definition(root: Root, name: &str, title: &str, protects: &str) -> ServiceDefinition {
     ServiceDefinition {
@@ -464,6 +467,13 @@ fn a_service_calls_for_itself_as_a_service_principal() {
     json_of(&reply);
     assert_eq!(reply.event["userIdentity"], json!({"type": "AWSService", "invokedBy": "s3.amazonaws.com"}));
     assert_eq!(reply.event["recipientAccountId"], ALICE.account);
+    // A service is of no account, that of its credential included.
+    let close = claviger_service::account::close(&world.service, OPERATOR, ALICE.account, world.now());
+    block_on(close).unwrap();
+    assert_eq!(call(STORAGE, BUCKET, ALICE.account).code().as_deref(), Some("NotFoundException"));
+    let reopen = claviger_service::account::reopen(&world.service, OPERATOR, ALICE.account, world.now());
+    block_on(reopen).unwrap();
+    json_of(&call(STORAGE, BUCKET, ALICE.account));
     check_denied(&call(STORAGE, "arn:aws:s3:::other", ALICE.account), "not authorized");
     check_denied(&call(STORAGE, BUCKET, BOB.account), "not authorized");
     check_denied(&call(STORAGE, "", ""), "not authorized");

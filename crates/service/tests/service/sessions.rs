@@ -439,3 +439,42 @@ fn sessions_outlast_a_restart() {
     world.restart();
     assert_eq!(describe(&world, &session, &key), 400);
 }
+
+/// A federated user is named by key policies and grants like any principal.
+#[test]
+fn a_federated_user_is_named_by_policies_and_grants() {
+    let (world, ann, key) = with_role();
+    give(&world, ALICE, "Ann", &allow(&["sts:*"]));
+    let carl = credentials(&ann.sts(&world, "GetFederationToken", &[("Name", "carl")]));
+    let carls = "arn:aws:sts::111122223333:federated-user/carl";
+    assert_eq!(describe(&world, &carl, &key), 400);
+    let grant = json!({"KeyId": key.id, "GranteePrincipal": carls, "Operations": ["DescribeKey"]});
+    let made = world.succeed(ALICE, "CreateGrant", grant);
+    assert_eq!(describe(&world, &carl, &key), 200);
+    let listed = world.succeed(ALICE, "ListGrants", json!({"KeyId": key.id}));
+    assert_eq!(listed["Grants"][0]["GranteePrincipal"], carls);
+    world.succeed(ALICE, "RevokeGrant", json!({"KeyId": key.id, "GrantId": made["GrantId"]}));
+    assert_eq!(describe(&world, &carl, &key), 400);
+    let statement =
+        json!({"Effect": "Allow", "Principal": {"AWS": carls}, "Action": "kms:DescribeKey", "Resource": "*"});
+    let policy = json!({"Version": "2012-10-17", "Statement": [open_to(ALICE.account), statement]});
+    world.succeed(ALICE, "PutKeyPolicy", json!({"KeyId": key.id, "Policy": policy.to_string()}));
+    assert_eq!(describe(&world, &carl, &key), 200);
+}
+
+/// A managed policy that capped a session and is gone took its Deny with it; so the session may do nothing.
+#[test]
+fn a_session_without_one_of_its_caps_may_do_nothing() {
+    let (world, ann, key) = with_role();
+    give(&world, ALICE, "Ann", &allow(&["sts:*"]));
+    let root = Actor::from(ALICE);
+    let deny =
+        r#"{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"kms:Decrypt","Resource":"*"}]}"#;
+    let made = root.does(&world, "CreatePolicy", &[("PolicyName", "Cap"), ("PolicyDocument", deny)]);
+    let arn = made.element("Arn").to_owned();
+    let caps = [("Policy", &*allow(&["*"])), ("PolicyArns.member.1.arn", &*arn)];
+    let session = credentials(&assume(&world, &ann, ROLE, &caps));
+    assert_eq!(describe(&world, &session, &key), 200);
+    root.does(&world, "DeletePolicy", &[("PolicyArn", &arn)]);
+    assert_eq!(describe(&world, &session, &key), 400);
+}
