@@ -23,13 +23,35 @@ struct Wrong {
 /// Counts wrong codes.
 pub(crate) struct Guesses {
     wrong: Bounded<Vec<u8>, Wrong>,
-    /// Held while a code is looked at, so that guesses at the same time count one after the other.
+    /// Held while a guess is counted, so that guesses at the same time count one after the other.
     one: Mutex<()>,
+}
+
+/// A guess that has been counted as wrong, and may be looked at.
+#[must_use = "a guess that was right must be told apart"]
+pub(crate) struct Guess<'a> {
+    guesses: &'a Guesses,
+    device: &'a [u8],
 }
 
 impl Guesses {
     pub(crate) fn new() -> Self {
         Self { wrong: Bounded::new(MAX_DEVICES), one: Mutex::new(()) }
+    }
+
+    /// Counts a guess as wrong before it is looked at, unless too many were: then it must not be. Time does not go back:
+    /// requests come here in another order than they read the clock.
+    pub(crate) fn count<'a>(&'a self, device: &'a [u8], now: Moment) -> Option<Guess<'a>> {
+        let _guard = self.one.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.wrong.get(device);
+        let now = known.map_or(now, |wrong| wrong.last.max(now));
+        let recent = known.filter(|wrong| now.0.saturating_sub(wrong.last.0) < PAUSE_MS);
+        let before = recent.map_or(0, |wrong| wrong.count);
+        if before >= MAX_WRONG {
+            return None;
+        }
+        self.wrong.insert(device.to_vec(), Wrong { count: before.saturating_add(1), last: now });
+        Some(Guess { guesses: self, device })
     }
 
     /// Looks at a code, unless too many were wrong; a wrong code and one that is not looked at are the same to the caller.
@@ -39,21 +61,18 @@ impl Guesses {
         now: Moment,
         look: impl FnOnce() -> Option<T>,
     ) -> Option<T> {
-        let _guard = self.one.lock().unwrap_or_else(PoisonError::into_inner);
-        let paused = |wrong: &Wrong| (0..PAUSE_MS).contains(&now.0.saturating_sub(wrong.last.0));
-        let recent = self.wrong.get(device).filter(paused);
-        if recent.is_some_and(|wrong| wrong.count >= MAX_WRONG) {
-            return None;
-        }
-        let found = look();
-        match found {
-            Some(_) => drop(self.wrong.remove(device)),
-            None => {
-                let count = recent.map_or(0, |wrong| wrong.count).saturating_add(1);
-                self.wrong.insert(device.to_vec(), Wrong { count, last: now });
-            }
-        }
-        found
+        let guess = self.count(device, now)?;
+        let found = look()?;
+        guess.was_right();
+        Some(found)
+    }
+}
+
+impl Guess<'_> {
+    /// Forgets the wrong ones.
+    pub(crate) fn was_right(self) {
+        let _guard = self.guesses.one.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(self.guesses.wrong.remove(self.device));
     }
 }
 
@@ -79,5 +98,33 @@ mod tests {
         }
         assert!(at(405, true), "four wrong codes are no five");
         assert!(!at(406, false) && at(407, true));
+    }
+
+    /// Attack A21: a guess whose time is before that of the last is neither free nor makes the others forgotten.
+    #[test]
+    fn a21_guesses_out_of_order_are_counted() {
+        let guesses = Guesses::new();
+        let at =
+            |ms: i64, right: bool| guesses.attempt(b"device", Moment(ms), || right.then_some(())).is_some();
+        for early in 0..5 {
+            assert!(!at(1_000_000 - early, false));
+        }
+        for early in [0, 1, PAUSE_MS, 1_000_000] {
+            assert!(!at(1_000_000 - early, true), "{early} ms before the last");
+        }
+        assert!(!at(999_999 + PAUSE_MS, true), "the pause begins with the latest");
+        assert!(at(1_000_000 + PAUSE_MS, true));
+    }
+
+    /// Attack A21: guesses that are looked at at the same time, or whose callers go away, count.
+    #[test]
+    fn a21_guesses_count_before_they_are_looked_at() {
+        let guesses = Guesses::new();
+        let count = || guesses.count(b"device", Moment(0));
+        let mut looked_at: Vec<_> = (0..5).map_while(|_| count()).collect();
+        assert_eq!(looked_at.len(), 5);
+        assert!(count().is_none());
+        looked_at.pop().unwrap().was_right();
+        assert!(count().is_some());
     }
 }
