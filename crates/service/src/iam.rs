@@ -3,6 +3,7 @@
 mod access_key;
 pub(crate) mod document;
 pub(crate) mod effective;
+pub(crate) mod hashing;
 mod holder;
 pub(crate) mod identity;
 pub(crate) mod lifecycle;

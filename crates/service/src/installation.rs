@@ -16,6 +16,7 @@ use crate::authn::{GLOBAL_REGION, Scoped, ScopedName};
 use crate::cache::{Cache, Capacity};
 use crate::endpoint::Endpoints;
 use crate::error::{Error, Result};
+use crate::iam::hashing::Hashing;
 use crate::iam::mfa::{guesses::Guesses, seed::Seeds};
 use crate::iam::password::Pepper;
 use crate::kms::grant::token::Tokens;
@@ -116,7 +117,7 @@ pub struct Installation {
     pub(crate) issuers: Issuers,
     pub(crate) seeds: Seeds,
     pub(crate) guesses: Guesses,
-    pub(crate) pepper: Pepper,
+    pub(crate) hashing: Hashing,
     pub(crate) noted: Noted,
     /// Since when the uses of keys are tracked.
     pub(crate) usage_since: Moment,
@@ -166,7 +167,7 @@ impl Installation {
             issuers: Issuers::new(None),
             seeds,
             guesses: Guesses::new(),
-            pepper,
+            hashing: Hashing::new(pepper),
             noted: Noted::new(),
             usage_since,
         })

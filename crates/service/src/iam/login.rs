@@ -9,6 +9,7 @@ use crate::dispatch::Service;
 use crate::error::{Error, Result};
 use crate::iam::identity::Identity;
 use crate::iam::password::{self, SALT_LEN};
+use crate::iam::shapes::Password;
 use crate::moment::Moment;
 use crate::record::{self, login::PasswordPolicyRecord, login::ProfileRecord};
 
@@ -69,25 +70,44 @@ pub(crate) async fn policy(
     found.iter().flatten().next().map(|found| Ok((record::decode(found)?, found.revision))).transpose()
 }
 
+/// A password that may be given to a user of an account.
+pub(crate) struct Fit<'a> {
+    password: &'a Password,
+    /// How many of those before it must not be.
+    remembered: usize,
+}
+
+/// Checks a password against what the account's must be like. To be asked before anything is hashed.
+///
+/// # Errors
+/// `PasswordPolicyViolation`.
+pub(crate) async fn fit<'a>(service: &Service, account: &str, given: &'a Password) -> Result<Fit<'a>> {
+    let policy = policy(service, account).await?.map(|(policy, _)| policy);
+    password::check(policy.as_ref(), account, &given.0)?;
+    let remembered = policy.and_then(|policy| policy.reuse_prevention).unwrap_or_default();
+    Ok(Fit { password: given, remembered: usize::try_from(remembered).unwrap_or(usize::MAX) })
+}
+
 /// Gives a user its first password. The user is written, too, so that one who is deleting it meets a conflict.
 ///
 /// # Errors
-/// `EntityAlreadyExists`, `PasswordPolicyViolation`.
+/// `EntityAlreadyExists`, `PasswordPolicyViolation`, `Throttling`.
 pub(crate) async fn create(
     service: &Service,
     call: &mut Call<'_>,
     user: &Identity,
-    (given, reset_required): (&str, bool),
+    (given, reset_required): (&Password, bool),
 ) -> Result<ProfileRecord> {
     if find(service, user).await?.is_some() {
         let text = format!("Login Profile for user {} already exists.", user.name);
         return Err(Error::new(Code::EntityAlreadyExists, text));
     }
-    let policy = policy(service, &user.account).await?;
-    password::check(policy.as_ref().map(|(policy, _)| policy), &user.account, given)?;
+    let given = fit(service, &user.account, given).await?.password.clone();
     let mut salt = [0; SALT_LEN];
     service.entropy.fill(&mut salt)?;
-    let made = service.installation.pepper.first(given, salt, call.now().0)?;
+    let now_ms = call.now().0;
+    let turn = service.installation.hashing.turn().await?;
+    let made = turn.run(move |pepper| pepper.first(&given.0, salt, now_ms)).await??;
     let made = ProfileRecord { reset_required, ..made };
     let shown = serde_json::json!({ "loginProfile": ProfileView::of(user, &made) });
     call.set_response(&crate::query::trail_form(&shown))?;
@@ -99,22 +119,20 @@ pub(crate) async fn create(
 /// Gives a user another password, or asks it to change the one it has.
 ///
 /// # Errors
-/// `PasswordPolicyViolation`.
+/// `PasswordPolicyViolation` where it was used before, `Throttling`.
 pub(crate) async fn update(
     service: &Service,
     call: &mut Call<'_>,
     user: &Identity,
     profile: &Profile,
-    (given, reset_required): (Option<&str>, Option<bool>),
+    (given, reset_required): (Option<Fit<'_>>, Option<bool>),
 ) -> Result<()> {
     let mut changed = match given {
         None => profile.record.clone(),
-        Some(given) => {
-            let policy = policy(service, &user.account).await?.map(|(policy, _)| policy);
-            password::check(policy.as_ref(), &user.account, given)?;
-            let remembered = policy.and_then(|policy| policy.reuse_prevention).unwrap_or_default();
-            let remembered = usize::try_from(remembered).unwrap_or(usize::MAX);
-            service.installation.pepper.changed(&profile.record, given, remembered, call.now().0)?
+        Some(Fit { password, remembered }) => {
+            let (record, given, now_ms) = (profile.record.clone(), password.clone(), call.now().0);
+            let turn = service.installation.hashing.turn().await?;
+            turn.run(move |pepper| pepper.changed(&record, &given.0, remembered, now_ms)).await??
         }
     };
     changed.reset_required = reset_required.unwrap_or(changed.reset_required);
@@ -137,13 +155,26 @@ fn unchanged(user: &Identity, profile: &Profile) -> Precondition {
 }
 
 /// Whether the password is the user's. Too many wrong ones are answered like wrong ones for a while.
-pub(crate) fn is_right(
+///
+/// # Errors
+/// `Throttling`.
+pub(crate) async fn is_right(
     service: &Service,
     user: &Identity,
     profile: &Profile,
-    given: &str,
+    given: &Password,
     now: Moment,
-) -> bool {
-    let verify = || service.installation.pepper.verify(&profile.record, given).is_ok_and(|right| right);
-    service.installation.guesses.attempt(&name(user), now, || verify().then_some(())).is_some()
+) -> Result<bool> {
+    let name = name(user);
+    let turn = service.installation.hashing.turn().await?;
+    // Counted before it is known whether it is right: who goes away meanwhile has guessed, too.
+    let Some(guess) = service.installation.guesses.count(&name, now) else {
+        return Ok(false);
+    };
+    let (record, given) = (profile.record.clone(), given.clone());
+    let right = turn.run(move |pepper| pepper.verify(&record, &given.0)).await?.is_ok_and(|right| right);
+    if right {
+        guess.was_right();
+    }
+    Ok(right)
 }

@@ -73,6 +73,36 @@ fn a21_guesses_of_a_password_are_few() {
     assert_eq!(change(FIRST).status, 200);
 }
 
+/// A password that may not be is refused before any is hashed, and what was not looked at is no guess.
+#[test]
+fn a_password_that_may_not_be_costs_no_hash() {
+    let (world, ann) = with_password();
+    give(&world, ALICE, "Ann", &allow(&["iam:ChangePassword"]));
+    let change = |old: &str, new: &str| {
+        ann.iam(&world, "ChangePassword", &[("OldPassword", old), ("NewPassword", new)])
+    };
+    for _ in 0..6 {
+        assert_eq!(change("wrong", "short").code().as_deref(), Some("PasswordPolicyViolation"));
+        assert_eq!(change(FIRST, "short").code().as_deref(), Some("PasswordPolicyViolation"));
+    }
+    assert_eq!(change(FIRST, SECOND).status, 200);
+}
+
+/// Who knows the password does not lock itself out by what else is wrong.
+#[test]
+fn right_passwords_are_no_guesses() {
+    let (world, ann) = with_password();
+    give(&world, ALICE, "Ann", &allow(&["iam:ChangePassword"]));
+    Actor::from(ALICE).does(&world, "UpdateAccountPasswordPolicy", &[("PasswordReusePrevention", "1")]);
+    let change = |old: &str, new: &str| {
+        ann.iam(&world, "ChangePassword", &[("OldPassword", old), ("NewPassword", new)])
+    };
+    for _ in 0..6 {
+        assert_eq!(change(FIRST, FIRST).code().as_deref(), Some("PasswordPolicyViolation"));
+    }
+    assert_eq!(change(FIRST, SECOND).status, 200);
+}
+
 #[test]
 fn an_account_says_what_passwords_must_be_like() {
     let (world, _) = with_password();

@@ -40,9 +40,11 @@ impl Operation for ChangePassword {
         let no_user = || Error::new(Code::InvalidUserType, "Only IAM Users can change their own password");
         let user = user.ok_or_else(no_user)?;
         let profile = login::load(service, user).await?;
-        if !login::is_right(service, user, &profile, &request.old.0, call.now()) {
+        // What AWS checks first is not documented. The policy costs little and tells nothing about the old password.
+        let new = login::fit(service, &user.account, &request.new).await?;
+        if !login::is_right(service, user, &profile, &request.old, call.now()).await? {
             return Err(Error::new(Code::AccessDenied, "The old password was incorrect."));
         }
-        login::update(service, call, user, &profile, (Some(&request.new.0), Some(false))).await
+        login::update(service, call, user, &profile, (Some(new), Some(false))).await
     }
 }

@@ -53,7 +53,7 @@ impl Operation for CreateLoginProfile {
                        not be null";
         let password = request.password.as_ref().ok_or_else(|| Error::validation(missing))?;
         let reset_required = request.reset_required == Some(true);
-        let made = login::create(service, call, &user, (&password.0, reset_required)).await?;
+        let made = login::create(service, call, &user, (password, reset_required)).await?;
         Ok(Response { login_profile: ProfileView::of(&user, &made) })
     }
 }

@@ -42,7 +42,10 @@ impl Operation for UpdateLoginProfile {
         let user = load::identity(service, call, "iam:UpdateLoginProfile", named, IamAsks::default()).await?;
         role::no_signin(request.max_signin_session_duration)?;
         let profile = login::load(service, &user).await?;
-        let password = request.password.as_ref().map(|password| password.0.as_str());
+        let password = match &request.password {
+            Some(password) => Some(login::fit(service, &user.account, password).await?),
+            None => None,
+        };
         login::update(service, call, &user, &profile, (password, request.reset_required)).await
     }
 }
