@@ -100,11 +100,12 @@ impl<'a> Cursor<'a> {
         self.cut(items, name)
     }
 
-    /// The page of a list that is at hand and keeps its order.
-    pub(crate) fn numbered<T>(&self, items: Vec<T>) -> Page<T> {
-        let numbered: Vec<(usize, T)> = items.into_iter().enumerate().collect();
-        let page = self.page(numbered, |(number, _)| format!("{number:010}"));
-        Page { items: page.items.into_iter().map(|(_, item)| item).collect(), marker: page.marker }
+    /// The numbers of the page of a list of so many items that keeps its order: they need not be made to be counted.
+    pub(crate) fn numbers(&self, count: usize) -> Page<usize> {
+        let last = self.after.as_deref().map(|after| after.parse().unwrap_or(usize::MAX));
+        let first = last.map_or(0, |last: usize| last.saturating_add(1));
+        let items = (first..count).take(self.size.saturating_add(1)).collect();
+        self.cut(items, |number| format!("{number:010}"))
     }
 
     fn cut<T>(&self, mut items: Vec<T>, name: impl Fn(&T) -> String) -> Page<T> {

@@ -18,7 +18,9 @@ use crate::error::{Error, Result};
 use crate::iam::document;
 use crate::iam::effective::Effective;
 use crate::iam::identity::{Identity, Kind};
-use crate::iam::shapes::{ActionName, ContextEntry, ContextKeyType, PolicyDocument};
+use crate::iam::shapes::{
+    ActionName, ActionNames, ContextEntry, ContextKeyType, PolicyDocument, ResourceArns,
+};
 use crate::query::Members;
 
 /// How one action on one resource would be decided.
@@ -93,22 +95,19 @@ impl Subject {
         Ok(self)
     }
 
-    /// Decides each action on each resource; on `*` where there is none. Each resource is taken to have no policy of its
-    /// own.
-    pub(crate) fn evaluate(
+    /// Decides about those of the questions that have these numbers. Each resource is taken to have no policy of its own.
+    /// Others are served in between: many long policies take their time.
+    pub(crate) async fn evaluate(
         &self,
-        actions: &[ActionName],
-        resources: &[String],
+        questions: &Questions<'_>,
         entries: &[ContextEntry],
+        numbers: Vec<usize>,
     ) -> Vec<Evaluation> {
         let context = Given { entries, missing: RefCell::default() };
-        let everything = ["*".to_owned()];
-        let resources = if resources.is_empty() { &everything[..] } else { resources };
         let mut evaluations = Vec::new();
-        for action in actions {
-            for resource in resources {
-                evaluations.push(self.decide(&context, action, resource));
-            }
+        for (action, resource) in numbers.into_iter().filter_map(|number| questions.nth(number)) {
+            evaluations.push(self.decide(&context, action, resource));
+            tokio::task::yield_now().await;
         }
         evaluations
     }
@@ -136,6 +135,33 @@ impl Subject {
             eval_decision,
             missing_context_values: missing.into(),
         }
+    }
+}
+
+/// What is simulated: each action on each resource, in their order; on `*` where there is none.
+pub(crate) struct Questions<'a> {
+    actions: &'a [ActionName],
+    resources: Vec<Cow<'a, str>>,
+}
+
+impl<'a> Questions<'a> {
+    pub(crate) fn of(actions: &'a ActionNames, resources: Option<&'a ResourceArns>) -> Self {
+        let named = resources.map_or(&[][..], |resources| &resources.0);
+        let mut resources: Vec<Cow<'a, str>> = named.iter().map(|name| Cow::Borrowed(&**name)).collect();
+        if resources.is_empty() {
+            resources.push(Cow::Borrowed("*"));
+        }
+        Self { actions: &actions.0, resources }
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.actions.len().saturating_mul(self.resources.len())
+    }
+
+    fn nth(&self, number: usize) -> Option<(&str, &str)> {
+        let count = self.resources.len();
+        let action = self.actions.get(number.checked_div(count)?)?;
+        Some((action, self.resources.get(number.checked_rem(count)?)?))
     }
 }
 
@@ -169,4 +195,50 @@ pub(crate) fn only_identities(members: &[(&str, bool)]) -> Result<()> {
 
 fn compiled(documents: &[PolicyDocument]) -> Result<Vec<Arc<Document>>> {
     documents.iter().map(|text| document::parse_identity(text).map(Arc::new)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::{Context as Waiting, Poll, Waker};
+
+    use claviger_wire::codec::{self, Member};
+    use claviger_wire::json::Value;
+
+    use super::*;
+
+    /// 256 texts that begin with `word`, as a member of a request.
+    fn names<T: Member>(word: &str) -> T {
+        let texts = (0..256).map(|number| Value::String(format!("{word}{number}").into()));
+        codec::decode(&Value::Array(texts.collect())).unwrap()
+    }
+
+    /// The largest request: a page is all that is decided, and others are served between any two decisions.
+    #[test]
+    fn a_simulation_decides_a_page_and_lets_others_in_between() {
+        let (actions, resources) = (names("kms:"), names("arn:aws:kms:::key/"));
+        let questions = Questions::of(&actions, Some(&resources));
+        assert_eq!(questions.count(), 65_536);
+        let subject = Subject::nobody("111122223333");
+        let check = |numbers: Vec<usize>, expected: &[(&str, &str)]| {
+            let mut work = pin!(subject.evaluate(&questions, &[], numbers));
+            let mut pauses = 0;
+            let evaluations = loop {
+                match work.as_mut().poll(&mut Waiting::from_waker(Waker::noop())) {
+                    Poll::Ready(evaluations) => break evaluations,
+                    Poll::Pending => pauses += 1,
+                }
+            };
+            let of = |it: &Evaluation| (it.eval_action_name.clone(), it.eval_resource_name.clone());
+            let expected: Vec<_> = expected
+                .iter()
+                .map(|(a, r)| (format!("kms:{a}"), format!("arn:aws:kms:::key/{r}")))
+                .collect();
+            assert_eq!(evaluations.iter().map(of).collect::<Vec<_>>(), expected);
+            assert_eq!(pauses, expected.len());
+        };
+        check(vec![255, 256, 257], &[("0", "255"), ("1", "0"), ("1", "1")]);
+        check(vec![65_535, 65_536], &[("255", "255")]);
+        check(vec![], &[]);
+    }
 }

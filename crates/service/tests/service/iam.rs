@@ -453,3 +453,48 @@ fn the_simulator_tells_what_would_be_decided() {
     let members = [&[("PolicyInputList.member.1", &*document)], &actions[..], &scp].concat();
     assert_eq!(root.refused(&world, "SimulateCustomPolicy", &members), "UnsupportedOperationException");
 }
+
+/// The pages of a simulation are the whole of it, in its order.
+#[test]
+fn a_simulation_is_read_in_pages() {
+    let world = World::new();
+    let root = Actor::from(ALICE);
+    let (first, second) =
+        ("arn:aws:kms:us-east-1:111122223333:key/1", "arn:aws:kms:us-east-1:111122223333:key/2");
+    let document = allow(&["kms:Encrypt"]);
+    let members = [
+        ("PolicyInputList.member.1", &*document),
+        ("ActionNames.member.1", "kms:Encrypt"),
+        ("ActionNames.member.2", "kms:Decrypt"),
+        ("ActionNames.member.3", "kms:Sign"),
+        ("ResourceArns.member.1", first),
+        ("ResourceArns.member.2", second),
+    ];
+    let check = |max: &str, pages: usize| {
+        let mut found = Vec::new();
+        let mut marker: Option<String> = None;
+        for page in 1..=pages {
+            let mut asked = [&members[..], &[("MaxItems", max)]].concat();
+            asked.extend(marker.as_deref().map(|marker| ("Marker", marker)));
+            let reply = root.does(&world, "SimulateCustomPolicy", &asked);
+            let column = |name: &str| reply.elements(name).into_iter().map(str::to_owned).collect::<Vec<_>>();
+            let (actions, resources) = (column("EvalActionName"), column("EvalResourceName"));
+            let rows = actions.into_iter().zip(resources).zip(column("EvalDecision"));
+            found.extend(rows.map(|((action, resource), decision)| [action, resource, decision]));
+            let more = if page == pages { "false" } else { "true" };
+            assert_eq!(reply.element("IsTruncated"), more, "{max} {page}");
+            marker = reply.elements("Marker").first().map(|marker| (*marker).to_owned());
+        }
+        let decided =
+            [("kms:Encrypt", "allowed"), ("kms:Decrypt", "implicitDeny"), ("kms:Sign", "implicitDeny")];
+        let whole = decided.map(|(action, decision)| [first, second].map(|name| [action, name, decision]));
+        assert_eq!(found, whole.concat(), "{max}");
+    };
+    check("1", 6);
+    check("4", 2);
+    check("5", 2);
+    check("6", 1);
+    check("1000", 1);
+    let forged = [&members[..], &[("Marker", "0000000001")]].concat();
+    assert_eq!(root.refused(&world, "SimulateCustomPolicy", &forged), "ValidationError");
+}

@@ -13,7 +13,7 @@ use crate::iam::shapes::{
     ActionNames, ArnText, ContextEntries, ExcludedPolicies, Marker, MaxItems, Policies, PolicyDocument,
     ResourceArns, ResourceHandlingOption, ResourceName,
 };
-use crate::iam::simulate::{self, Evaluation, Subject};
+use crate::iam::simulate::{self, Evaluation, Questions, Subject};
 use crate::operation::Operation;
 use crate::query::Members;
 
@@ -82,14 +82,13 @@ impl Operation for SimulatePrincipalPolicy {
         let boundaries = request.boundaries.as_ref().map_or(&[][..], |policies| &policies.0);
         let more = request.policies.as_ref().map_or(&[][..], |policies| &policies.0);
         let subject = Subject::of(service, call, &identity).await?.with(more, boundaries)?;
-        let resources: Vec<String> =
-            request.resource_arns.iter().flat_map(|arns| &arns.0).map(|arn| arn.to_string()).collect();
+        let questions = Questions::of(&request.action_names, request.resource_arns.as_ref());
         let entries = request.context_entries.as_ref().map_or(&[][..], |entries| &entries.0);
-        let evaluations = subject.evaluate(&request.action_names.0, &resources, entries);
         let cursor = Cursor::read(service, call, &identity.id, request.marker.as_ref(), request.max_items)?;
-        let page = cursor.numbered(evaluations);
+        let page = cursor.numbers(questions.count());
+        let evaluations = subject.evaluate(&questions, entries, page.items).await;
         Ok(Response {
-            evaluation_results: page.items.into(),
+            evaluation_results: evaluations.into(),
             is_truncated: page.marker.is_some(),
             marker: page.marker,
         })
