@@ -4,6 +4,7 @@ use serde_json::json;
 
 use crate::actor::{Actor, unsigned};
 use crate::federation::{AUDIENCE, ISSUER, PROVIDER, exchange, token, with_provider};
+use crate::issuer::{Signer, serve};
 use crate::world::{ALICE, BOB};
 
 #[test]
@@ -83,4 +84,57 @@ fn accounts_do_not_share_what_they_trust() {
     assert_eq!(unsigned(&world, "AssumeRoleWithWebIdentity", &members).code().unwrap(), "AccessDenied");
     let fetched = world.web.take_fetched();
     assert!(fetched.len() == 2 && fetched.iter().all(|source| source.thumbprints.is_empty()), "{fetched:?}");
+}
+
+/// Attack: an administrator of an account has the host ask a server of the operator's network, for which the account itself
+/// vouches.
+#[test]
+fn thumbprints_vouch_for_the_issuers_own_server_only() {
+    let print = "a".repeat(40);
+    let check = |address: &str, own: bool| {
+        let (world, _) = with_provider();
+        let configuration = json!({"issuer": ISSUER, "jwks_uri": address}).to_string();
+        world.web.serve(&format!("{ISSUER}/.well-known/openid-configuration"), configuration);
+        world.web.serve(address, json!({"keys": [Signer::rsa().jwk("k1")]}).to_string());
+        assert_eq!(exchange(&world, &token(&world, &json!({}))).status, 200, "{address}");
+        let fetched = world.web.take_fetched();
+        assert_eq!(fetched[0].thumbprints, [&*print]);
+        assert_eq!(fetched[1].url, address);
+        assert_eq!(fetched[1].thumbprints.is_empty(), !own, "{address}");
+    };
+    check("https://issuer.example/keys?v=1", true);
+    check("https://ISSUER.example:443/keys", true);
+    check("https://issuer.example:8443/keys", false);
+    check("https://issuer.example.other/keys", false);
+    check("https://10.0.0.5:8443/any?query", false);
+}
+
+/// Attack A20: an administrator whose changes of a provider make a new issuer of it each time, so that each may be asked.
+#[test]
+fn a20_changes_of_providers_make_few_fetches() {
+    let (world, _) = with_provider();
+    let root = Actor::from(ALICE);
+    world.web.clear();
+
+    for number in 0..150 {
+        let print = format!("{number:040x}");
+        let members = [("OpenIDConnectProviderArn", PROVIDER), ("ThumbprintList.member.1", &*print)];
+        root.does(&world, "UpdateOpenIDConnectProviderThumbprint", &members);
+        let reply = exchange(&world, &token(&world, &json!({})));
+        assert_eq!(reply.code().as_deref(), Some("IDPCommunicationError"), "{}", reply.body);
+    }
+    assert_eq!(world.web.take_fetched().len(), 120);
+    // Another account is not concerned, and neither is this one a minute later.
+    serve(&world.web, ISSUER, &[Signer::rsa().jwk("k1")]);
+    let members = [("Url", ISSUER), ("ClientIDList.member.1", AUDIENCE)];
+    Actor::from(BOB).does(&world, "CreateOpenIDConnectProvider", &members);
+    let token_of_now = token(&world, &json!({}));
+    let members = [
+        ("RoleArn", "arn:aws:iam::444455556666:role/None"),
+        ("RoleSessionName", "app"),
+        ("WebIdentityToken", &*token_of_now),
+    ];
+    assert_eq!(unsigned(&world, "AssumeRoleWithWebIdentity", &members).code().unwrap(), "AccessDenied");
+    world.clock.advance(60_000);
+    assert_eq!(exchange(&world, &token(&world, &json!({}))).status, 200);
 }
