@@ -9,7 +9,7 @@ use claviger_wire::arn;
 use serde::Deserialize;
 
 use crate::entrance::{EndpointConfig, ProxyConfig};
-use crate::oidc::Https;
+use crate::oidc::{Https, Reach};
 use crate::quotas::QuotasConfig;
 use crate::services::ServiceConfig;
 use crate::tls::PostQuantum;
@@ -190,6 +190,8 @@ pub struct OidcConfig {
     pub authorities: Vec<PathBuf>,
     /// Whether such a server may be on this machine's loopback addresses.
     pub loopback: bool,
+    /// Whether such a server may be in a private network.
+    pub private_networks: bool,
 }
 
 impl OidcConfig {
@@ -198,7 +200,8 @@ impl OidcConfig {
     /// # Errors
     /// What to tell the operator.
     pub fn read(&self) -> Result<Https, String> {
-        Https::new(&self.authorities, self.loopback).map_err(|error| format!("`oidc`: {error}"))
+        let reach = Reach { loopback: self.loopback, private_networks: self.private_networks };
+        Https::new(&self.authorities, reach).map_err(|error| format!("`oidc`: {error}"))
     }
 }
 

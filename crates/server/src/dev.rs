@@ -17,7 +17,7 @@ use crate::cli::Dev;
 use crate::entrance::Entrance;
 use crate::hsm_process::HsmProgram;
 use crate::ledger::{DEFAULT_SEGMENT_LEN, Durability};
-use crate::oidc::Https;
+use crate::oidc::{Https, Reach};
 use crate::program::{self, Doors, Plan, Program};
 use crate::quotas::QuotasConfig;
 use crate::secrets::{self, Given};
@@ -39,7 +39,8 @@ pub async fn run(options: Dev) -> Result<(), String> {
     check(&options)?;
     let attestation = attestation_roots(&options)?;
     // Who tries things out has the issuer on the same machine.
-    let issuers = Https::new(&options.oidc_authorities, true)?;
+    let reach = Reach { loopback: true, private_networks: false };
+    let issuers = Https::new(&options.oidc_authorities, reach)?;
     let dir = &options.data_dir;
     files::create_private_dir(dir).map_err(|error| format!("{}: {error}", dir.display()))?;
     let dir = std::fs::canonicalize(dir).map_err(|error| format!("{}: {error}", dir.display()))?;
