@@ -1,5 +1,6 @@
 //! One request, from its bytes to its reply. The only direction in which a request moves.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -142,6 +143,11 @@ impl Service {
         error.code.json_status() >= 500 || self.installation.quotas.admits_stranger(incoming.origin.peer)
     }
 
+    /// Counts what came from an address and was no request. Where it is one too many, the bucket that says so.
+    pub fn count_unreadable(&self, peer: IpAddr) -> Option<&'static str> {
+        (!self.installation.quotas.admits_stranger(peer)).then(|| quota::bucket::strangers().name())
+    }
+
     /// Carries out an authenticated call and makes its event durable, whatever its outcome.
     async fn carry_out(&self, subject: Subject<'_>, route: &Route<'_>, protocol: Protocol) -> Handled {
         let (request_id, name) = (subject.request_id.to_owned(), subject.event_name.to_owned());
@@ -156,7 +162,13 @@ impl Service {
             Ok(()) => self.outcome(&mut call, route).await,
             Err(throttled) => Err(throttled),
         };
-        let outcome = call.charged(outcome);
+        let outcome = match call.charged(outcome) {
+            Err(error) if call.is_turned_away() => {
+                let throttled_by = call.charge.refused_by;
+                return Handled { throttled_by, ..failed(request_id, protocol, &name, &error) };
+            }
+            outcome => outcome,
+        };
         let event = match (&call.committed, &outcome) {
             // The effect is in the store, so this is its event whatever happened afterwards.
             (Some(event), _) => event.clone(),

@@ -150,7 +150,7 @@ impl Requests {
 }
 
 /// Who is behind an address: of IPv6, whoever has the network of 64 bits, in which addresses cost nothing (RFC 4291).
-fn source(peer: IpAddr) -> IpAddr {
+pub fn source(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)).into(),
         address @ IpAddr::V4(_) => address,
@@ -202,8 +202,8 @@ impl Quotas {
         cells.get(bucket.place()).is_none_or(|(rate, cell)| cell.admits(*rate, count, now_ns))
     }
 
-    /// Whether one more request that authenticates nobody is taken from an address. What is signed as it should be is
-    /// never asked about, so that nobody shuts others out who share the address.
+    /// Whether one more request that authenticates nobody, or that no role lets in by its token, is taken from an address.
+    /// What is signed as it should be is never asked about, so that nobody shuts others out who share the address.
     pub(crate) fn admits_stranger(&self, peer: IpAddr) -> bool {
         let Some(requests) = &self.requests else { return true };
         let rate = self.allowances.rate("", "", bucket::strangers());

@@ -34,8 +34,21 @@ impl<'a> Call<'a> {
     pub(crate) fn charge_by(&mut self, quotas: &'a Quotas, rule: Rule) -> Result<()> {
         self.charge.against = Some((quotas, rule));
         match rule {
+            Rule::Fixed(_) if self.subject.caller.web_identity().is_some() => Ok(()),
             Rule::Fixed(bucket) => self.charge(bucket),
             Rule::ByKey | Rule::ByPair => Ok(()),
+        }
+    }
+
+    /// Counts the call of someone whom an identity provider vouches for, whom the account's role lets in. Whoever else has
+    /// a token of the issuer, which may be the public's, is counted by the address ([`Call::charged`]).
+    ///
+    /// # Errors
+    /// `ThrottlingException`.
+    pub(super) fn charge_let_in(&mut self) -> Result<()> {
+        match self.charge.against {
+            Some((_, Rule::Fixed(bucket))) => self.charge(bucket),
+            Some((_, Rule::ByKey | Rule::ByPair)) | None => Ok(()),
         }
     }
 
@@ -73,12 +86,24 @@ impl<'a> Call<'a> {
     /// # Errors
     /// `ThrottlingException` in place of another refusal.
     pub(crate) fn charged<T>(&mut self, outcome: Result<T>) -> Result<T> {
-        let error = match outcome {
-            Err(error) if self.charge.against.is_some() && self.charge.taken == [None; 2] => error,
-            outcome => return outcome,
+        let (error, quotas, rule) = match (outcome, self.charge.against) {
+            (Err(error), Some((quotas, rule))) if self.charge.taken == [None; 2] => (error, quotas, rule),
+            (outcome, _) => return outcome,
         };
-        if self.charge.refused_by.is_none() {
-            self.charge(bucket::unknown_key())?;
+        if self.charge.refused_by.is_some() {
+            return Err(error);
+        }
+        match rule {
+            // Nobody's role let the caller in. Faults of the installation are nobody's.
+            Rule::Fixed(bucket) => {
+                let (peer, fault) = (self.subject.incoming.origin.peer, error.code.json_status() >= 500);
+                if !fault && !quotas.admits_stranger(peer) {
+                    self.charge.refused_by = Some(bucket::strangers().name());
+                    return Err(quota::exceeded(false));
+                }
+                self.charge(bucket)?;
+            }
+            Rule::ByKey | Rule::ByPair => self.charge(bucket::unknown_key())?,
         }
         Err(error)
     }
@@ -87,6 +112,11 @@ impl<'a> Call<'a> {
     fn charged_to(&self) -> &'a str {
         let caller = self.subject.caller;
         if caller.principal() == Principal::Service { caller.arn() } else { caller.account() }
+    }
+
+    /// Whether the call is of a stranger who is one too many at the address: there is no event of it.
+    pub(crate) fn is_turned_away(&self) -> bool {
+        self.charge.refused_by == Some(bucket::strangers().name())
     }
 
     fn charge(&mut self, bucket: Bucket) -> Result<()> {

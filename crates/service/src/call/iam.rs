@@ -195,6 +195,7 @@ impl Call<'_> {
                 return Err(Error::new(Code::AccessDenied, format!("Not authorized to perform {action}")));
             }
         }
+        self.charge_let_in()?;
         role.map(Authorized).ok_or_else(|| Error::internal("a role that is not there was allowed"))
     }
 

@@ -8,7 +8,8 @@ use claviger_store::{Commit, Write};
 use claviger_wire::incoming::Origin;
 use serde_json::{Value, json};
 
-use crate::actor::Actor;
+use crate::actor::{Actor, unsigned};
+use crate::federation::{exchange, token, with_provider};
 use crate::world::{ALICE, Answer, Ask, BOB, DAY_MS, Key, ManualClock, Root, World, base64, block_on};
 
 const THROTTLED: &str = "ThrottlingException";
@@ -391,4 +392,30 @@ fn a_key_with_many_aliases_can_be_deleted() {
     let left =
         world.record_names().into_iter().filter(|name| name.contains("alias") || name.contains(&key.id));
     assert_eq!(left.count(), 0);
+}
+
+/// Attack A20: whoever has a token of an issuer that the public may use asks for roles that do not trust them. Neither is the
+/// trail filled, nor is used up what the account may call; who is let in at the same address is never throttled by it.
+#[test]
+fn a20_outsiders_with_a_token_are_throttled_by_their_source() {
+    let (mut world, _) = with_provider();
+    limit(&mut world, &[("Unauthenticated", 2.0), ("STS", 4.0)]);
+    let outsider = token(&world, &json!({"sub": "system:outsider"}));
+    let denied = || exchange(&world, &outsider).code();
+    assert_eq!([denied(), denied()], [(); 2].map(|()| Some("AccessDenied".to_owned())));
+    let events = world.ledger.len();
+    for _ in 0..50 {
+        assert_eq!(denied().as_deref(), Some("Throttling"));
+    }
+    assert_eq!(world.ledger.len(), events);
+    // So is a request that is refused before the role is asked.
+    let invalid = [("RoleArn", "arn:aws:iam::111122223333:user/Web"), ("RoleSessionName", "app")];
+    let members = [&invalid[..], &[("WebIdentityToken", &*outsider)]].concat();
+    let refused = unsigned(&world, "AssumeRoleWithWebIdentity", &members);
+    assert_eq!(refused.code().as_deref(), Some("Throttling"));
+    let insider = token(&world, &json!({}));
+    assert_eq!([exchange(&world, &insider).status, exchange(&world, &insider).status], [200; 2]);
+    let last = exchange(&world, &insider);
+    assert_eq!(last.code().as_deref(), Some("Throttling"), "the account's own calls are counted");
+    assert_eq!(last.event["errorCode"], "ThrottlingException");
 }

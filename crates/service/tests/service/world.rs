@@ -173,7 +173,8 @@ impl World {
         let domain = self.vault.domain();
         let opened =
             Installation::open(Arc::clone(&self.store), &*self.vault, domain, self.regions.clone(), START);
-        let installation = Arc::new(differs(block_on(opened).unwrap()));
+        let installation = block_on(opened).unwrap().with_fetcher(Arc::<Documents>::clone(&self.web));
+        let installation = Arc::new(differs(installation));
         Service::new(
             installation,
             Arc::<EngineVault>::clone(&self.vault),
