@@ -3,8 +3,10 @@
 import pytest
 from botocore.exceptions import ClientError
 
+from harness.http import Connection
 from harness.installation import Installation
 from harness.oracle import CANARY
+from harness.process import wait_until
 from harness.server import ACCOUNT
 
 THROTTLED = {
@@ -69,4 +71,18 @@ def test_nobody_is_throttled_unless_asked_for(installation: Installation):
     kms = installation.client()
     for _ in range(20):
         kms.create_key()
+    installation.stop()
+
+
+def test_what_is_no_request_is_counted_by_its_source(installation: Installation):
+    """Attack A20: garbage is answered, and noted as often as its source may send it."""
+    installation.settings["quotas"] = {"requests": "aws", "rates": {"Unauthenticated": 0.001}}
+    installation.start()
+    throttled = 'claviger_throttled_total{bucket="Unauthenticated"}'
+    for number in range(4):
+        with Connection(installation.port) as connection:
+            connection.send(b"garbage\r\n\r\n")
+            assert connection.reply().status == 400
+    wait_until(lambda: installation.metric(throttled) == 3, "three that were one too many")
+    assert [line["status"] for line in installation.books.security_lines()] == [400]
     installation.stop()

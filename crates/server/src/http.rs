@@ -218,7 +218,7 @@ fn write_log(
     // What is one too many is counted only: a flood must not wash away what the log says of others.
     if handled.account.is_none() && handled.throttled_by.is_none() {
         front.security.write(&Refused {
-            time: now.iso(),
+            time: now,
             request_id: &outgoing.request_id,
             peer: incoming.origin.peer,
             operation: &handled.operation,
@@ -316,8 +316,11 @@ fn unreadable(front: &Front, origin: &Origin, status: StatusCode) -> Response<Fu
 fn note_unreadable(front: &Front, peer: IpAddr, status: StatusCode, why: Option<&'static str>) {
     let now = shell::now();
     front.requests.count("other", status.as_u16(), 0.0, false);
+    if let Some(bucket) = front.service.count_unreadable(peer) {
+        return metrics::throttled(bucket);
+    }
     front.security.write(&Refused {
-        time: now.iso(),
+        time: now,
         request_id: "-",
         peer,
         operation: "-",
