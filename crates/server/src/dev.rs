@@ -82,6 +82,7 @@ async fn serve(
         issuers: Arc::new(issuers),
         threads: options.threads,
         last_use_seconds: options.last_use_seconds,
+        shares_security_log: false,
         segment_bytes: DEFAULT_SEGMENT_LEN,
         keep_bytes: KEEP_BYTES,
         durability: if options.no_fsync_for_benchmark_only {

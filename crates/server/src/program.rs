@@ -60,6 +60,8 @@ pub struct Plan {
     pub threads: usize,
     /// How often the last uses of keys are written, in seconds.
     pub last_use_seconds: u32,
+    /// Whether each source of refused requests is kept to its part of the security log.
+    pub shares_security_log: bool,
     /// Length of a ledger segment in bytes.
     pub segment_bytes: u64,
     /// Ledger segments are removed beyond this many bytes; 0 keeps everything.
@@ -171,7 +173,10 @@ impl Program {
     /// # Errors
     /// What failed; the process must end with an error then, and find out at its next start what is on the disk.
     pub async fn serve(self, doors: Doors, stop: watch::Sender<bool>) -> Result<(), String> {
-        let security = Arc::new(SecurityLog::new(self.plan.data_dir.join("security.log")));
+        let security = Arc::new(SecurityLog::new(
+            self.plan.data_dir.join("security.log"),
+            self.plan.shares_security_log,
+        ));
         let log = if self.plan.log_requests {
             RequestLog::to_stderr().map_err(|error| error.to_string())?
         } else {

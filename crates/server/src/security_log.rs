@@ -39,6 +39,8 @@ pub struct Refused<'a> {
 /// The log. Shared by all threads.
 pub struct SecurityLog {
     path: PathBuf,
+    /// Whether sources are kept to their part.
+    is_shared: bool,
     state: Mutex<State>,
 }
 
@@ -49,9 +51,10 @@ struct State {
 }
 
 impl SecurityLog {
-    /// The log at this path. Opened at the first line.
-    pub fn new(path: PathBuf) -> Self {
-        Self { path, state: Mutex::default() }
+    /// The log at this path. Opened at the first line. One that is shared keeps each source to its part of it; where all
+    /// requests are of one machine there is nobody to share it with.
+    pub fn new(path: PathBuf, is_shared: bool) -> Self {
+        Self { path, is_shared, state: Mutex::default() }
     }
 
     /// Adds a line, or counts one that is too many of its source. A disk that is full costs the line, not the service.
@@ -60,7 +63,7 @@ impl SecurityLog {
         if let Some(left_out) = state.limits.left_out(refused.time) {
             state.append(&self.path, &left_out);
         }
-        if state.limits.admits(refused.peer, refused.time)
+        if (!self.is_shared || state.limits.admits(refused.peer, refused.time))
             && let Some(length) = state.append(&self.path, refused)
         {
             state.limits.wrote(refused.peer, length, refused.time);
@@ -145,7 +148,7 @@ mod tests {
     #[test]
     fn the_log_never_takes_more_than_two_files() {
         let dir = tempfile::tempdir().unwrap();
-        let log = SecurityLog::new(dir.path().join("security.log"));
+        let log = SecurityLog::new(dir.path().join("security.log"), true);
         let operation = "x".repeat(4096);
         for number in 0..6000_u32 {
             write(&log, Ipv4Addr::from_bits(number / 50).into(), i64::from(number) * 1000, &operation);
@@ -161,7 +164,7 @@ mod tests {
     fn a20_a_flood_washes_nothing_out_of_the_log() {
         let check = |pause_ms: i64| {
             let dir = tempfile::tempdir().unwrap();
-            let log = SecurityLog::new(dir.path().join("security.log"));
+            let log = SecurityLog::new(dir.path().join("security.log"), true);
             let (seen, flood) = (IpAddr::from([192, 0, 2, 1]), IpAddr::from([192, 0, 2, 2]));
             write(&log, seen, 0, "before");
             let operation = "x".repeat(2048);

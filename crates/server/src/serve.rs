@@ -52,6 +52,7 @@ fn plan(config: &Config) -> Result<Plan, String> {
         issuers: Arc::new(config.oidc.read()?),
         threads: config.threads.unwrap_or_else(cores),
         last_use_seconds: config.last_use_seconds.unwrap_or(usage::WRITE_SECONDS),
+        shares_security_log: true,
         segment_bytes: config.audit.segment_bytes,
         keep_bytes: config.audit.keep_bytes,
         durability: Durability::Fsync,
