@@ -16,6 +16,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{Notify, oneshot, watch};
+use tokio::time::MissedTickBehavior;
 use zeroize::{Zeroize, Zeroizing};
 
 /// How often the link looks for commands that wait too long.
@@ -79,10 +80,12 @@ impl Link {
 
     /// Keeps the link connected. Never returns; must run on the runtime whose tasks use the link.
     pub async fn run(self) {
+        let mut told = false;
         loop {
             match connect(&self.0.socket).await {
                 Ok((stream, greeting)) => {
                     let (read, write) = stream.into_split();
+                    told = false;
                     self.0.state().connected = true;
                     self.0.greeting.send_replace(Some(greeting));
                     let why = self.0.serve(read, write).await;
@@ -90,7 +93,13 @@ impl Link {
                     self.0.disconnect(&why);
                     tracing::warn!(cause = why, "the link to the HSM broke");
                 }
-                Err(_) => tokio::time::sleep(CONNECT_PAUSE).await,
+                Err(cause) => {
+                    if !told {
+                        tracing::warn!(cause, "the HSM cannot be reached; trying on");
+                    }
+                    told = true;
+                    tokio::time::sleep(CONNECT_PAUSE).await;
+                }
             }
         }
     }
@@ -252,6 +261,8 @@ impl Shared {
 
     async fn watch_deadline(&self) -> String {
         let mut ticks = tokio::time::interval(TICK);
+        // A thread that was not scheduled for long has its answers waiting: it may not count what it slept as silence.
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
             let mut state = self.state();

@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -65,7 +66,7 @@ pub(crate) fn free_ports(count: u16) -> u16 {
 
 /// The folder that everything is in.
 pub(crate) struct Home {
-    dir: TempDir,
+    dir: Arc<TempDir>,
     port: u16,
     request_log: bool,
 }
@@ -73,7 +74,7 @@ pub(crate) struct Home {
 impl Home {
     /// A new folder.
     pub(crate) fn new(request_log: bool) -> Self {
-        Self { dir: tempfile::tempdir().unwrap(), port: free_ports(3), request_log }
+        Self { dir: Arc::new(tempfile::tempdir().unwrap()), port: free_ports(3), request_log }
     }
 
     /// What `--data-dir` names.
@@ -123,7 +124,8 @@ impl Home {
         let stdout = ready(stdout).await.map_err(|()| self.last_words())?;
         let host = Process::find(child.id().unwrap()).unwrap();
         let credentials = Credentials::read(&self.data_dir().join("aws/credentials"));
-        Ok(Server { child, host, _stdout: stdout, port: self.port, credentials })
+        let dir = Arc::clone(&self.dir);
+        Ok(Server { child, host, _dir: dir, _stdout: stdout, port: self.port, credentials })
     }
 
     fn spawn(&self) -> Child {
@@ -161,6 +163,8 @@ pub(crate) async fn ready(
 pub(crate) struct Server {
     child: Child,
     host: Process,
+    /// Stays for as long as the program runs in it, also where its [`Home`] is gone.
+    _dir: Arc<TempDir>,
     /// Kept open, so that the program can write to it.
     _stdout: Lines<BufReader<ChildStdout>>,
     port: u16,
