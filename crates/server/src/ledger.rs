@@ -31,6 +31,7 @@ use tokio::sync::watch;
 
 mod damage;
 mod disk;
+mod expected;
 mod format;
 mod lane;
 mod mutex;

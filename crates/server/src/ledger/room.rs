@@ -11,6 +11,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::expected::Epoch;
 use super::format::{FRAME_HEAD_LEN, HEADER_LEN, MAX_FRAME_LEN, MAX_PAYLOAD_LEN};
 use super::{LedgerError, shared::Shared};
 
@@ -50,6 +51,8 @@ pub struct Reservation {
     ledger: Arc<Shared>,
     /// Of the whole frame.
     bytes: u64,
+    /// When it was made, as [`Expected`](super::expected::Expected) counts it.
+    epoch: Epoch,
 }
 
 impl Reservation {
@@ -62,8 +65,7 @@ impl Reservation {
         if !ledger.room().take(bytes) {
             return Err(LedgerError::Full);
         }
-        ledger.expect_one();
-        Ok(Self { ledger: ledger.clone(), bytes })
+        Ok(Self { ledger: ledger.clone(), bytes, epoch: ledger.expected().reserved() })
     }
 
     /// Whether it covers a payload of `bytes` bytes in `ledger`.
@@ -80,6 +82,7 @@ impl Reservation {
 impl Drop for Reservation {
     fn drop(&mut self) {
         self.ledger.room().give(self.bytes);
-        self.ledger.expect_one_less();
+        self.ledger.expected().settled(self.epoch);
+        self.ledger.settled();
     }
 }

@@ -2,12 +2,12 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar};
+use std::sync::{Arc, Condvar, MutexGuard};
 use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::expected::Expected;
 use super::format::{MAX_PAYLOAD_LEN, push_frame};
 use super::lane::{Progress, Waiters};
 use super::mutex::{Mutex, wait, wait_while};
@@ -17,9 +17,11 @@ use super::{Closed, LedgerError, Preparation};
 
 /// How many spare segments are kept ready.
 const SPARES: usize = 1;
-/// How long a batch waits for records whose room is reserved, and which are therefore about to come. One sync for all of
-/// them costs less than one for each few, and a lone record waits for nobody.
+/// How long a batch waits for the next record that is [expected](Expected) to come. One sync for all of them costs less
+/// than one for each few, and a lone record waits for nobody.
 const LINGER: Duration = Duration::from_micros(250);
+/// How often a batch waits for so long, where at least one record has come each time.
+const LINGERS: usize = 4;
 /// A batch of this many bytes waits no longer.
 const BATCH_ENOUGH: usize = 256 << 10;
 /// A buffer that has grown beyond this many bytes is given back after its batch.
@@ -30,8 +32,7 @@ const BUFFER_KEPT: usize = 4 << 20;
 pub(super) struct Shared {
     progress: Progress,
     room: Room,
-    /// Reservations that are neither used nor given back.
-    expected: AtomicUsize,
+    expected: Expected,
     gather: Mutex<Gather>,
     gathered: Condvar,
     /// Nobody is expected any more.
@@ -86,7 +87,7 @@ impl Shared {
             room,
             gather: Mutex::new(Gather { next_sequence: tail.sequence, ..Gather::default() }),
             gathered: Condvar::new(),
-            expected: AtomicUsize::new(0),
+            expected: Expected::default(),
             complete: Condvar::new(),
             lanes: Mutex::default(),
             wish: Mutex::new(Wish { spare: spares.len() < SPARES, over: false }),
@@ -132,14 +133,14 @@ impl Shared {
         (waiters, bit)
     }
 
-    /// A reservation has been made: a record is about to come.
-    pub(super) fn expect_one(&self) {
-        self.expected.fetch_add(1, Ordering::AcqRel);
+    /// The records that are about to come.
+    pub(super) fn expected(&self) -> &Expected {
+        &self.expected
     }
 
     /// A reservation has been used or given back.
-    pub(super) fn expect_one_less(&self) {
-        if self.expected.fetch_sub(1, Ordering::AcqRel) == 1 && self.gather.lock().lingers {
+    pub(super) fn settled(&self) {
+        if !self.expected.any() && self.gather.lock().lingers {
             self.complete.notify_one();
         }
     }
@@ -197,17 +198,27 @@ impl Shared {
             gather = wait(&self.gathered, gather);
         }
         gather.idle = false;
-        if self.expected.load(Ordering::Acquire) > 0 {
-            gather.lingers = true;
-            gather = wait_while(&self.complete, gather, LINGER, |gather| {
-                self.expected.load(Ordering::Acquire) > 0
-                    && gather.frames.len() < BATCH_ENOUGH
-                    && gather.over.is_none()
-            });
-            gather.lingers = false;
-        }
+        gather = self.linger(gather);
         std::mem::swap(&mut gather.frames, frames);
+        self.expected.batch();
         Some(std::mem::take(&mut gather.lanes))
+    }
+
+    /// Waits for records to join the batch for as long as they keep coming.
+    fn linger<'a>(&self, mut gather: MutexGuard<'a, Gather>) -> MutexGuard<'a, Gather> {
+        let is_incomplete = |gather: &mut Gather| {
+            self.expected.any() && gather.frames.len() < BATCH_ENOUGH && gather.over.is_none()
+        };
+        gather.lingers = true;
+        for _ in 0..LINGERS {
+            let before = gather.next_sequence;
+            gather = wait_while(&self.complete, gather, LINGER, is_incomplete);
+            if gather.next_sequence == before || !is_incomplete(&mut gather) {
+                break;
+            }
+        }
+        gather.lingers = false;
+        gather
     }
 
     /// Tells the lanes of the set that the writer has made progress.
