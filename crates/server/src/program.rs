@@ -245,6 +245,7 @@ impl Program {
                     }
                     metrics::ledger(self.ledger.durable_sequence());
                     metrics::domain_key(self.installation.domain_key());
+                    status::sort_samples();
                 }
             }
         }
