@@ -191,7 +191,10 @@ impl Line {
         let part = if yielding && turn.wanted { None } else { turn.waiting.pop_front() };
         if part.is_none() {
             turn.taken = false;
-            self.ended.notify_all();
+            // Nobody else waits for the turn, and to wake nobody costs a system call too.
+            if turn.wanted {
+                self.ended.notify_all();
+            }
         }
         part
     }

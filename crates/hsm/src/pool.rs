@@ -6,9 +6,9 @@
 //! - the *short* lane (signatures, decryptions, key agreement) has one worker for each core;
 //! - the *long* lane (making RSA keys) has one less, but one at least, and its workers step back by [`STEP_BACK`] in
 //!   the operating system's scheduling: wherever a connection, a short command or the host has something to do, long
-//!   work gets about a tenth of a core, which keeps it going; otherwise it has the cores.
+//!   work gets about a seventieth of a core, which keeps it going; otherwise it has the cores.
 //!
-//! So long work never stands before short work, however much of it waits: what it can cost others is that tenth. And
+//! So long work never stands before short work, however much of it waits: what it can cost others is that little. And
 //! within a lane no connection stands before another by more than a command's worth of work.
 //!
 //! A worker cannot change lanes: a thread that has stepped back may not step forward again without a privilege.
@@ -26,7 +26,7 @@ use claviger_hsm::{Class, Cost};
 use self::fair::FairQueue;
 
 /// How far long work steps back, in the steps of nice(2). A step is a factor of about 1.25 in the share of a core.
-const STEP_BACK: i32 = 10;
+const STEP_BACK: i32 = 19;
 
 /// Jobs that wait for a worker.
 pub(crate) struct Pool<J> {
