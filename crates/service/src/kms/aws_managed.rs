@@ -99,7 +99,7 @@ pub(crate) fn wanted(
         regions: None,
         pending_window_days: None,
         aliases: Vec::new(),
-        managed_by: Some(owner.name.clone()),
+        managed_by: Some(owner.name.as_str().into()),
         revision: 0,
     })))
 }

@@ -73,11 +73,11 @@ pub(crate) fn taken_in(key: &Key, offer: &Offer<'_>) -> Result<Key> {
     let is_known = key.all_materials().any(|material| material.id == offer.material);
     match (offer.kind.unwrap_or(usual), is_known) {
         (ImportType::Existing, true) => {
-            let known = after.materials.iter_mut().chain(&mut after.pending);
+            let known = after.materials.iter_mut().chain(after.pending.as_deref_mut());
             known.filter(|material| material.id == offer.material).for_each(|material| offer.renew(material));
         }
         (ImportType::New, false) if never_imported => after.materials.push(offer.first()),
-        (ImportType::New, false) => after.pending = Some(offer.waiting(key)?),
+        (ImportType::New, false) => after.pending = Some(Box::new(offer.waiting(key)?)),
         // Neither a material that the key has can be new to it, nor can another be the one it had.
         (ImportType::New, true) | (ImportType::Existing, false) => {
             return Err(Error::bare(Code::IncorrectKeyMaterial));
@@ -115,6 +115,6 @@ impl Offer<'_> {
         let said = material.imported.take().and_then(|imported| imported.description);
         let description = self.description.map(str::to_owned).or(said).filter(|text| !text.is_empty());
         material.token.clone_from(&self.token);
-        material.imported = Some(Imported { description, expires: self.expires });
+        material.imported = Some(Box::new(Imported { description, expires: self.expires }));
     }
 }

@@ -19,7 +19,7 @@ use crate::record::{
     self, ImportedRecord, KeyRecord, MaterialRecord, RegionsRecord, RotatedRecord, RotationRecord, TagRecord,
 };
 
-/// A key, decoded, with its policy compiled.
+/// A key, decoded, with its policy compiled. There are very many of them in memory: what few keys have is boxed.
 #[derive(Debug, Clone)]
 pub struct Key {
     /// Account that owns it.
@@ -53,20 +53,20 @@ pub struct Key {
     /// Public key of an asymmetric key: DER of a SubjectPublicKeyInfo (RFC 5280).
     pub public: Option<Vec<u8>>,
     /// Imported material that waits for its rotation.
-    pub pending: Option<Material>,
+    pub pending: Option<Box<Material>>,
     /// Automatic rotation, while it is on.
     pub rotation: Option<Rotation>,
     /// Rotations on demand so far.
     pub rotations_on_demand: u16,
     /// The Regions of a multi-Region key.
-    pub regions: Option<Regions>,
+    pub regions: Option<Box<Regions>>,
     /// Days that a primary key waits once its last replica is gone; while it waits for that.
     pub pending_window_days: Option<u16>,
     /// Names of the aliases that point at it, `alias/` included, where it was looked up to be used; one more than there
     /// may be where there are more.
     pub(crate) aliases: Vec<String>,
     /// The service whose key it is, such as `s3`, if it is an AWS managed key.
-    pub managed_by: Option<String>,
+    pub managed_by: Option<Box<str>>,
     /// The commit that wrote it last.
     pub(crate) revision: Revision,
 }
@@ -83,7 +83,7 @@ pub struct Material {
     /// How it became current, if by a rotation.
     pub rotated: Option<Rotated>,
     /// What was said of it when it was imported.
-    pub imported: Option<Imported>,
+    pub imported: Option<Box<Imported>>,
 }
 
 /// Automatic rotation.
@@ -139,9 +139,9 @@ impl Material {
             token: read.token,
             created: Moment(read.created_ms),
             rotated: read.rotated.map(|r| Rotated { at: Moment(r.at_ms), on_demand: r.on_demand }),
-            imported: read.imported.map(|imported| Imported {
-                description: imported.description,
-                expires: imported.expires_ms.map(Moment),
+            imported: read.imported.map(|imported| {
+                let expires = imported.expires_ms.map(Moment);
+                Box::new(Imported { description: imported.description, expires })
             }),
         }
     }
@@ -195,15 +195,15 @@ impl Key {
             tags: read.tags.into_iter().map(|tag| (tag.key, tag.value)).collect(),
             materials: read.materials.into_iter().map(Material::decode).collect(),
             public: read.public,
-            pending: read.pending.map(Material::decode),
+            pending: read.pending.map(Material::decode).map(Box::new),
             rotation: read.rotation.map(|r| Rotation { period_days: r.period_days, next: Moment(r.next_ms) }),
             rotations_on_demand: read.rotations_on_demand.unwrap_or_default(),
             regions: read
                 .regions
-                .map(|regions| Regions { primary: regions.primary, replicas: regions.replicas }),
+                .map(|read| Box::new(Regions { primary: read.primary, replicas: read.replicas })),
             pending_window_days: read.pending_window_days,
             aliases: Vec::new(),
-            managed_by: read.managed_by,
+            managed_by: read.managed_by.map(Into::into),
             revision: record.revision,
         })
     }
@@ -229,7 +229,7 @@ impl Key {
             policy: self.policy.text().to_owned(),
             materials: self.materials.iter().map(Material::encode).collect(),
             public: self.public.clone(),
-            pending: self.pending.as_ref().map(Material::encode),
+            pending: self.pending.as_deref().map(Material::encode),
             rotation: self.rotation.map(|r| RotationRecord { period_days: r.period_days, next_ms: r.next.0 }),
             rotations_on_demand: Some(self.rotations_on_demand),
             regions: self.regions.as_ref().map(|regions| RegionsRecord {
@@ -237,7 +237,7 @@ impl Key {
                 replicas: regions.replicas.clone(),
             }),
             pending_window_days: self.pending_window_days,
-            managed_by: self.managed_by.clone(),
+            managed_by: self.managed_by.as_deref().map(str::to_owned),
             principals: Some(self.policy.bound.clone()).filter(|bound| !bound.is_empty()),
         })
     }

@@ -22,8 +22,10 @@ impl Material {
 
     /// The same without the material itself. What was said of it stays, but for when it expires.
     pub(crate) fn emptied(&self) -> Self {
-        let imported =
-            self.imported.clone().map(|imported| crate::kms::key::Imported { expires: None, ..imported });
+        let mut imported = self.imported.clone();
+        if let Some(imported) = &mut imported {
+            imported.expires = None;
+        }
         Self { token: Vec::new(), imported, ..self.clone() }
     }
 }
@@ -36,7 +38,7 @@ impl Key {
 
     /// Every material, also one that waits for its rotation.
     pub(crate) fn all_materials(&self) -> impl Iterator<Item = &Material> {
-        self.materials.iter().chain(&self.pending)
+        self.materials.iter().chain(self.pending.as_deref())
     }
 
     /// Ids of every material.
@@ -88,7 +90,7 @@ impl Key {
         if !left.is_replica() {
             left.pending.take_if(|material| is_gone(material));
         }
-        for material in left.materials.iter_mut().chain(&mut left.pending) {
+        for material in left.materials.iter_mut().chain(left.pending.as_deref_mut()) {
             if is_gone(material) {
                 *material = material.emptied();
             }

@@ -75,7 +75,7 @@ impl Key {
     /// # Errors
     /// `UnsupportedOperationException` for replicas and for single-Region keys.
     pub(crate) fn as_primary(&self) -> Result<&Regions> {
-        let regions = self.regions.as_ref();
+        let regions = self.regions.as_deref();
         regions.filter(|regions| regions.primary == *self.region).ok_or_else(|| self.not_primary())
     }
 
@@ -168,7 +168,7 @@ pub(crate) async fn replicate(
         revision: 0,
         ..primary.clone()
     };
-    let changed = Key { regions: Some(regions), ..primary.clone() };
+    let changed = Key { regions: Some(Box::new(regions)), ..primary.clone() };
     let replica = shared(service, &changed, &blank).await?;
     let mut change = Change::made(&replica)?;
     change.add(primary, &changed)?;
@@ -184,7 +184,7 @@ pub(crate) async fn replicate(
 /// # Errors
 /// Where the store fails; nothing was written.
 pub(crate) async fn move_primary(service: &Service, primary: &Key, region: &str) -> Result<Change> {
-    let regions = Some(primary.as_primary()?.led_by(region));
+    let regions = Some(Box::new(primary.as_primary()?.led_by(region)));
     let mut change = Change::of(primary, &Key { regions: regions.clone(), ..primary.clone() })?;
     for member in others(service, primary).await? {
         change.add(&member, &Key { regions: regions.clone(), ..member.clone() })?;
@@ -203,7 +203,7 @@ pub(crate) async fn leave(service: &Service, key: &Key, now: Moment) -> Result<C
     }
     let mut change = Change::default();
     for member in others(service, key).await? {
-        let regions = member.regions.as_ref().map(|regions| regions.without(&key.region));
+        let regions = member.regions.as_ref().map(|regions| Box::new(regions.without(&key.region)));
         let mut left = Key { regions, ..member.clone() };
         if left.state == KeyState::PendingReplicaDeletion && !left.has_replicas() {
             let days = left.pending_window_days.take();
@@ -241,7 +241,7 @@ async fn shared(service: &Service, primary: &Key, replica: &Key) -> Result<Key> 
         materials.push(follow(service, primary, material, replica).await?);
     }
     let pending = match &primary.pending {
-        Some(material) => Some(follow(service, primary, material, replica).await?),
+        Some(material) => Some(Box::new(follow(service, primary, material, replica).await?)),
         None => None,
     };
     let follower = Key {

@@ -42,7 +42,8 @@ pub(crate) async fn rotate(
 ) -> Result<(Change, Announcement)> {
     let previous = key.current()?.id.to_hex();
     let made = if key.origin == Origin::External {
-        key.pending.clone().ok_or_else(|| Error::internal("no imported material waits for its rotation"))?
+        let waits = key.pending.as_deref().cloned();
+        waits.ok_or_else(|| Error::internal("no imported material waits for its rotation"))?
     } else {
         let made = vault::create_key(&*service.vault, key.binding()).await?;
         Material::new(made.id, made.token, now)

@@ -209,7 +209,7 @@ async fn make(service: &Service, call: &Call<'_>, plan: Plan<'_>) -> Result<Key>
         pending: None,
         rotation: None,
         rotations_on_demand: 0,
-        regions: is_multi_region.then(|| Regions::of_primary(region)),
+        regions: is_multi_region.then(|| Box::new(Regions::of_primary(region))),
         pending_window_days: None,
         aliases: Vec::new(),
         managed_by: None,

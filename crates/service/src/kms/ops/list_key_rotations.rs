@@ -116,7 +116,7 @@ fn listed(key: &Key, include: IncludeKeyMaterial, waiting: &'static str, now: Mo
         _ => "NON_CURRENT",
     };
     let had = key.materials.iter().map(|material| (material, state(material)));
-    let waits = key.pending.iter().map(|material| (material, waiting));
+    let waits = key.pending.as_deref().into_iter().map(|material| (material, waiting));
     had.chain(waits)
         .filter(|_| key.is_symmetric())
         .filter(|(material, _)| include == IncludeKeyMaterial::All || material.rotated.is_some())
