@@ -29,7 +29,7 @@ const MAX_ANSWER: usize = 8192;
 static ANSWER: [u8; MAX_ANSWER] = [b'x'; MAX_ANSWER];
 
 impl Handler for NoWork {
-    async fn handle(&self, _origin: &Origin, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    async fn handle(&self, _origin: &Arc<Origin>, request: Request<Incoming>) -> Response<Full<Bytes>> {
         let (head, body) = request.into_parts();
         let length =
             head.headers.get(LENGTH_HEADER).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());

@@ -2,7 +2,8 @@
 
 #![no_main]
 
-use std::net::IpAddr;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use claviger_wire::incoming::{Incoming, Origin};
@@ -26,7 +27,7 @@ fn incoming(input: &[u8]) -> Option<Incoming> {
         query,
         headers,
         body: Bytes::copy_from_slice(body.as_bytes()),
-        origin: Origin { peer: IpAddr::from([127, 0, 0, 1]), tls: None, endpoint: None },
+        origin: Arc::new(Origin { peer: Ipv4Addr::LOCALHOST.into(), tls: None, endpoint: None }),
     })
 }
 

@@ -55,7 +55,7 @@ pub trait Handler: Send + Sync + 'static {
     /// Answers one request.
     fn handle(
         &self,
-        origin: &Origin,
+        origin: &Arc<Origin>,
         request: Request<HyperBody>,
     ) -> impl Future<Output = Response<Full<Bytes>>> + Send;
 
@@ -148,12 +148,12 @@ impl Call {
 }
 
 impl Handler for Front {
-    async fn handle(&self, origin: &Origin, request: Request<HyperBody>) -> Response<Full<Bytes>> {
+    async fn handle(&self, origin: &Arc<Origin>, request: Request<HyperBody>) -> Response<Full<Bytes>> {
         answer(self, origin, request).await
     }
 
     fn malformed(&self, origin: &Origin) {
-        note_unreadable(self, origin.peer, StatusCode::BAD_REQUEST, None);
+        note_unreadable(self, *origin.peer, StatusCode::BAD_REQUEST, None);
     }
 
     fn turned_away(&self, peer: IpAddr, why: &'static str) {
@@ -176,7 +176,7 @@ fn check_head(head: &http::request::Parts) -> Result<(), StatusCode> {
     }
 }
 
-async fn answer(front: &Front, origin: &Origin, request: Request<HyperBody>) -> Response<Full<Bytes>> {
+async fn answer(front: &Front, origin: &Arc<Origin>, request: Request<HyperBody>) -> Response<Full<Bytes>> {
     let (head, body) = request.into_parts();
     let read = match check_head(&head) {
         Ok(()) => read(body).await,
@@ -194,7 +194,7 @@ async fn answer(front: &Front, origin: &Origin, request: Request<HyperBody>) -> 
         query: head.uri.query().unwrap_or_default().to_owned(),
         headers: head.headers,
         body,
-        origin: origin.clone(),
+        origin: Arc::clone(origin),
     };
     let handled = front.service.handle(&incoming, now).await;
     let elapsed = started.elapsed();
@@ -220,7 +220,7 @@ fn write_log(
         front.security.write(&Refused {
             time: now,
             request_id: &outgoing.request_id,
-            peer: incoming.origin.peer,
+            peer: *incoming.origin.peer,
             operation: &handled.operation,
             error: handled.code.unwrap_or("-"),
             status: outgoing.status,
@@ -249,7 +249,7 @@ fn request_line(incoming: &Incoming, handled: &Handled, time: &str, elapsed: Dur
     if let Some(sequence) = handled.event {
         line.number("event", sequence);
     }
-    line.text("peer", &incoming.origin.peer.to_string())
+    line.text("peer", incoming.origin.peer.as_str())
         .optional("key_exchange", tls.map(|tls| tls.key_exchange.as_str()))
         .number("bytes_in", count(incoming.body.len()))
         .number("bytes_out", count(outgoing.body.len()))
@@ -306,7 +306,7 @@ async fn collect(mut body: HyperBody) -> Result<Bytes, StatusCode> {
 /// The answer to a request that could not be read to its end. The connection is closed: what follows on it is not
 /// known to be a request.
 fn unreadable(front: &Front, origin: &Origin, status: StatusCode) -> Response<Full<Bytes>> {
-    note_unreadable(front, origin.peer, status, None);
+    note_unreadable(front, *origin.peer, status, None);
     let mut response = Response::new(Full::new(Bytes::new()));
     *response.status_mut() = status;
     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));

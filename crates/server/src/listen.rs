@@ -130,13 +130,17 @@ async fn connection<H: Handler>(handler: Arc<H>, accepted: Accepted, stop: watch
         Err(why) => return handler.turned_away(peer.ip(), why),
     };
     match &entrance.tls {
-        None => http::serve(handler, stream, Origin { peer, tls: None, endpoint }, stop).await,
+        None => {
+            let origin = Origin { peer: peer.into(), tls: None, endpoint };
+            http::serve(handler, stream, origin, stop).await;
+        }
         Some(config) => {
             let handshake = TlsAcceptor::from(Arc::clone(config)).accept(stream);
             let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake).await else { return };
             let described = tls::describe(stream.get_ref().1);
             metrics::handshake(&described.key_exchange);
-            http::serve(handler, stream, Origin { peer, tls: Some(described), endpoint }, stop).await;
+            let origin = Origin { peer: peer.into(), tls: Some(described), endpoint };
+            http::serve(handler, stream, origin, stop).await;
         }
     }
     drop(counted);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use claviger_wire::incoming::{Incoming, Origin};
 use claviger_wire::line::Line;
+use http::header::{HOST, USER_AGENT};
 use serde_json::value::RawValue;
 
 use crate::BoxFuture;
@@ -139,7 +140,7 @@ pub(crate) fn event(subject: &Subject<'_>, draft: &Draft, ended: Option<&Ended<'
     let response = draft.response_elements.as_deref().map(RawValue::get).filter(|_| ended.is_none());
     let (caller, incoming) = (subject.caller, subject.incoming);
     // A service stands for where a call comes from, and for what made it.
-    let agent = caller.invoked_by().or_else(|| incoming.header("user-agent")).unwrap_or("-");
+    let agent = caller.invoked_by().or_else(|| incoming.header(&USER_AGENT)).unwrap_or("-");
     let mut line = Line::with_capacity(USUAL_LEN);
     line.text("eventVersion", EVENT_VERSION)
         .json("userIdentity", caller.identity())
@@ -147,7 +148,7 @@ pub(crate) fn event(subject: &Subject<'_>, draft: &Draft, ended: Option<&Ended<'
         .text("eventSource", subject.event_source)
         .text("eventName", clip(subject.event_name))
         .text("awsRegion", subject.region)
-        .text("sourceIPAddress", caller.invoked_by().unwrap_or(&incoming.origin.peer.to_string()))
+        .text("sourceIPAddress", caller.invoked_by().unwrap_or(incoming.origin.peer.as_str()))
         .text("userAgent", clip(agent))
         .optional("errorCode", ended.map(|ended| ended.code))
         .optional("errorMessage", ended.and_then(|ended| ended.message).map(clip))
@@ -166,7 +167,7 @@ pub(crate) fn event(subject: &Subject<'_>, draft: &Draft, ended: Option<&Ended<'
         .optional("vpcEndpointId", subject.endpoint.map(|endpoint| &**endpoint.id()))
         .optional("vpcEndpointAccountId", subject.endpoint.map(Endpoint::account))
         .text("eventCategory", "Management");
-    if let Some(tls) = tls_details(&incoming.origin, incoming.header("host")) {
+    if let Some(tls) = tls_details(&incoming.origin, incoming.header(&HOST)) {
         line.json("tlsDetails", &tls);
     }
     line.finish()

@@ -1,5 +1,6 @@
 //! One request, from its bytes to its reply. The only direction in which a request moves.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -52,7 +53,7 @@ pub struct Handled {
     /// The reply.
     pub outgoing: Outgoing,
     /// Name of the operation, or what stood in its place, at most 128 bytes.
-    pub operation: String,
+    pub operation: Cow<'static, str>,
     /// Name of the error, if it was one.
     pub code: Option<&'static str>,
     /// Why, for the operator.
@@ -98,10 +99,10 @@ impl Service {
     pub async fn handle(&self, incoming: &Incoming, now: Moment) -> Handled {
         let (request_id, event_id) = match self.entropy.two_uuids() {
             Ok(ids) => ids,
-            Err(error) => return failed(String::new(), Protocol::Json, "-", &error.into()),
+            Err(error) => return failed(String::new(), Protocol::Json, "-".into(), &error.into()),
         };
         let route = front::route(incoming);
-        let (protocol, name) = (route.protocol(), route.name().to_owned());
+        let (protocol, name) = (route.protocol(), route.label());
         let fresh = self.installation.cache.freshen().await;
         let caller = match fresh.and_then(|()| self.installation.endpoints.of(&incoming.origin)) {
             Ok(endpoint) => match route.web_identity() {
@@ -115,10 +116,10 @@ impl Service {
             (_, Err(error)) if !self.takes_stranger(incoming, &error) => {
                 let error = quota::exceeded(matches!(protocol, Protocol::Json));
                 let throttled_by = Some(quota::bucket::strangers().name());
-                Handled { throttled_by, ..failed(request_id, protocol, &name, &error) }
+                Handled { throttled_by, ..failed(request_id, protocol, name, &error) }
             }
             (Route::Refused(refused), Err(_)) => front_refusal(request_id, name, &refused),
-            (_, Err(error)) => failed(request_id, protocol, &name, &error),
+            (_, Err(error)) => failed(request_id, protocol, name, &error),
             (route, Ok((caller, endpoint))) => {
                 let subject = Subject {
                     caller: &caller,
@@ -140,7 +141,7 @@ impl Service {
     /// Whether one more request is taken from where this one comes from, which was not authenticated. Faults of the
     /// installation are nobody's.
     fn takes_stranger(&self, incoming: &Incoming, error: &Error) -> bool {
-        error.code.json_status() >= 500 || self.installation.quotas.admits_stranger(incoming.origin.peer)
+        error.code.json_status() >= 500 || self.installation.quotas.admits_stranger(*incoming.origin.peer)
     }
 
     /// Counts what came from an address and was no request. Where it is one too many, the bucket that says so.
@@ -150,12 +151,12 @@ impl Service {
 
     /// Carries out an authenticated call and makes its event durable, whatever its outcome.
     async fn carry_out(&self, subject: Subject<'_>, route: &Route<'_>, protocol: Protocol) -> Handled {
-        let (request_id, name) = (subject.request_id.to_owned(), subject.event_name.to_owned());
+        let (request_id, name) = (subject.request_id.to_owned(), route.label());
         let caller = subject.caller;
         // Room for the event is taken first: where there is none, nothing may happen.
         let reservation = match self.ledger.reserve(audit::event_size(subject.incoming)).await {
             Ok(reservation) => reservation,
-            Err(error) => return failed(request_id, protocol, &name, &outbox::ledger_failed(error)),
+            Err(error) => return failed(request_id, protocol, name, &outbox::ledger_failed(error)),
         };
         let mut call = Call::new(subject);
         let outcome = match call.charge_by(&self.installation.quotas, route.rule()) {
@@ -165,7 +166,7 @@ impl Service {
         let outcome = match call.charged(outcome) {
             Err(error) if call.is_turned_away() => {
                 let throttled_by = call.charge.refused_by;
-                return Handled { throttled_by, ..failed(request_id, protocol, &name, &error) };
+                return Handled { throttled_by, ..failed(request_id, protocol, name, &error) };
             }
             outcome => outcome,
         };
@@ -195,13 +196,13 @@ impl Service {
             self.installation.noted.note(&call);
         }
         let mut handled = match (appended, outcome) {
-            (Err(error), _) => failed(request_id, protocol, &name, &outbox::ledger_failed(error)),
+            (Err(error), _) => failed(request_id, protocol, name, &outbox::ledger_failed(error)),
             (Ok(_), Ok(body)) => succeeded(request_id, protocol, name, body),
             (Ok(_), Err(error)) => match route {
                 Route::Refused(refused) if call.charge.refused_by.is_none() => {
                     front_refusal(request_id, name, refused)
                 }
-                _ => failed(request_id, protocol, &name, &error),
+                _ => failed(request_id, protocol, name, &error),
             },
         };
         handled.event = appended.ok();
@@ -260,7 +261,7 @@ fn not_served(name: &str) -> Error {
 
 fn handled(
     outgoing: Outgoing,
-    operation: String,
+    operation: Cow<'static, str>,
     code: Option<&'static str>,
     cause: Option<String>,
 ) -> Handled {
@@ -276,7 +277,7 @@ fn handled(
     }
 }
 
-fn succeeded(request_id: String, protocol: Protocol, operation: String, body: Vec<u8>) -> Handled {
+fn succeeded(request_id: String, protocol: Protocol, operation: Cow<'static, str>, body: Vec<u8>) -> Handled {
     let content_type = match protocol {
         Protocol::Json => JSON,
         Protocol::Query(_) => XML,
@@ -291,7 +292,7 @@ fn succeeded(request_id: String, protocol: Protocol, operation: String, body: Ve
     )
 }
 
-fn failed(request_id: String, protocol: Protocol, operation: &str, error: &Error) -> Handled {
+fn failed(request_id: String, protocol: Protocol, operation: Cow<'static, str>, error: &Error) -> Handled {
     let (code, message) = (error.code, error.message.as_deref());
     let (status, content_type, name, body) = match protocol {
         Protocol::Json => (code.json_status(), JSON, code.json_name(), fault::json_body(code, message)),
@@ -302,12 +303,12 @@ fn failed(request_id: String, protocol: Protocol, operation: &str, error: &Error
         }
     };
     let outgoing = Outgoing { status, content_type: Some(content_type), request_id, body: body.into() };
-    handled(outgoing, operation.to_owned(), Some(name), error.cause.clone())
+    handled(outgoing, operation, Some(name), error.cause.clone())
 }
 
-fn front_refusal(request_id: String, operation: String, refused: &Refused) -> Handled {
+fn front_refusal(request_id: String, operation: Cow<'static, str>, refused: &Refused) -> Handled {
     if refused.message.is_some() {
-        return failed(request_id, refused.protocol, &operation, &refused.error());
+        return failed(request_id, refused.protocol, operation, &refused.error());
     }
     let outgoing = Outgoing {
         status: refused.status,

@@ -111,6 +111,8 @@ impl Endpoints {
 
 #[cfg(test)]
 mod tests {
+    use claviger_wire::incoming::Peer;
+
     use super::*;
 
     fn check_refused(id: &str, vpc: &str, account: &str, policy: Option<&str>, expected: &str) {
@@ -140,7 +142,7 @@ mod tests {
 
     #[test]
     fn an_endpoint_that_is_not_configured_serves_nothing() {
-        let peer = std::net::Ipv4Addr::LOCALHOST.into();
+        let peer = Peer::from(std::net::Ipv4Addr::LOCALHOST);
         let mut origin = Origin { peer, tls: None, endpoint: None };
         assert!(Endpoints::default().of(&origin).unwrap().is_none());
         origin.endpoint = Some("vpce-0123abcd".into());

@@ -1,8 +1,9 @@
 //! Prints what one SigV4 check costs: `cargo run --release --example sigv4_cost`.
 
 use std::hint::black_box;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -48,7 +49,7 @@ fn measure() -> Result<(), Box<dyn std::error::Error>> {
         query: String::new(),
         headers: head.headers.clone(),
         body: Bytes::from_static(&BODY),
-        origin: Origin { peer: IpAddr::V4(Ipv4Addr::LOCALHOST), tls: None, endpoint: None },
+        origin: Arc::new(Origin { peer: Ipv4Addr::LOCALHOST.into(), tls: None, endpoint: None }),
     };
 
     for _ in 0..3 {

@@ -3,6 +3,8 @@
 //! A general serializer escapes every key anew and asks every value what it is; on the hot path that costs more than
 //! the decision about the request. Here keys are literals, and a value that needs no escaping is copied.
 
+use std::io::Write;
+
 /// A JSON object being written. Keys must be literals without characters that JSON escapes.
 #[derive(Debug)]
 pub struct Line(Vec<u8>);
@@ -33,7 +35,8 @@ impl Line {
     /// A member with a number.
     pub fn number(&mut self, key: &'static str, value: u64) -> &mut Self {
         self.key(key);
-        self.0.extend_from_slice(value.to_string().as_bytes());
+        // Writing into memory does not fail.
+        let _ = write!(self.0, "{value}");
         self
     }
 
@@ -64,8 +67,9 @@ impl Line {
 }
 
 fn push_string(out: &mut Vec<u8>, value: &str) {
-    let plain = value.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\');
-    if plain {
+    // All bytes are looked at, so that the compiler can look at many at once.
+    let needs_escape = |byte: u8| byte < 0x20 || byte == b'"' || byte == b'\\';
+    if !value.bytes().fold(false, |any, byte| any | needs_escape(byte)) {
         out.push(b'"');
         out.extend_from_slice(value.as_bytes());
         out.push(b'"');

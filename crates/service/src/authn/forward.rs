@@ -9,6 +9,7 @@ use std::sync::Arc;
 use claviger_wire::arn::{self, Arn};
 use claviger_wire::incoming::Incoming;
 use claviger_wire::sigv4::{Claim, Refusal};
+use http::HeaderName;
 
 use super::{Caller, Found, Standing, standing, verify};
 use crate::dispatch::Service;
@@ -17,13 +18,13 @@ use crate::moment::Moment;
 use crate::services::ServiceIdentity;
 
 /// The user's signature ([`Claim::forwarded`]).
-const FORWARD_ACCESS: &str = "x-amz-forward-access";
+const FORWARD_ACCESS: HeaderName = HeaderName::from_static("x-amz-forward-access");
 /// The user's session token, if it has one.
-const FORWARD_TOKEN: &str = "x-amz-forward-access-token";
+const FORWARD_TOKEN: HeaderName = HeaderName::from_static("x-amz-forward-access-token");
 /// The resource of the service that the call is for.
-const SOURCE_ARN: &str = "x-amz-source-arn";
+const SOURCE_ARN: HeaderName = HeaderName::from_static("x-amz-source-arn");
 /// The account that owns it.
-const SOURCE_ACCOUNT: &str = "x-amz-source-account";
+const SOURCE_ACCOUNT: HeaderName = HeaderName::from_static("x-amz-source-account");
 /// Longest ARN of a resource, in bytes.
 const MAX_ARN_LEN: usize = 2048;
 
@@ -58,8 +59,8 @@ pub(super) async fn caller(
         Err(why) => return refuse(why),
     };
     let through = Through { source_arn, source_account, ..itself() };
-    if !incoming.headers.contains_key(FORWARD_ACCESS) {
-        return match incoming.headers.contains_key(FORWARD_TOKEN) {
+    if !incoming.headers.contains_key(&FORWARD_ACCESS) {
+        return match incoming.headers.contains_key(&FORWARD_TOKEN) {
             true => refuse(format!("{FORWARD_TOKEN} needs {FORWARD_ACCESS}.")),
             false => Ok(Caller::of_service(through, region)),
         };
@@ -78,7 +79,7 @@ pub(super) async fn caller(
 /// Marks a caller that is no service and presents forward access. To do nothing of what it asks is safer than to do it
 /// under its own name: that is not what it asked for.
 pub(super) fn unless_presented(incoming: &Incoming, caller: Arc<Caller>) -> Arc<Caller> {
-    if incoming.headers.contains_key(FORWARD_ACCESS) || incoming.headers.contains_key(FORWARD_TOKEN) {
+    if incoming.headers.contains_key(&FORWARD_ACCESS) || incoming.headers.contains_key(&FORWARD_TOKEN) {
         let why = format!("User: {} is not a service, which alone may present forward access.", caller.arn());
         return Arc::new(Caller::clone(&caller).refused(why));
     }
@@ -93,9 +94,9 @@ async fn user(
     region: &str,
     now: Moment,
 ) -> Result<Result<(Standing, String), Refusal>> {
-    let presented = incoming.header(FORWARD_ACCESS).unwrap_or_default();
-    let token = incoming.header(FORWARD_TOKEN);
-    if token.is_none() && incoming.headers.contains_key(FORWARD_TOKEN) {
+    let presented = incoming.header(&FORWARD_ACCESS).unwrap_or_default();
+    let token = incoming.header(&FORWARD_TOKEN);
+    if token.is_none() && incoming.headers.contains_key(&FORWARD_TOKEN) {
         return Ok(Err(Refusal::UnrecognizedClient));
     }
     let claim = Claim::forwarded(presented, token);
@@ -133,7 +134,7 @@ fn refusal(error: Error) -> Result<Refusal> {
 
 /// The resource that a service says it calls for, and its account.
 fn source(incoming: &Incoming) -> Result<(Option<String>, Option<String>), String> {
-    let once = |name: &str| match (incoming.headers.contains_key(name), incoming.header(name)) {
+    let once = |name: HeaderName| match (incoming.headers.contains_key(&name), incoming.header(&name)) {
         (true, None) => Err(format!("{name} must stand once, and be visible ASCII.")),
         (_, value) => Ok(value.map(str::to_owned)),
     };

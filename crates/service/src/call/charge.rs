@@ -96,7 +96,7 @@ impl<'a> Call<'a> {
         match rule {
             // Nobody's role let the caller in. Faults of the installation are nobody's.
             Rule::Fixed(bucket) => {
-                let (peer, fault) = (self.subject.incoming.origin.peer, error.code.json_status() >= 500);
+                let (peer, fault) = (*self.subject.incoming.origin.peer, error.code.json_status() >= 500);
                 if !fault && !quotas.admits_stranger(peer) {
                     self.charge.refused_by = Some(bucket::strangers().name());
                     return Err(quota::exceeded(false));

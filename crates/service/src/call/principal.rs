@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use claviger_policy as policy;
 use claviger_wire::arn;
+use http::header::{REFERER, USER_AGENT};
 use policy::Values;
 
 use super::{Call, flag, one};
@@ -51,8 +52,8 @@ pub(super) fn value<'a>(call: &'a Call<'_>, name: &str) -> Option<Values<'a>> {
         "currenttime" => one(subject.now.iso()),
         "epochtime" => one(subject.now.seconds().to_string()),
         "requestedregion" => one(subject.region),
-        "useragent" => subject.incoming.header("user-agent").and_then(one),
-        "referer" => subject.incoming.header("referer").and_then(one),
+        "useragent" => subject.incoming.header(&USER_AGENT).and_then(one),
+        "referer" => subject.incoming.header(&REFERER).and_then(one),
         "multifactorauthage" => {
             let shown = subject.caller.standing().session.as_ref()?.mfa?;
             one(subject.now.seconds().saturating_sub(shown.seconds()).to_string())

@@ -15,7 +15,7 @@ fn with_call(test: impl FnOnce(Call<'_>)) {
         query: String::new(),
         headers: HeaderMap::new(),
         body: Bytes::new(),
-        origin: Origin { peer: std::net::Ipv4Addr::LOCALHOST.into(), tls: None, endpoint: None },
+        origin: Arc::new(Origin { peer: std::net::Ipv4Addr::LOCALHOST.into(), tls: None, endpoint: None }),
     };
     test(Call::new(Subject {
         caller: &caller,

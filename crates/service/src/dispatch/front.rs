@@ -1,10 +1,13 @@
 //! The checks of AWS's front end, in its order, before anything is known of the caller but what it sent.
 
+use std::borrow::Cow;
+
 use claviger_wire::fault::{self, Code};
 use claviger_wire::incoming::Incoming;
 use claviger_wire::json::{self, Value};
 use claviger_wire::query::Query;
 use http::Method;
+use http::header::{CONTENT_TYPE, HeaderName};
 
 use super::Protocol;
 use crate::authn::GLOBAL_REGION;
@@ -47,6 +50,8 @@ impl Refused {
     }
 }
 
+/// Where the operation stands.
+const X_AMZ_TARGET: HeaderName = HeaderName::from_static("x-amz-target");
 const TARGET_PREFIX: &str = "TrentService.";
 /// Longest operation name that the log and the trail repeat, in bytes.
 const MAX_NAME: usize = 128;
@@ -78,6 +83,15 @@ impl Route<'_> {
             Self::Json(entry, _) | Self::Query(_, entry, _) => entry.name,
             Self::NotServed(name, _) => name,
             Self::Refused(refused) => &refused.name,
+        }
+    }
+
+    /// The same, to be kept.
+    pub(crate) fn label(&self) -> Cow<'static, str> {
+        match self {
+            Self::Json(entry, _) | Self::Query(_, entry, _) => Cow::Borrowed(entry.name),
+            Self::NotServed(name, _) => Cow::Borrowed(name),
+            Self::Refused(refused) => Cow::Owned(refused.name.clone()),
         }
     }
 
@@ -138,7 +152,7 @@ enum ContentType {
 }
 
 fn content_type(incoming: &Incoming) -> ContentType {
-    let value = incoming.header("content-type").unwrap_or_default();
+    let value = incoming.header(&CONTENT_TYPE).unwrap_or_default();
     match value.split(';').next().unwrap_or_default().trim() {
         "application/x-amz-json-1.1" => ContentType::AwsJson,
         "application/json" => ContentType::PlainJson,
@@ -149,7 +163,7 @@ fn content_type(incoming: &Incoming) -> ContentType {
 
 /// Finds out what a request asks for.
 pub(crate) fn route(incoming: &Incoming) -> Route<'_> {
-    let target = incoming.header("x-amz-target");
+    let target = incoming.header(&X_AMZ_TARGET);
     let name = clip(target.map_or("-", |target| target.strip_prefix(TARGET_PREFIX).unwrap_or(target)));
     if incoming.path != "/" {
         return refuse(

@@ -75,7 +75,7 @@ impl Actor {
             query: head.uri.query().unwrap_or_default().to_owned(),
             headers: head.headers,
             body: Bytes::from(body.to_owned()),
-            origin: origin(),
+            origin: origin().into(),
         }
     }
 
@@ -156,7 +156,7 @@ pub(crate) fn bare(request: http::request::Builder, body: &str) -> Incoming {
         query: head.uri.query().unwrap_or_default().to_owned(),
         headers: head.headers,
         body: Bytes::from(body.to_owned()),
-        origin: origin(),
+        origin: origin().into(),
     }
 }
 

@@ -246,7 +246,11 @@ fn the_record_says_what_tls_agreed_on() {
         cipher_suite: "TLS_AES_256_GCM_SHA384".to_owned(),
         key_exchange: "X25519MLKEM768".to_owned(),
     };
-    let origin = Origin { peer: "2001:db8::1".parse().unwrap(), tls: Some(tls), endpoint: None };
+    let origin = Origin {
+        peer: "2001:db8::1".parse::<std::net::IpAddr>().unwrap().into(),
+        tls: Some(tls),
+        endpoint: None,
+    };
     let ask = Ask::new(ALICE, "ListKeys", json!({})).origin(origin).header("user-agent", "aws-cli/2 \"x\"");
     let event = world.send(&ask).event;
     assert_eq!(

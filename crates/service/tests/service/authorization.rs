@@ -204,7 +204,7 @@ fn b19_the_source_address_is_the_sockets() {
     // An IPv4 peer on an IPv6 socket is the IPv4 peer.
     let peer = |text: &'static str| {
         move |ask: Ask| {
-            ask.origin(Origin { peer: text.parse::<IpAddr>().unwrap(), tls: None, endpoint: None })
+            ask.origin(Origin { peer: text.parse::<IpAddr>().unwrap().into(), tls: None, endpoint: None })
         }
     };
     assert!(allowed(&from("192.0.2.0/24"), peer("::ffff:192.0.2.9"), json!({})));
@@ -222,7 +222,7 @@ fn the_transport_is_the_listeners_word() {
         cipher_suite: "TLS_AES_256_GCM_SHA384".to_owned(),
         key_exchange: "X25519MLKEM768".to_owned(),
     };
-    let origin = Origin { peer: "192.0.2.10".parse().unwrap(), tls: Some(tls), endpoint: None };
+    let origin = Origin { peer: IpAddr::from([192, 0, 2, 10]).into(), tls: Some(tls), endpoint: None };
     assert!(allowed(&secure, |ask| ask.origin(origin.clone()), json!({})));
 }
 

@@ -70,7 +70,7 @@ pub(crate) fn through(id: &str) -> Origin {
 }
 
 fn from(peer: &str) -> Origin {
-    Origin { peer: peer.parse().unwrap(), ..origin() }
+    Origin { peer: peer.parse::<std::net::IpAddr>().unwrap().into(), ..origin() }
 }
 
 /// A key whose policy has these further statements.
@@ -255,7 +255,7 @@ fn an_endpoints_policy_is_asked_about_users_and_about_iam() {
     }
     let describe = |actor: &Actor, id: Option<&str>| {
         let mut incoming = actor.json(&world, "DescribeKey", &json!({"KeyId": key.arn}));
-        incoming.origin.endpoint = id.map(Into::into);
+        incoming.origin = Origin { endpoint: id.map(Into::into), ..origin() }.into();
         send(&world, "DescribeKey", &incoming).code()
     };
     assert_eq!(describe(&ann, None), None);
@@ -264,7 +264,7 @@ fn an_endpoints_policy_is_asked_about_users_and_about_iam() {
     assert_eq!(describe(&ann, Some(ALICES)), None);
     let list = |actor: &Actor, id: &str| {
         let mut incoming = actor.query(&world, "iam", "ListUsers", &[]);
-        incoming.origin.endpoint = Some(id.into());
+        incoming.origin = through(id).into();
         send(&world, "ListUsers", &incoming)
     };
     assert_eq!(list(&ben, OPEN).status, 200);
@@ -287,7 +287,7 @@ fn an_endpoints_policy_is_asked_before_a_role_is_assumed() {
     let members = [("RoleArn", "arn:aws:iam::111122223333:role/R"), ("RoleSessionName", "s1")];
     for (id, status) in [(OPEN, 200), (DENYING, 200), (FEW_ACTIONS, 403), (ALICES, 403)] {
         let mut incoming = ben.query(&world, "sts", "AssumeRole", &members);
-        incoming.origin.endpoint = Some(id.into());
+        incoming.origin = through(id).into();
         assert_eq!(send(&world, "AssumeRole", &incoming).status, status, "{id}");
     }
 }
@@ -334,7 +334,7 @@ fn the_example_policy_for_sts_tells_federated_callers_by_their_role() {
         let host = world.host(|installation| {
             installation.with_endpoints(endpoints).with_fetcher(Arc::<Documents>::clone(&world.web))
         });
-        let request = Incoming { origin, ..request.clone() };
+        let request = Incoming { origin: origin.into(), ..request.clone() };
         let handled = block_on(host.handle(&request, world.now()));
         let body = String::from_utf8_lossy(&handled.outgoing.body);
         assert_eq!(handled.outgoing.status, status, "{statements:?}: {body}");

@@ -171,7 +171,7 @@ fn what_an_endpoints_policy_decided_is_explained() {
     let mut all = Explained { world: &world, text: String::new() };
     let ask = |actor: &Actor, operation: &str, request: &Value, endpoint: &str| {
         let mut incoming = actor.json(&world, operation, request);
-        incoming.origin = through(endpoint);
+        incoming.origin = through(endpoint).into();
         send(&world, operation, &incoming)
     };
     give(&world, ALICE, "Ann", &allow(&["kms:*"]));
@@ -197,7 +197,7 @@ fn what_an_endpoints_policy_decided_is_explained() {
         &ask(&ann, "Encrypt", &encrypt(&key), FEW_ACTIONS),
     );
     let mut incoming = ann.query(&world, "sts", "GetCallerIdentity", &[]);
-    incoming.origin = through(FEW_ACTIONS);
+    incoming.origin = through(FEW_ACTIONS).into();
     all.add("What needs no permission else.", &send(&world, "GetCallerIdentity", &incoming));
     expect_file!["golden/explanations_of_endpoints.txt"].assert_eq(&all.text);
 }

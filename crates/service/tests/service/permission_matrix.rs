@@ -225,7 +225,7 @@ pub(crate) fn asked(
         return block_on(world.service.handle(&request, world.now()));
     };
     let (endpoints, origin) = endpoints::one(&policy);
-    request.origin = origin;
+    request.origin = origin.into();
     let host = world.host(|installation| installation.with_endpoints(endpoints));
     block_on(host.handle(&request, world.now()))
 }

@@ -1,7 +1,7 @@
 //! A whole installation in one process, and what must hold for every call that it answers.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -452,13 +452,13 @@ pub(crate) fn signed(
         query: head.uri.query().unwrap_or_default().to_owned(),
         headers: head.headers,
         body: Bytes::from(body.to_owned()),
-        origin,
+        origin: Arc::new(origin),
     }
 }
 
 /// Where requests come from unless they say otherwise.
 pub(crate) fn origin() -> Origin {
-    Origin { peer: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 10)), tls: None, endpoint: None }
+    Origin { peer: Ipv4Addr::new(192, 0, 2, 10).into(), tls: None, endpoint: None }
 }
 
 /// What came back, and what it left.

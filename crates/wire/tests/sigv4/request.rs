@@ -1,6 +1,7 @@
 //! Requests for the tests: built, signed by us, signed by the oracle, and checked.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
@@ -43,7 +44,7 @@ pub(crate) fn request(
         query: query.to_owned(),
         headers: map,
         body: Bytes::copy_from_slice(body),
-        origin: Origin { peer: IpAddr::V4(Ipv4Addr::LOCALHOST), tls: None, endpoint: None },
+        origin: Arc::new(Origin { peer: Ipv4Addr::LOCALHOST.into(), tls: None, endpoint: None }),
     }
 }
 
