@@ -124,7 +124,7 @@ fn threads(hsm: &Running) -> Vec<(String, i32)> {
 fn threads_are_as_many_as_workers_and_connections() {
     let hsm = Home::new().start_with(&["--workers", "3"]);
     let own = threads(&hsm).iter().find(|(name, _)| name == "claviger-hsm").unwrap().1;
-    let back = (own + 10).min(19);
+    let back = (own + 19).min(19);
     let idle = [
         ("claviger-hsm", own),
         ("long 0", back),

@@ -65,7 +65,7 @@ impl Expected {
             let (held, count) = parts(slot);
             let count = if held == epoch { count } else { 0 };
             let changed = if held > epoch { None } else { change(count) };
-            changed.map(|count| epoch << COUNT_BITS | count)
+            changed.filter(|count| *count < 1 << COUNT_BITS).map(|count| epoch << COUNT_BITS | count)
         });
     }
 }
