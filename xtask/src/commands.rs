@@ -79,6 +79,10 @@ pub(crate) fn test() -> Result<(), String> {
     let bin = python()?;
     run("format", &mut cargo(&["fmt", "--all", "--check"]))?;
     run("lints", &mut cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]))?;
+    // They take in some of the tests' files, and are otherwise built only to fuzz.
+    debian("c++", "--version", &["build-essential"])?;
+    let mut targets = cargo(&["check", "--quiet", "--locked", "--manifest-path", "fuzz/Cargo.toml"]);
+    run("fuzz targets compile", targets.env("CARGO_TARGET_DIR", root().join("target/fuzz-check")))?;
     run("unit and process tests", &mut cargo(&["test", "--workspace", "--no-fail-fast"]))?;
     let mut clients = command(bin.join("pytest"));
     clients.args(["clients/python"]).env("CLAVIGER_BIN", root().join("target/release/claviger"));

@@ -52,6 +52,9 @@ mod durability;
 #[path = "service/enclave.rs"]
 mod enclave;
 #[cfg(test)]
+#[path = "service/enclave_requests.rs"]
+mod enclave_requests;
+#[cfg(test)]
 #[path = "service/endpoints.rs"]
 mod endpoints;
 #[cfg(test)]

@@ -1,4 +1,5 @@
 //! Attestation documents as an enclave would send them, under roots made for the purpose. Every part can be broken.
+//! The fuzz target of attestation documents takes this file in, so it stands alone.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -17,8 +18,6 @@ use rcgen::{
     BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose,
     PKCS_ECDSA_P384_SHA384, SignatureAlgorithm, date_time_ymd,
 };
-
-use crate::world::{START, base64};
 
 /// Milliseconds of an hour.
 pub(crate) const HOUR_MS: i64 = 60 * 60 * 1000;
@@ -118,17 +117,6 @@ impl Chain {
         let fingerprint = digest::digest(&digest::SHA256, self.root());
         Roots::pinned(vec![fingerprint.as_ref().try_into().unwrap()])
     }
-}
-
-/// The chain that every world trusts. It is as old as the worlds.
-pub(crate) fn trusted() -> &'static Chain {
-    static CHAIN: OnceLock<Chain> = OnceLock::new();
-    CHAIN.get_or_init(|| Chain::new(START))
-}
-
-/// What a request names as its recipient.
-pub(crate) fn named(document: &[u8]) -> serde_json::Value {
-    serde_json::json!({"KeyEncryptionAlgorithm": "RSAES_OAEP_SHA_256", "AttestationDocument": base64(document)})
 }
 
 /// The key of a recipient, of 2048 bits. One for all tests, as it takes long to make.

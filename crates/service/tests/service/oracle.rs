@@ -10,7 +10,8 @@ use claviger_wire::codec::Refusal;
 use claviger_wire::json;
 use serde_json::{Value, json};
 
-use crate::enclave::{Document, named, trusted};
+use crate::enclave::Document;
+use crate::enclave_requests::{named, trusted};
 use crate::kinds::make;
 use crate::material::{Parameters, external};
 use crate::model::{Model, Place, Shape, shortest, text};

@@ -8,7 +8,8 @@ use coset::cbor;
 use expect_test::expect_file;
 use serde_json::{Value, json};
 
-use crate::enclave::{Chain, Document, named, recipient, trusted};
+use crate::enclave::{Chain, Document, recipient};
+use crate::enclave_requests::{named, trusted};
 use crate::kinds::{make, public_key};
 use crate::world::{ALICE, Answer, Ask, DAY_MS, START, World, base64, unbase64};
 

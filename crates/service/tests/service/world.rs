@@ -16,7 +16,7 @@ use http::{Method, Request};
 use serde_json::{Value, json};
 
 pub(crate) use crate::clock::ManualClock;
-use crate::enclave::trusted;
+use crate::enclave_requests::trusted;
 use crate::endpoints;
 use crate::explanations::check_explained;
 use crate::issuer::Documents;
