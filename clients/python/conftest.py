@@ -14,7 +14,7 @@ os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
 
 from harness.installation import Installation  # noqa: E402
 from harness.http import Connection  # noqa: E402
-from harness.process import DEADLINE_SECONDS  # noqa: E402
+from harness.process import DEADLINE_SECONDS, tcp_sockets  # noqa: E402
 from harness.oracle import Witness, check_no_secret  # noqa: E402
 from harness.server import Server  # noqa: E402
 
@@ -39,9 +39,7 @@ class SlowClients:
 
     def __init__(self, server: Server):
         self.server = server
-        # Each once before the baseline is taken, so that what is opened on first use is open.
-        self._open(server.port, b"").close()
-        self.baseline = len(os.listdir(f"/proc/{server.program.pid}/fd")) + 1
+        self.baseline = tcp_sockets(server.program.pid)
         request = server.signer().call("CreateKey", {"Description": "never"})
         encoded = request.encode()
         head = encoded.index(b"\r\n\r\n") + 4

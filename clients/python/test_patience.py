@@ -5,21 +5,16 @@ passed or soon will have, so that nobody sleeps for them. They have a server of 
 """
 
 import socket
-from pathlib import Path
 
 import pytest
 
 from harness.oracle import CANARY
-from harness.process import DEADLINE_SECONDS, wait_until
+from harness.process import DEADLINE_SECONDS, tcp_sockets, wait_until
 from harness.server import Server
 
 IDLE = 2_000
 # The longest of the server's deadlines is that of a request head, 60 s.
 LONGEST_SECONDS = 60 + DEADLINE_SECONDS
-
-
-def open_files(pid: int) -> int:
-    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
 
 
 def check_served(server: Server) -> None:
@@ -36,17 +31,17 @@ def test_two_thousand_idle_connections_keep_nobody_waiting(make_server):
     server: Server = make_server().start()
     check_served(server)
     # The connections of that check are closed by now, or soon.
-    baseline = open_files(server.program.pid)
+    baseline = tcp_sockets(server.program.pid)
     idle = []
     for number in range(IDLE):
         port = server.tls_port if number % 2 else server.port
         idle.append(socket.create_connection(("127.0.0.1", port), DEADLINE_SECONDS))
-    wait_until(lambda: open_files(server.program.pid) >= IDLE, "all connections accepted")
+    wait_until(lambda: tcp_sockets(server.program.pid) >= IDLE, "all connections accepted")
     check_served(server)
     assert all(not is_ended(connection) for connection in idle[::2]), "an idle connection was closed"
     for connection in idle:
         connection.close()
-    wait_until(lambda: open_files(server.program.pid) <= baseline, "the connections given back")
+    wait_until(lambda: tcp_sockets(server.program.pid) <= baseline, "the connections given back")
     check_served(server)
     server.stop()
 
@@ -73,7 +68,7 @@ def test_what_never_ends_is_ended_by_the_server(slow_clients):
         assert received[:13] == expected, (name, received)
         client.close()
     check_served(server)
-    wait_until(lambda: open_files(server.program.pid) <= slow_clients.baseline, "the connections given back")
+    wait_until(lambda: tcp_sockets(server.program.pid) <= slow_clients.baseline, "the connections given back")
     # None of it was ever a request of somebody.
     names = {event["eventName"] for event in server.books.events()}
     assert names == {"CreateKey", "Encrypt", "Decrypt"}
