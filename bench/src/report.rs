@@ -303,7 +303,7 @@ async fn many_keys(
     let many = row(plan, programs, data, few.0, &keys).await?;
     println!(
         "\nDecrypt with {} keys costs {:.2} times what it costs with {FEW_KEYS}",
-        plan.many_keys,
+        keys.ids.len(),
         many.1 / few.1
     );
     many.0.stop()

@@ -65,7 +65,7 @@ impl Reservation {
         if !ledger.room().take(bytes) {
             return Err(LedgerError::Full);
         }
-        Ok(Self { ledger: ledger.clone(), bytes, epoch: ledger.expected().reserved() })
+        Ok(Self { ledger: ledger.clone(), bytes, epoch: ledger.reserved() })
     }
 
     /// Whether it covers a payload of `bytes` bytes in `ledger`.
@@ -82,7 +82,6 @@ impl Reservation {
 impl Drop for Reservation {
     fn drop(&mut self) {
         self.ledger.room().give(self.bytes);
-        self.ledger.expected().settled(self.epoch);
-        self.ledger.settled();
+        self.ledger.settled(self.epoch);
     }
 }

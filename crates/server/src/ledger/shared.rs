@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::expected::Expected;
+use super::expected::{Epoch, Expected};
 use super::format::{MAX_PAYLOAD_LEN, push_frame};
 use super::lane::{Progress, Waiters};
 use super::mutex::{Mutex, wait, wait_while};
@@ -133,13 +133,14 @@ impl Shared {
         (waiters, bit)
     }
 
-    /// The records that are about to come.
-    pub(super) fn expected(&self) -> &Expected {
-        &self.expected
+    /// A reservation has been made: a record is about to come.
+    pub(super) fn reserved(&self) -> Epoch {
+        self.expected.reserved()
     }
 
-    /// A reservation has been used or given back.
-    pub(super) fn settled(&self) {
+    /// A reservation of this epoch has been used or given back.
+    pub(super) fn settled(&self, epoch: Epoch) {
+        self.expected.settled(epoch);
         if !self.expected.any() && self.gather.lock().lingers {
             self.complete.notify_one();
         }
