@@ -33,7 +33,6 @@ use zeroize::Zeroizing;
 
 pub(crate) use mac::{MAX_KEY_LEN as MAX_MAC_KEY_LEN, generate_mac, verify_mac};
 pub(crate) use mlkem::EncapsulationPair;
-pub(crate) use nist::AgreementKey;
 #[cfg(test)]
 pub(crate) use spec::Named;
 pub(crate) use spec::{
@@ -146,7 +145,7 @@ pub(crate) enum PrivateKey {
     /// Encrypts and decrypts.
     Encryption(Box<dyn Encryption>),
     /// Agrees on secrets.
-    Agreement(AgreementKey),
+    Agreement(Box<dyn Agreement>),
     /// Encapsulates and decapsulates secrets.
     Encapsulation(EncapsulationPair),
 }
@@ -161,7 +160,7 @@ impl PrivateKey {
         match kind.usage {
             Usage::SignVerify => signing(kind.spec, stored).map(Self::Signing),
             Usage::EncryptDecrypt => encryption(kind.spec, stored).map(Self::Encryption),
-            Usage::KeyAgreement => AgreementKey::parse(kind.spec, stored).map(Self::Agreement),
+            Usage::KeyAgreement => agreement(kind.spec, stored).map(Self::Agreement),
             Usage::EncapsulateDecapsulate => {
                 EncapsulationPair::parse(kind.spec, stored).map(Self::Encapsulation)
             }
@@ -208,6 +207,16 @@ pub(crate) trait Encryption: Send + Sync {
         ciphertext: &[u8],
         out: &mut Vec<u8>,
     ) -> Result<(), Refusal>;
+}
+
+/// A private key that agrees on secrets.
+pub(crate) trait Agreement: Send + Sync {
+    /// The x-coordinate of the shared point (ECC CDH, NIST SP 800-56A section 5.7.1.2), appended to `out`.
+    ///
+    /// # Errors
+    /// [`Refusal::PublicKey`] unless `peer` is the SubjectPublicKeyInfo of a point on the key's named curve, in
+    /// compressed or uncompressed form.
+    fn agree(&self, peer: &[u8], out: &mut Vec<u8>) -> Result<(), Refusal>;
 }
 
 /// Signs, and verifies the signature before it leaves: one that a fault made wrong could give the key away (Boneh,
@@ -261,6 +270,16 @@ fn encryption(spec: Spec, stored: &[u8]) -> Result<Box<dyn Encryption>, Refusal>
     Ok(match spec {
         Spec::Rsa2048 | Spec::Rsa3072 | Spec::Rsa4096 => Box::new(rsa::EncryptionKey::parse(stored)?),
         Spec::Sm2 => Box::new(sm2::EncryptionKey::parse(stored)?),
+        _ => return Err(Refusal::Usage),
+    })
+}
+
+fn agreement(spec: Spec, stored: &[u8]) -> Result<Box<dyn Agreement>, Refusal> {
+    Ok(match spec {
+        Spec::EccNistP256 | Spec::EccNistP384 | Spec::EccNistP521 => {
+            Box::new(nist::AgreementKey::parse(spec, stored)?)
+        }
+        Spec::Sm2 => Box::new(sm2::AgreementKey::parse(stored)?),
         _ => return Err(Refusal::Usage),
     })
 }

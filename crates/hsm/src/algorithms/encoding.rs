@@ -30,11 +30,12 @@ pub(super) fn ec_private_key(der: &[u8], curve: ObjectIdentifier) -> Option<EcPr
     named.then_some(key)
 }
 
-/// The point of an elliptic curve's public key, where it is on this named curve. The point is not looked at.
+/// The point of an elliptic curve's public key, in compressed or uncompressed form (SEC 1 section 2.3.3), where it is
+/// said to be on this named curve. Whether it is, is not looked at.
 pub(super) fn ec_point(der: &[u8], curve: ObjectIdentifier) -> Option<&[u8]> {
     let info = SubjectPublicKeyInfo::<der::AnyRef<'_>, BitStringRef<'_>>::from_der(der).ok()?;
     info.algorithm.assert_oids(EC_PUBLIC_KEY, curve).ok()?;
-    info.subject_public_key.as_bytes()
+    info.subject_public_key.as_bytes().filter(|point| matches!(point.first(), Some(2..=4)))
 }
 
 /// The key of a SubjectPublicKeyInfo whose algorithm is this one and has no parameters.

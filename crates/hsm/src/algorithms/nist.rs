@@ -14,7 +14,7 @@ use pkcs8::ObjectIdentifier;
 use zeroize::Zeroizing;
 
 use super::spec::{Message, SigningAlgorithm, Spec};
-use super::{Material, Signing, Verifying, encoding, internal};
+use super::{Agreement, Material, Signing, Verifying, encoding, internal};
 use crate::random::Entropy;
 
 /// A curve and what is done on it.
@@ -155,7 +155,7 @@ impl Verifying for VerifyingKey {
 }
 
 /// A key that agrees on secrets.
-pub(crate) struct AgreementKey {
+pub(super) struct AgreementKey {
     private: PrivateKey,
     curve: ObjectIdentifier,
 }
@@ -166,16 +166,11 @@ impl AgreementKey {
         let private = PrivateKey::from_private_key_der(curve.agreement, stored).map_err(internal)?;
         Ok(Self { private, curve: curve.name })
     }
+}
 
-    /// The x-coordinate of the shared point (ECC CDH, NIST SP 800-56A section 5.7.1.2), appended to `out`.
-    ///
-    /// # Errors
-    /// [`Refusal::PublicKey`] unless `peer` is the SubjectPublicKeyInfo of a point on the key's named curve, in
-    /// compressed or uncompressed form.
-    pub(crate) fn agree(&self, peer: &[u8], out: &mut Vec<u8>) -> Result<(), Refusal> {
-        let point = encoding::ec_point(peer, self.curve)
-            .filter(|point| matches!(point.first(), Some(2..=4)))
-            .ok_or(Refusal::PublicKey)?;
+impl Agreement for AgreementKey {
+    fn agree(&self, peer: &[u8], out: &mut Vec<u8>) -> Result<(), Refusal> {
+        let point = encoding::ec_point(peer, self.curve).ok_or(Refusal::PublicKey)?;
         let peer = UnparsedPublicKey::new(self.private.algorithm(), point);
         agreement::agree(&self.private, peer, Refusal::PublicKey, |secret| {
             out.extend_from_slice(secret);

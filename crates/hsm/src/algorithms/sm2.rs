@@ -1,23 +1,27 @@
-//! SM2 signatures and encryption with SM3 (GB/T 32918, ISO/IEC 14888-3), by RustCrypto: AWS-LC has neither.
+//! SM2 signatures and encryption with SM3 (GB/T 32918, ISO/IEC 14888-3) and Diffie-Hellman on its curve, by RustCrypto:
+//! AWS-LC has none of them.
 //!
 //! **This code is not audited**: the `sm2` crate says so of itself. Its field arithmetic is machine-checked
-//! (fiat-crypto), what is around it is not. It offers no key agreement (GB/T 32918.3), so there is none here.
+//! (fiat-crypto), what is around it is not.
+//!
+//! Agreement is the cofactor Diffie-Hellman primitive that the AWS KMS API Reference names for DeriveSharedSecret, on
+//! SM2 keys as on others. It is not the key exchange protocol of GB/T 32918.3, which takes two key pairs of each side.
 //!
 //! The distinguishing id is the default one of GM/T 0009, which AWS KMS uses. A digest to sign is
 //! `SM3(Z || message)`, with `Z` made of that id and the public key.
 
 use claviger_hsm_proto::Refusal;
+use elliptic_curve::{Generate, ecdh};
 use pkcs8::{AssociatedOid, DecodePublicKey, EncodePrivateKey, EncodePublicKey};
 use sm2::dsa::signature::hazmat::{PrehashVerifier, RandomizedPrehashSigner};
 use sm2::dsa::signature::{RandomizedSigner, Verifier as _};
 use sm2::dsa::{Signature, SigningKey as Signer, VerifyingKey as Verifier};
-use sm2::elliptic_curve::Generate;
 use sm2::pke::{DecryptingKey, EncryptingKey};
 use sm2::{PublicKey, Scalar, SecretKey};
 use zeroize::Zeroizing;
 
 use super::spec::{EncryptionAlgorithm, Message, SigningAlgorithm};
-use super::{Encryption, Material, Signing, Verifying, encoding, internal};
+use super::{Agreement, Encryption, Material, Signing, Verifying, encoding, internal};
 use crate::random::Entropy;
 
 /// The default distinguishing id (GM/T 0009 section 10).
@@ -137,6 +141,25 @@ impl Encryption for EncryptionKey {
         let opened = opened.ok().filter(|opened| opened.len() <= MAX_PLAINTEXT_LEN);
         out.clear();
         out.extend_from_slice(&opened.ok_or(Refusal::Ciphertext)?);
+        Ok(())
+    }
+}
+
+/// A key that agrees on secrets.
+pub(super) struct AgreementKey(SecretKey);
+
+impl AgreementKey {
+    pub(super) fn parse(stored: &[u8]) -> Result<Self, Refusal> {
+        secret_key(stored).map(Self).ok_or(Refusal::Internal)
+    }
+}
+
+impl Agreement for AgreementKey {
+    fn agree(&self, peer: &[u8], out: &mut Vec<u8>) -> Result<(), Refusal> {
+        let point = encoding::ec_point(peer, sm2::Sm2::OID).ok_or(Refusal::PublicKey)?;
+        let peer = PublicKey::from_sec1_bytes(point).map_err(|_| Refusal::PublicKey)?;
+        let secret = ecdh::diffie_hellman(self.0.to_nonzero_scalar(), peer.as_affine());
+        out.extend_from_slice(secret.raw_secret_bytes());
         Ok(())
     }
 }

@@ -141,8 +141,6 @@ pub(crate) struct Kind {
 impl Kind {
     /// Pairs a spec and a usage.
     ///
-    /// Key agreement with SM2 (GB/T 32918.3) is refused too: no maintained library offers it.
-    ///
     /// # Errors
     /// [`Refusal::Usage`] where the spec does not allow the usage.
     pub(crate) fn new(spec: Spec, usage: Usage) -> Result<Self, Refusal> {
@@ -150,9 +148,8 @@ impl Kind {
         let allowed = match spec {
             Spec::SymmetricDefault => usage == EncryptDecrypt,
             Spec::Hmac224 | Spec::Hmac256 | Spec::Hmac384 | Spec::Hmac512 => usage == GenerateVerifyMac,
-            Spec::Rsa2048 | Spec::Rsa3072 | Spec::Rsa4096 | Spec::Sm2 => {
-                matches!(usage, EncryptDecrypt | SignVerify)
-            }
+            Spec::Rsa2048 | Spec::Rsa3072 | Spec::Rsa4096 => matches!(usage, EncryptDecrypt | SignVerify),
+            Spec::Sm2 => matches!(usage, EncryptDecrypt | SignVerify | KeyAgreement),
             Spec::EccNistP256 | Spec::EccNistP384 | Spec::EccNistP521 => {
                 matches!(usage, SignVerify | KeyAgreement)
             }
@@ -342,14 +339,14 @@ mod tests {
                             || name == "SM2"
                     }
                     Usage::GenerateVerifyMac => name.starts_with("HMAC_"),
-                    Usage::KeyAgreement => name.starts_with("ECC_NIST_P"),
+                    Usage::KeyAgreement => name.starts_with("ECC_NIST_P") || name == "SM2",
                     Usage::EncapsulateDecapsulate => name.starts_with("ML_KEM_"),
                 };
                 assert_eq!(Kind::parse(name, usage.name()).is_ok(), expected, "{name} {}", usage.name());
                 pairs += usize::from(expected);
             }
         }
-        assert_eq!(pairs, 27);
+        assert_eq!(pairs, 28);
     }
 
     /// Attack D17: each kind of key has exactly the algorithms of the developer guide.
@@ -371,6 +368,7 @@ mod tests {
             ("ML_KEM_768", "ENCAPSULATE_DECAPSULATE", 0, 0),
             ("SM2", "SIGN_VERIFY", 1, 0),
             ("SM2", "ENCRYPT_DECRYPT", 0, 1),
+            ("SM2", "KEY_AGREEMENT", 0, 0),
             ("HMAC_256", "GENERATE_VERIFY_MAC", 0, 0),
         ] {
             let kind = kind(spec, usage);

@@ -331,7 +331,7 @@ fn agreement_is_mutual_and_keeps_to_its_curve() {
             _ => panic!("{spec} does not agree"),
         }
     };
-    let specs = [("ECC_NIST_P256", 32), ("ECC_NIST_P384", 48), ("ECC_NIST_P521", 66)];
+    let specs = [("ECC_NIST_P256", 32), ("ECC_NIST_P384", 48), ("ECC_NIST_P521", 66), ("SM2", 32)];
     for (spec, length) in specs {
         let ((one, one_public), (other, other_public)) = (key(spec), key(spec));
         let (mut left, mut right) = (Vec::new(), Vec::new());

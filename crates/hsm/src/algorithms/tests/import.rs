@@ -72,7 +72,8 @@ fn each_spec_takes_its_own_keys_only() {
             refuses(spec, &[], "nothing");
         }
     }
-    let strangers = [("RSA_2048", "KEY_AGREEMENT"), ("RSA_1024", "SIGN_VERIFY"), ("SM2", "KEY_AGREEMENT")];
+    let strangers =
+        [("RSA_2048", "KEY_AGREEMENT"), ("RSA_1024", "SIGN_VERIFY"), ("ECC_SECG_P256K1", "KEY_AGREEMENT")];
     for (spec, usage) in strangers {
         assert_eq!(import(spec, usage, &all[5].1).err(), Some(Refusal::Usage));
     }

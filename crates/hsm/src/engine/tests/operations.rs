@@ -33,6 +33,7 @@ pub(super) const KINDS: &[(&str, &str)] = &[
     ("ML_KEM_1024", "ENCAPSULATE_DECAPSULATE"),
     ("SM2", "ENCRYPT_DECRYPT"),
     ("SM2", "SIGN_VERIFY"),
+    ("SM2", "KEY_AGREEMENT"),
 ];
 
 /// A key as a host keeps it.
@@ -203,7 +204,8 @@ fn every_kind_is_made_and_kept_to_its_place_spec_and_usage() {
             }
         }
     }
-    let strangers = [("SM2", "KEY_AGREEMENT"), ("RSA_1024", "SIGN_VERIFY"), ("HMAC_256", "SIGN_VERIFY")];
+    let strangers =
+        [("ECC_SECG_P256K1", "KEY_AGREEMENT"), ("RSA_1024", "SIGN_VERIFY"), ("HMAC_256", "SIGN_VERIFY")];
     for (spec, usage) in strangers {
         let command = Command::CreateKey { binding: Binding { spec, usage, ..A } };
         assert_eq!(refusal(&engine, &command), Some(Refusal::Usage), "{spec} {usage}");
@@ -413,7 +415,7 @@ fn ciphertexts_go_from_any_key_to_any_other() {
 #[test]
 fn secrets_are_agreed_on_and_encapsulated() {
     let engine = start(&sealed());
-    for (spec, length) in [("ECC_NIST_P256", 32), ("ECC_NIST_P384", 48), ("ECC_NIST_P521", 66)] {
+    for (spec, length) in [("ECC_NIST_P256", 32), ("ECC_NIST_P384", 48), ("ECC_NIST_P521", 66), ("SM2", 32)] {
         let (one, other) = (make(&engine, spec, "KEY_AGREEMENT"), make(&engine, spec, "KEY_AGREEMENT"));
         let agree = |kept: &Kept, peer: &[u8]| {
             shared(&engine, &Command::DeriveSharedSecret { key: kept.wrapped(), peer, recipient: None })

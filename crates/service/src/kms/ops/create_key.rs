@@ -130,9 +130,6 @@ fn kind(request: &Request, region: &str) -> Result<(KeySpec, KeyUsage)> {
         return Err(Error::validation(format!("KeyUsage {usage} is not compatible with KeySpec {spec}")));
     }
     spec::offered("KeySpec", spec, arn::partition(region))?;
-    if (spec, usage) == (KeySpec::Sm2, KeyUsage::KeyAgreement) {
-        return not_served("KeyUsage KEY_AGREEMENT with KeySpec SM2");
-    }
     match request.origin.unwrap_or(Origin::AwsKms) {
         Origin::AwsKms | Origin::External => {}
         origin => return not_served(&format!("Origin {}", origin.as_str())),
