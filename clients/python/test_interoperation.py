@@ -3,7 +3,6 @@
 import hashlib
 import hmac
 import secrets
-import subprocess
 
 import pytest
 from botocore.exceptions import ClientError
@@ -11,7 +10,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, mlkem, padding, rsa
 
-from harness.importing import imported_key, pkcs8
+from harness.importing import imported_key, openssl, pkcs8
 from harness.oracle import CANARY
 from harness.server import Server
 
@@ -267,11 +266,6 @@ def test_every_way_to_import(kms, wrapping_key, algorithm):
     assert kms.decrypt(CiphertextBlob=sealed)["Plaintext"] == CANARY
 
 
-def openssl(*arguments: object, given: bytes | None = None) -> bytes:
-    command = ["openssl", *map(str, arguments)]
-    return subprocess.run(command, input=given, capture_output=True, check=True, timeout=60).stdout
-
-
 def test_sm2_against_openssl(server: Server, tmp_path):
     """SM2 is served where the partition is China's."""
     kms = server.client(region="cn-north-1")
@@ -294,3 +288,71 @@ def test_sm2_against_openssl(server: Server, tmp_path):
     sealed = openssl("pkeyutl", "-encrypt", "-pubin", "-inkey", tmp_path / "public.pem", given=CANARY)
     opened = kms.decrypt(KeyId=key_id, CiphertextBlob=sealed, EncryptionAlgorithm="SM2PKE")
     assert opened["Plaintext"] == CANARY
+
+
+# The curve of SM2 (GB/T 32918.5): y^2 = x^3 - 3x + b over the field of P elements, as the standard prints it.
+SM2_P = 0xFFFFFFFEFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF00000000FFFFFFFFFFFFFFFF
+SM2_B = 0x28E9FA9E9D9F5E344D5A9E4BCF6509A7F39789F515AB8F92DDBCBD414D940E93
+SM2_G = (
+    0x32C4AE2C1F1981195F9904466A39C9948FE30BBFF2660BE1715A4589334C74C7,
+    0xBC3736A2F4F6779C59BDCEE36B692153D0A9877CC62A474002DF32E52139F0A0,
+)
+
+
+def sm2_add(one, other):
+    """The sum of two points, or of a point with itself, none of them the point at infinity."""
+    (x, y), (u, v) = one, other
+    if one == other:
+        slope = 3 * (x * x - 1) * pow(2 * y, -1, SM2_P)
+    else:
+        slope = (v - y) * pow(u - x, -1, SM2_P)
+    sum_x = (slope * slope - x - u) % SM2_P
+    return sum_x, (slope * (x - sum_x) - y) % SM2_P
+
+
+def sm2_multiply(scalar: int, point):
+    """Double and add, from the second bit on."""
+    product = point
+    for bit in f"{scalar:b}"[1:]:
+        product = sm2_add(product, product)
+        product = sm2_add(product, point) if bit == "1" else product
+    return product
+
+
+def test_sm2_agreement_against_the_standards_arithmetic(server: Server):
+    """Neither OpenSSL nor the other libraries here offer Diffie-Hellman on this curve: the oracle is its definition."""
+    kms = server.client(region="cn-north-1")
+    key_id = kms.create_key(KeySpec="SM2", KeyUsage="KEY_AGREEMENT")["KeyMetadata"]["KeyId"]
+    shown = kms.get_public_key(KeyId=key_id)
+    assert shown["KeyAgreementAlgorithms"] == ["ECDH"]
+    head, point = shown["PublicKey"][:-64], shown["PublicKey"][-64:]
+    theirs = int.from_bytes(point[:32]), int.from_bytes(point[32:])
+    assert (theirs[1] ** 2 - theirs[0] ** 3 + 3 * theirs[0] - SM2_B) % SM2_P == 0
+
+    for scalar in [2, 3, secrets.randbits(255) | 1]:
+        ours = sm2_multiply(scalar, SM2_G)
+        peer = head + b"".join(part.to_bytes(32) for part in ours)
+        derived = kms.derive_shared_secret(KeyId=key_id, KeyAgreementAlgorithm="ECDH", PublicKey=peer)
+        assert derived["SharedSecret"] == sm2_multiply(scalar, theirs)[0].to_bytes(32)
+
+
+def test_what_sm2_wraps_is_taken_in(server: Server):
+    """In China's Regions, where AES key wrap is not offered, SM2 wraps material of every kind, RSA keys included."""
+    kms = server.client(region="cn-north-1")
+    material = secrets.token_bytes(32)
+    mac = imported_key(kms, material, "HMAC_256", "GENERATE_VERIFY_MAC", "SM2PKE", "SM2")
+    expected = hmac.new(material, MESSAGE, "sha256").digest()
+    assert kms.generate_mac(KeyId=mac, Message=MESSAGE, MacAlgorithm="HMAC_SHA_256")["Mac"] == expected
+
+    private = rsa.generate_private_key(65537, 4096)
+    signing = imported_key(kms, pkcs8(private), "RSA_4096", "SIGN_VERIFY", "SM2PKE", "SM2")
+    signed = kms.sign(KeyId=signing, Message=MESSAGE, SigningAlgorithm="RSASSA_PKCS1_V1_5_SHA_256")["Signature"]
+    private.public_key().verify(signed, MESSAGE, padding.PKCS1v15(), hashes.SHA256())
+
+    made = openssl("pkcs8", "-topk8", "-nocrypt", "-outform", "DER", given=openssl("genpkey", "-algorithm", "SM2"))
+    own = imported_key(kms, made, "SM2", "SIGN_VERIFY", "SM2PKE", "SM2")
+    public = openssl("pkey", "-inform", "DER", "-pubout", "-outform", "DER", given=made)
+    assert kms.get_public_key(KeyId=own)["PublicKey"] == public
+
+    with pytest.raises(ClientError, match="RSA_AES_KEY_WRAP_SHA_256 is not supported in this Region"):
+        imported_key(kms, material, algorithm="RSA_AES_KEY_WRAP_SHA_256")

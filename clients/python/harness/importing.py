@@ -3,6 +3,8 @@
 from cryptography.hazmat.primitives import hashes, keywrap, serialization
 from cryptography.hazmat.primitives.asymmetric import padding
 import secrets
+import subprocess
+import tempfile
 
 HASHES = {"SHA_1": hashes.SHA1, "SHA_256": hashes.SHA256}
 
@@ -14,8 +16,24 @@ def oaep(public: bytes, hash_name: str, secret: bytes) -> bytes:
     return key.encrypt(secret, padding.OAEP(padding.MGF1(chosen), chosen, None))
 
 
+def openssl(*arguments: object, given: bytes | None = None) -> bytes:
+    """What OpenSSL's command line writes."""
+    command = ["openssl", *map(str, arguments)]
+    return subprocess.run(command, input=given, capture_output=True, check=True, timeout=60).stdout
+
+
+def sm2pke(public: bytes, secret: bytes) -> bytes:
+    """SM2 encryption under a wrapping key (DER)."""
+    with tempfile.NamedTemporaryFile(suffix=".pem") as file:
+        file.write(openssl("pkey", "-pubin", "-inform", "DER", given=public))
+        file.flush()
+        return openssl("pkeyutl", "-encrypt", "-pubin", "-inkey", file.name, given=secret)
+
+
 def wrap(public: bytes, algorithm: str, material: bytes) -> bytes:
     """Wraps key material with one of the wrapping algorithms."""
+    if algorithm == "SM2PKE":
+        return sm2pke(public, material)
     hash_name = "SHA_1" if algorithm.endswith("SHA_1") else "SHA_256"
     if algorithm.startswith("RSAES_OAEP"):
         return oaep(public, hash_name, material)

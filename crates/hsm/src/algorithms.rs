@@ -33,6 +33,7 @@ use zeroize::Zeroizing;
 
 pub(crate) use mac::{MAX_KEY_LEN as MAX_MAC_KEY_LEN, generate_mac, verify_mac};
 pub(crate) use mlkem::EncapsulationPair;
+pub(crate) use sm2::EncryptionKey as Sm2EncryptionKey;
 #[cfg(test)]
 pub(crate) use spec::Named;
 pub(crate) use spec::{

@@ -1,6 +1,6 @@
 //! Import of key material (GetParametersForImport and ImportKeyMaterial of the KMS API).
 //!
-//! For each import the HSM makes an RSA key pair that material is wrapped to. It keeps none of them: the private key
+//! For each import the HSM makes a key pair that material is wrapped to, RSA or SM2. It keeps none of them: the private key
 //! goes out in the *import token*, wrapped under the domain key and bound to the key that the material is for and to
 //! the terms of the import.
 //!
@@ -8,11 +8,13 @@
 //! |---|---|
 //! | `RSAES_OAEP_SHA_*` | RSAES-OAEP (RFC 8017) of the material |
 //! | `RSA_AES_KEY_WRAP_SHA_*` | RSAES-OAEP of an AES-256 key, then AES-KWP (RFC 5649) of the material under it |
+//! | `SM2PKE` | SM2 encryption (GB/T 32918.4) of the material, in the DER form of GM/T 0009 |
 //!
 //! **What does not unwrap says nothing more.** AWS-LC checks the padding of OAEP and the integrity of AES-KWP in
 //! constant time and with one error each, so neither tells what the RSA decryption gave (Manger's attack). And nobody
 //! is told which of the two failed: where OAEP gives no AES key, a random one takes its place, AES-KWP runs over the
-//! same bytes, and the failure is the same.
+//! same bytes, and the failure is the same. SM2 checks a hash of what it has opened, of which nobody without the
+//! private key can choose any part.
 //!
 //! What cannot be covered here: AWS-LC works on copies of the private key, which it clears when it frees them, and on
 //! an AES key schedule on the stack, which stands there until something else takes its place.
@@ -24,7 +26,7 @@ use aws_lc_rs::rsa::{
 use claviger_hsm_proto::{Binding, ImportTerms, Refusal, blob};
 use zeroize::Zeroizing;
 
-use crate::algorithms::{self, Spec};
+use crate::algorithms::{self, Sm2EncryptionKey, Spec};
 use crate::domain::Domain;
 use crate::limits;
 use crate::primitives::{KEY_LEN, Key};
@@ -37,41 +39,49 @@ const MAX_TOKEN_LEN: usize = 3_000;
 /// Longest wrapped material in bytes (`CiphertextType` of the KMS API).
 const MAX_WRAPPED_LEN: usize = blob::MAX_BLOB_LEN;
 
+/// How material is wrapped.
+#[derive(Debug, Clone, Copy)]
+enum Wrapping {
+    Oaep(&'static OaepAlgorithm),
+    OaepThenAes(&'static OaepAlgorithm),
+    Sm2,
+}
+
 /// Terms that were read and go together.
 struct Terms {
     wrapping_key: Spec,
-    hash: &'static OaepAlgorithm,
-    with_aes: bool,
+    wrapping: Wrapping,
 }
 
 impl Terms {
-    /// Reads the terms for a key of this spec. The wrapping key SM2 is not served, nor is `RSAES_PKCS1_V1_5`, which AWS
-    /// KMS no longer takes since October 2023.
+    /// Reads the terms for a key of this spec. `RSAES_PKCS1_V1_5` is none of them: AWS KMS no longer takes it since
+    /// October 2023.
     ///
     /// # Errors
     /// [`Refusal::Usage`] for other names and for what does not go together ("Select a wrapping algorithm" of the AWS
     /// KMS Developer Guide).
     fn read(terms: &ImportTerms<'_>, spec: Spec) -> Result<Self, Refusal> {
         let wrapping_key = Spec::parse(terms.wrapping_key)?;
-        if !matches!(wrapping_key, Spec::Rsa2048 | Spec::Rsa3072 | Spec::Rsa4096) {
-            return Err(Refusal::Usage);
-        }
-        let (hash, with_aes) = match terms.algorithm {
-            "RSAES_OAEP_SHA_1" => (&OAEP_SHA1_MGF1SHA1, false),
-            "RSAES_OAEP_SHA_256" => (&OAEP_SHA256_MGF1SHA256, false),
-            "RSA_AES_KEY_WRAP_SHA_1" => (&OAEP_SHA1_MGF1SHA1, true),
-            "RSA_AES_KEY_WRAP_SHA_256" => (&OAEP_SHA256_MGF1SHA256, true),
+        let wrapping = match wrapping_key {
+            Spec::Rsa2048 | Spec::Rsa3072 | Spec::Rsa4096 => match terms.algorithm {
+                "RSAES_OAEP_SHA_1" => Wrapping::Oaep(&OAEP_SHA1_MGF1SHA1),
+                "RSAES_OAEP_SHA_256" => Wrapping::Oaep(&OAEP_SHA256_MGF1SHA256),
+                "RSA_AES_KEY_WRAP_SHA_1" => Wrapping::OaepThenAes(&OAEP_SHA1_MGF1SHA1),
+                "RSA_AES_KEY_WRAP_SHA_256" => Wrapping::OaepThenAes(&OAEP_SHA256_MGF1SHA256),
+                _ => return Err(Refusal::Usage),
+            },
+            Spec::Sm2 if terms.algorithm == "SM2PKE" => Wrapping::Sm2,
             _ => return Err(Refusal::Usage),
         };
-        let fits = with_aes
-            || match spec {
-                Spec::Rsa2048 | Spec::Rsa3072 | Spec::Rsa4096 => false,
-                Spec::EccNistP521 => wrapping_key != Spec::Rsa2048,
-                Spec::MlDsa44 | Spec::MlDsa65 | Spec::MlDsa87 => wrapping_key != Spec::Rsa2048,
-                Spec::MlKem512 | Spec::MlKem768 | Spec::MlKem1024 => wrapping_key != Spec::Rsa2048,
-                _ => true,
-            };
-        if fits { Ok(Self { wrapping_key, hash, with_aes }) } else { Err(Refusal::Usage) }
+        let fits = match (wrapping, spec) {
+            (Wrapping::OaepThenAes(_) | Wrapping::Sm2, _) => true,
+            (_, Spec::Rsa2048 | Spec::Rsa3072 | Spec::Rsa4096) => false,
+            (_, Spec::EccNistP521) => wrapping_key != Spec::Rsa2048,
+            (_, Spec::MlDsa44 | Spec::MlDsa65 | Spec::MlDsa87) => wrapping_key != Spec::Rsa2048,
+            (_, Spec::MlKem512 | Spec::MlKem768 | Spec::MlKem1024) => wrapping_key != Spec::Rsa2048,
+            _ => true,
+        };
+        if fits { Ok(Self { wrapping_key, wrapping }) } else { Err(Refusal::Usage) }
     }
 }
 
@@ -110,17 +120,26 @@ pub(crate) fn unwrap(
     wrapped: &[u8],
     scratch: &mut Scratch,
 ) -> Result<(), Refusal> {
-    let Terms { hash, with_aes, .. } = Terms::read(terms, limits::kind(binding)?.spec)?;
+    let Terms { wrapping, .. } = Terms::read(terms, limits::kind(binding)?.spec)?;
     if !(1..=MAX_WRAPPED_LEN).contains(&wrapped.len()) {
         return Err(Refusal::Length);
     }
-    let private = open(domain, Place::import(domain, binding, terms)?, token, scratch)?;
-    let unwrapped = if with_aes {
-        unwrap_with_aes(&private, hash, entropy, wrapped, &mut scratch.clear)
-    } else {
-        oaep(&private, hash, wrapped)
-            .map(|material| scratch.clear.extend_from_slice(&material))
-            .ok_or(Refusal::Ciphertext)
+    let place = Place::import(domain, binding, terms)?;
+    let unwrapped = match wrapping {
+        Wrapping::Oaep(hash) => {
+            let private = open(domain, place, token, scratch, oaep_key)?;
+            oaep(&private, hash, wrapped)
+                .map(|material| scratch.clear.extend_from_slice(&material))
+                .ok_or(Refusal::Ciphertext)
+        }
+        Wrapping::OaepThenAes(hash) => {
+            let private = open(domain, place, token, scratch, oaep_key)?;
+            unwrap_with_aes(&private, hash, entropy, wrapped, &mut scratch.clear)
+        }
+        Wrapping::Sm2 => {
+            let private = open(domain, place, token, scratch, Sm2EncryptionKey::parse)?;
+            private.open(wrapped, &mut scratch.clear)
+        }
     };
     if unwrapped.is_err() {
         scratch.wipe();
@@ -128,13 +147,14 @@ pub(crate) fn unwrap(
     unwrapped
 }
 
-/// Opens an import token. `scratch.clear` is empty afterwards.
-fn open(
+/// Opens an import token and reads the private key in it. `scratch.clear` is empty afterwards.
+fn open<K>(
     domain: &Domain,
     place: Place,
     token: &[u8],
     scratch: &mut Scratch,
-) -> Result<OaepPrivateDecryptingKey, Refusal> {
+    read: impl FnOnce(&[u8]) -> Result<K, Refusal>,
+) -> Result<K, Refusal> {
     if token.len() > MAX_TOKEN_LEN {
         return Err(Refusal::ImportToken);
     }
@@ -143,9 +163,14 @@ fn open(
         Refusal::Token => Refusal::ImportToken,
         other => other,
     })?;
-    let private = PrivateDecryptingKey::from_pkcs8(&scratch.clear).map_err(|_| Refusal::Internal);
+    let private = read(&scratch.clear);
     scratch.wipe();
-    OaepPrivateDecryptingKey::new(private?).map_err(|_| Refusal::Internal)
+    private
+}
+
+fn oaep_key(stored: &[u8]) -> Result<OaepPrivateDecryptingKey, Refusal> {
+    let private = PrivateDecryptingKey::from_pkcs8(stored).map_err(|_| Refusal::Internal)?;
+    OaepPrivateDecryptingKey::new(private).map_err(|_| Refusal::Internal)
 }
 
 /// The same work is done whether OAEP gives a key or not.
@@ -190,8 +215,15 @@ fn oaep(
 mod tests {
     use super::*;
 
+    fn check(wrapping_key: &str, algorithm: &str, spec: &str, expected: bool) {
+        let terms = ImportTerms { wrapping_key, algorithm, valid_to_ms: 0 };
+        let got = Terms::read(&terms, Spec::parse(spec).unwrap()).map(|_| ());
+        assert_eq!(got, if expected { Ok(()) } else { Err(Refusal::Usage) }, "{spec} {terms:?}");
+    }
+
     /// "Select a wrapping algorithm" of the AWS KMS Developer Guide: rows are key specs; columns are plain OAEP with
-    /// RSA_2048, plain OAEP with a longer key, and AES key wrap with any.
+    /// RSA_2048, plain OAEP with a longer key, and AES key wrap with any. SM2 wraps everything, and nothing else is
+    /// wrapped to it.
     #[test]
     fn terms_that_go_together() {
         for (spec, short, long, with_aes) in [
@@ -217,13 +249,13 @@ mod tests {
                     let plain = if wrapping_key == "RSA_2048" { short } else { long };
                     for (name, expected) in [("RSAES_OAEP", plain), ("RSA_AES_KEY_WRAP", with_aes)] {
                         let algorithm = format!("{name}_{hash}");
-                        let terms = ImportTerms { wrapping_key, algorithm: &algorithm, valid_to_ms: 0 };
-                        let got = Terms::read(&terms, Spec::parse(spec).unwrap()).map(|_| ());
-                        let expected = if expected { Ok(()) } else { Err(Refusal::Usage) };
-                        assert_eq!(got, expected, "{spec} {terms:?}");
+                        check(wrapping_key, &algorithm, spec, expected);
+                        check("SM2", &algorithm, spec, false);
                     }
                 }
+                check(wrapping_key, "SM2PKE", spec, false);
             }
+            check("SM2", "SM2PKE", spec, true);
         }
     }
 }

@@ -18,7 +18,7 @@ use sm2::dsa::signature::{RandomizedSigner, Verifier as _};
 use sm2::dsa::{Signature, SigningKey as Signer, VerifyingKey as Verifier};
 use sm2::pke::{DecryptingKey, EncryptingKey};
 use sm2::{PublicKey, Scalar, SecretKey};
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 use super::spec::{EncryptionAlgorithm, Message, SigningAlgorithm};
 use super::{Agreement, Encryption, Material, Signing, Verifying, encoding, internal};
@@ -106,16 +106,31 @@ impl Verifying for VerifyingKey {
 }
 
 /// A key that encrypts and decrypts, in the DER form of GM/T 0009.
-pub(super) struct EncryptionKey {
+pub(crate) struct EncryptionKey {
     private: DecryptingKey,
     public: EncryptingKey,
 }
 
 impl EncryptionKey {
-    pub(super) fn parse(stored: &[u8]) -> Result<Self, Refusal> {
+    /// Reads stored material.
+    ///
+    /// # Errors
+    /// [`Refusal::Internal`] for what is none: what was stored was checked.
+    pub(crate) fn parse(stored: &[u8]) -> Result<Self, Refusal> {
         let key = secret_key(stored).ok_or(Refusal::Internal)?;
         let public = EncryptingKey::new(key.public_key());
         Ok(Self { private: DecryptingKey::new(key), public })
+    }
+
+    /// Decrypts into `out`, whatever the length.
+    ///
+    /// # Errors
+    /// [`Refusal::Ciphertext`] for every reason alike.
+    pub(crate) fn open(&self, ciphertext: &[u8], out: &mut Vec<u8>) -> Result<(), Refusal> {
+        let opened = self.private.decrypt_der(ciphertext).map(Zeroizing::new);
+        out.clear();
+        out.extend_from_slice(&opened.map_err(|_| Refusal::Ciphertext)?);
+        Ok(())
     }
 }
 
@@ -137,10 +152,11 @@ impl Encryption for EncryptionKey {
     }
 
     fn decrypt(&self, _: EncryptionAlgorithm, ciphertext: &[u8], out: &mut Vec<u8>) -> Result<(), Refusal> {
-        let opened = self.private.decrypt_der(ciphertext).map(Zeroizing::new);
-        let opened = opened.ok().filter(|opened| opened.len() <= MAX_PLAINTEXT_LEN);
-        out.clear();
-        out.extend_from_slice(&opened.ok_or(Refusal::Ciphertext)?);
+        self.open(ciphertext, out)?;
+        if out.len() > MAX_PLAINTEXT_LEN {
+            out.zeroize();
+            return Err(Refusal::Ciphertext);
+        }
         Ok(())
     }
 }

@@ -6,10 +6,12 @@ use claviger_wire::fault::Code;
 use crate::error::{Error, Result};
 use crate::kms::key::{Imported, Key, Material};
 use crate::kms::shapes::{ImportType, KeySpec, WrappingAlgorithm, WrappingKeySpec};
+use crate::kms::spec;
 use crate::moment::Moment;
 
-/// Whether material of the key's spec can be wrapped so (AWS: "Select a wrapping algorithm"). What RSAES-OAEP takes at
-/// once is shorter than an RSA private key, and with 2,048 bits shorter than one of P-521 or the post-quantum ones.
+/// Whether material of a key can be wrapped so ("Select a wrapping algorithm" and "Encrypt the key material" of the AWS
+/// KMS Developer Guide). What RSAES-OAEP takes at once is shorter than an RSA private key, and with 2,048 bits shorter
+/// than one of P-521 or the post-quantum ones. SM2 is only for China's Regions, and AES key wrap only for all others.
 ///
 /// # Errors
 /// `UnsupportedOperationException`.
@@ -17,34 +19,45 @@ pub(crate) fn check_fit(
     algorithm: WrappingAlgorithm,
     wrapping_key: WrappingKeySpec,
     spec: KeySpec,
+    partition: &str,
 ) -> Result<()> {
     use WrappingAlgorithm::{
         RsaAesKeyWrapSha1, RsaAesKeyWrapSha256, RsaesOaepSha1, RsaesOaepSha256, RsaesPkcs1V15, Sm2Pke,
     };
-    let is_rsa = matches!(spec, KeySpec::Rsa2048 | KeySpec::Rsa3072 | KeySpec::Rsa4096);
-    let is_long = matches!(
-        spec,
-        KeySpec::EccNistP521
-            | KeySpec::MlDsa44
-            | KeySpec::MlDsa65
-            | KeySpec::MlDsa87
-            | KeySpec::MlKem512
-            | KeySpec::MlKem768
-            | KeySpec::MlKem1024
-    );
-    let too_long = is_rsa || (is_long && wrapping_key == WrappingKeySpec::Rsa2048);
-    let refused = match (algorithm, wrapping_key) {
-        (RsaesPkcs1V15 | Sm2Pke, _) => format!("WrappingAlgorithm {} is not supported.", algorithm.as_str()),
-        (_, WrappingKeySpec::Sm2) => "WrappingKeySpec SM2 is not supported.".to_owned(),
-        (RsaesOaepSha1 | RsaesOaepSha256, _) if too_long => format!(
+    let in_china = spec::is_china(partition);
+    let is_rsa = wrapping_key != WrappingKeySpec::Sm2;
+    let refused = match algorithm {
+        RsaesPkcs1V15 => format!("WrappingAlgorithm {} is not supported.", algorithm.as_str()),
+        Sm2Pke if !in_china => spec::not_here("WrappingAlgorithm", algorithm.as_str()),
+        _ if !is_rsa && !in_china => spec::not_here("WrappingKeySpec", wrapping_key.as_str()),
+        RsaAesKeyWrapSha1 | RsaAesKeyWrapSha256 if in_china => {
+            spec::not_here("WrappingAlgorithm", algorithm.as_str())
+        }
+        RsaAesKeyWrapSha1 | RsaAesKeyWrapSha256 if is_rsa => return Ok(()),
+        RsaesOaepSha1 | RsaesOaepSha256 if is_rsa && fits_oaep(spec, wrapping_key) => return Ok(()),
+        Sm2Pke if !is_rsa => return Ok(()),
+        _ => format!(
             "WrappingAlgorithm {} with WrappingKeySpec {} is not valid for key spec {}.",
             algorithm.as_str(),
             wrapping_key.as_str(),
             spec.as_str()
         ),
-        (RsaesOaepSha1 | RsaesOaepSha256 | RsaAesKeyWrapSha1 | RsaAesKeyWrapSha256, _) => return Ok(()),
     };
     Err(Error::new(Code::UnsupportedOperation, refused))
+}
+
+fn fits_oaep(spec: KeySpec, wrapping_key: WrappingKeySpec) -> bool {
+    match spec {
+        KeySpec::Rsa2048 | KeySpec::Rsa3072 | KeySpec::Rsa4096 => false,
+        KeySpec::EccNistP521
+        | KeySpec::MlDsa44
+        | KeySpec::MlDsa65
+        | KeySpec::MlDsa87
+        | KeySpec::MlKem512
+        | KeySpec::MlKem768
+        | KeySpec::MlKem1024 => wrapping_key != WrappingKeySpec::Rsa2048,
+        _ => true,
+    }
 }
 
 /// Material that has been unwrapped, found to be of the key's spec, and wrapped as the key's.

@@ -35,12 +35,12 @@ impl<'a> ImportToken<'a> {
         Self { valid_to_ms, wrapping_key, algorithm, sealed }
     }
 
-    /// Reads a token for a key of this spec.
+    /// Reads a token for a key of this spec in this partition.
     ///
     /// # Errors
     /// `InvalidImportTokenException` for what is none, `ExpiredImportTokenException` for one that is too old.
-    pub(crate) fn read(bytes: &'a [u8], spec: KeySpec, now: Moment) -> Result<Self> {
-        let token = Self::decode_whole(bytes).filter(|token| token.could_be_for(spec));
+    pub(crate) fn read(bytes: &'a [u8], spec: KeySpec, partition: &str, now: Moment) -> Result<Self> {
+        let token = Self::decode_whole(bytes).filter(|token| token.could_be_for(spec, partition));
         let token = token.ok_or_else(|| Error::bare(Code::InvalidImportToken))?;
         if now.0 >= token.valid_to_ms {
             return Err(Error::bare(Code::ExpiredImportToken));
@@ -56,11 +56,12 @@ impl<'a> ImportToken<'a> {
     }
 
     /// Whether parameters with such terms would have been given.
-    fn could_be_for(&self, spec: KeySpec) -> bool {
+    fn could_be_for(&self, spec: KeySpec, partition: &str) -> bool {
         let algorithm = WrappingAlgorithm::from_str_exact(self.algorithm);
         let terms = algorithm.zip(WrappingKeySpec::from_str_exact(self.wrapping_key));
-        terms
-            .is_some_and(|(algorithm, wrapping_key)| import::check_fit(algorithm, wrapping_key, spec).is_ok())
+        terms.is_some_and(|(algorithm, wrapping_key)| {
+            import::check_fit(algorithm, wrapping_key, spec, partition).is_ok()
+        })
     }
 
     pub(crate) fn write(&self) -> Result<Vec<u8>> {
@@ -84,7 +85,7 @@ mod tests {
         ImportTerms { wrapping_key: "RSA_4096", algorithm: "RSAES_OAEP_SHA_256", valid_to_ms: 1_000 };
 
     fn check(bytes: &[u8], now: i64, expected: Option<Code>) {
-        let read = ImportToken::read(bytes, KeySpec::Hmac256, Moment(now));
+        let read = ImportToken::read(bytes, KeySpec::Hmac256, "aws", Moment(now));
         assert_eq!(read.as_ref().err().map(|error| error.code), expected, "{bytes:02x?} at {now}");
         assert!(read.is_err() || read.is_ok_and(|token| token.terms() == TERMS && token.sealed == [7; 9]));
     }

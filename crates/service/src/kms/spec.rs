@@ -128,12 +128,17 @@ impl From<EncapsulationAlgorithm> for Algorithm {
 
 /// Whether keys of a spec exist in a partition: SM2 only in China, ML-KEM everywhere else.
 fn is_offered(spec: KeySpec, partition: &str) -> bool {
-    let in_china = partition == "aws-cn";
+    let in_china = is_china(partition);
     match spec {
         KeySpec::Sm2 => in_china,
         KeySpec::MlKem512 | KeySpec::MlKem768 | KeySpec::MlKem1024 => !in_china,
         _ => true,
     }
+}
+
+/// Whether the algorithms of China's standards are offered in a partition.
+pub(crate) fn is_china(partition: &str) -> bool {
+    partition == "aws-cn"
 }
 
 /// Refuses a spec where the partition does not have it; `member` is the request's name for it.
@@ -144,8 +149,12 @@ pub(crate) fn offered(member: &str, spec: KeySpec, partition: &str) -> Result<()
     if is_offered(spec, partition) {
         return Ok(());
     }
-    let message = format!("{member} {} is not supported in this Region", spec.as_str());
-    Err(Error::new(Code::UnsupportedOperation, message))
+    Err(Error::new(Code::UnsupportedOperation, not_here(member, spec.as_str())))
+}
+
+/// What is said of a value that other Regions take.
+pub(crate) fn not_here(member: &str, value: &str) -> String {
+    format!("{member} {value} is not supported in this Region")
 }
 
 /// Whether keys of a spec have a public key.

@@ -4,7 +4,7 @@ use expect_test::expect_file;
 use serde_json::{Value, json};
 
 use crate::material::{Parameters, external, import, import_for, import_new, on};
-use crate::world::{ALICE, Ask, DAY_MS, Key, Transcript, World, base64, unbase64};
+use crate::world::{ALICE, Ask, DAY_MS, Key, REGION, Transcript, World, base64, unbase64};
 
 const FIRST: [u8; 32] = [1; 32];
 const SECOND: [u8; 32] = [2; 32];
@@ -88,12 +88,34 @@ fn material_is_taken_in_as_agreed() {
     assert_eq!(answer["ParametersValidTo"], json!(world.later(1, 0).epoch()));
     let again = world.succeed(ALICE, "GetParametersForImport", request);
     assert_ne!(answer["PublicKey"], again["PublicKey"], "each pair serves one import");
-    for (algorithm, spec) in
-        [("RSAES_PKCS1_V1_5", "RSA_2048"), ("SM2PKE", "SM2"), ("RSAES_OAEP_SHA_256", "SM2")]
-    {
-        let request = json!({"KeyId": key.id, "WrappingAlgorithm": algorithm, "WrappingKeySpec": spec});
-        assert_eq!(world.refuse(ALICE, "GetParametersForImport", request), "UnsupportedOperationException");
+}
+
+/// Every algorithm with a wrapping key of each kind, here and in China, for keys that differ in what they take. The
+/// developer guide has SM2 for China's Regions only, and AES key wrap for all but those.
+#[test]
+fn every_way_of_wrapping_is_offered_where_it_fits() {
+    let world = World::new();
+    let mut calls = Transcript::of(&world);
+    let model = crate::model::Model::installed();
+    for region in [REGION, "cn-north-1"] {
+        for (spec, usage) in [
+            ("SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT"),
+            ("RSA_2048", "SIGN_VERIFY"),
+            ("ECC_NIST_P521", "SIGN_VERIFY"),
+        ] {
+            calls.note(&format!("{spec} in {region}."));
+            let made = json!({"KeySpec": spec, "KeyUsage": usage, "Origin": "EXTERNAL"});
+            let key = world.key_in(region, ALICE, made);
+            for algorithm in model.choices("AlgorithmSpec") {
+                for wrapping_key in ["RSA_2048", "RSA_3072", "SM2"] {
+                    let request = json!({"KeyId": key.id, "WrappingAlgorithm": algorithm,
+                        "WrappingKeySpec": wrapping_key});
+                    calls.send(&Ask::new(ALICE, "GetParametersForImport", request).region(region));
+                }
+            }
+        }
     }
+    calls.compare(&expect_file!["golden/wrappings.txt"]);
 }
 
 /// Each part of an import that is wrong refuses it, and nothing changes (`World::send` sees to that).

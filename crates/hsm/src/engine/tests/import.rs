@@ -5,6 +5,7 @@ use aws_lc_rs::rsa::{
     OAEP_SHA1_MGF1SHA1, OAEP_SHA256_MGF1SHA256, OaepPublicEncryptingKey, PublicEncryptingKey,
 };
 use claviger_hsm_proto::ImportTerms;
+use pkcs8::DecodePublicKey;
 
 use super::operations::{KINDS, look};
 use super::*;
@@ -13,6 +14,7 @@ use crate::algorithms::{self, Kind};
 const OAEP: ImportTerms<'static> =
     ImportTerms { wrapping_key: "RSA_2048", algorithm: "RSAES_OAEP_SHA_256", valid_to_ms: 1_790_000_000_000 };
 const WITH_AES: ImportTerms<'static> = ImportTerms { algorithm: "RSA_AES_KEY_WRAP_SHA_256", ..OAEP };
+const SM2: ImportTerms<'static> = ImportTerms { wrapping_key: "SM2", algorithm: "SM2PKE", ..OAEP };
 const AES_KEY: [u8; 32] = [0x42; 32];
 
 /// The wrapping key and the import token of one import.
@@ -46,7 +48,17 @@ fn kwp(clear: &[u8]) -> Vec<u8> {
     out
 }
 
+/// SM2 encryption, as a caller does it.
+fn sm2pke(public: &[u8], clear: &[u8]) -> Vec<u8> {
+    let entropy = Entropy::new(Box::new(SystemEntropy::default())).unwrap();
+    let key = sm2::PublicKey::from_public_key_der(public).unwrap();
+    sm2::pke::EncryptingKey::new(key).encrypt_der(&mut entropy.generator(), clear).unwrap()
+}
+
 fn wrap(public: &[u8], algorithm: &str, clear: &[u8]) -> Vec<u8> {
+    if algorithm == "SM2PKE" {
+        return sm2pke(public, clear);
+    }
     if algorithm.starts_with("RSA_AES") {
         [oaep(public, algorithm, &AES_KEY), kwp(clear)].concat()
     } else {
@@ -76,11 +88,12 @@ fn imported_material_is_the_keys_under_all_terms() {
         ("RSA_2048", "RSA_AES_KEY_WRAP_SHA_256", 2048),
         ("RSA_3072", "RSA_AES_KEY_WRAP_SHA_256", 3072),
         ("RSA_4096", "RSAES_OAEP_SHA_1", 4096),
+        ("SM2", "SM2PKE", 0),
     ] {
         let terms = ImportTerms { wrapping_key, algorithm, ..OAEP };
         let Parameters { public, token } = parameters(&engine, A, terms);
         assert!(token.len() <= 3_000, "{} bytes", token.len());
-        assert_eq!(PublicEncryptingKey::from_der(&public).unwrap().key_size_bits(), bits);
+        assert_eq!(PublicEncryptingKey::from_der(&public).map_or(0, |key| key.key_size_bits()), bits);
         let wrapped = wrap(&public, algorithm, &material);
         // A token may be used again within its time, also under a newer domain key.
         for _ in 0..2 {
@@ -114,8 +127,8 @@ fn material_of_every_kind_is_imported() {
         let stored = algorithms::import(spec, usage, &made.private).unwrap().private;
         let id = token::stored_id(kind.spec, &stored, A.key_id).unwrap();
         let is_rsa = spec.starts_with("RSA_");
-        for terms in [OAEP, WITH_AES] {
-            let fits = terms == WITH_AES || !is_rsa && !spec.starts_with("ML_") && *spec != "ECC_NIST_P521";
+        for terms in [OAEP, WITH_AES, SM2] {
+            let fits = terms != OAEP || !is_rsa && !spec.starts_with("ML_") && *spec != "ECC_NIST_P521";
             if !fits {
                 let command = Command::ImportParameters { binding, terms };
                 assert_eq!(ask(&engine, &command), Got::Refused(Refusal::Usage), "{spec} {terms:?}");
@@ -175,7 +188,6 @@ fn terms_outside_the_api_are_refused() {
     for (wrapping_key, algorithm) in [
         ("RSA_2048", "RSAES_PKCS1_V1_5"),
         ("RSA_2048", "SM2PKE"),
-        ("SM2", "SM2PKE"),
         ("SM2", "RSAES_OAEP_SHA_256"),
         ("RSA_1024", "RSAES_OAEP_SHA_256"),
         ("RSA_8192", "RSAES_OAEP_SHA_256"),
@@ -207,6 +219,7 @@ fn an_import_token_opens_only_for_its_key_and_terms() {
     check(Binding { spec: "ECC_NIST_P256", usage: "SIGN_VERIFY", ..A }, OAEP);
     check(A, ImportTerms { algorithm: "RSAES_OAEP_SHA_1", ..OAEP });
     check(A, WITH_AES);
+    check(A, SM2);
     check(A, ImportTerms { wrapping_key: "RSA_3072", ..OAEP });
     for valid_to_ms in [OAEP.valid_to_ms - 1, OAEP.valid_to_ms + 1, 0, i64::MAX, -OAEP.valid_to_ms] {
         check(A, ImportTerms { valid_to_ms, ..OAEP });
@@ -297,6 +310,33 @@ fn material_that_does_not_unwrap_is_refused_alike() {
     }
 }
 
+/// The same for SM2: every bit, every length, and points that are not on the curve or of another key.
+#[test]
+fn material_that_sm2_does_not_open_is_refused_alike() {
+    let engine = start(&sealed());
+    let Parameters { public, token } = parameters(&engine, A, SM2);
+    let wrapped = sm2pke(&public, &[7; 32]);
+    let check = |wrapped: &[u8], what: &str| {
+        let answer = import(&engine, A, SM2, &token, wrapped);
+        assert_eq!(answer, Got::Refused(Refusal::Ciphertext), "{what}");
+    };
+    for bit in 0..wrapped.len() * 8 {
+        let mut flipped = wrapped.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        check(&flipped, &format!("bit {bit}"));
+    }
+    for length in 1..wrapped.len() {
+        check(&wrapped[..length], &format!("{length} bytes"));
+    }
+    check(&[&wrapped[..], &[0]].concat(), "a byte more");
+    check(&sm2pke(&parameters(&engine, A, SM2).public, &[7; 32]), "another key");
+    for length in [0, 6145] {
+        let answer = import(&engine, A, SM2, &token, &vec![7; length]);
+        assert_eq!(answer, Got::Refused(Refusal::Length), "{length} bytes");
+    }
+    assert!(matches!(import(&engine, A, SM2, &token, &wrapped), Got::Key(..)));
+}
+
 /// Only an AES key of 256 bits unwraps material, also where the AES-KWP under another key is right.
 #[test]
 fn aes_keys_of_other_lengths_unwrap_nothing() {
@@ -319,7 +359,7 @@ fn aes_keys_of_other_lengths_unwrap_nothing() {
 #[test]
 fn nothing_stays_in_the_clear_after_a_refusal() {
     let engine = start(&sealed());
-    for terms in [OAEP, WITH_AES] {
+    for terms in [OAEP, WITH_AES, SM2] {
         let Parameters { public, token } = parameters(&engine, A, terms);
         let whole = wrap(&public, terms.algorithm, &[7; 32]);
         for flipped in [0, 100, whole.len() - 1] {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use claviger_hsm_proto::ImportTerms;
+use claviger_wire::arn;
 use claviger_wire::shape;
 use serde::Serialize;
 
@@ -55,7 +56,7 @@ impl Operation for GetParametersForImport {
         let asks = Asks { wrapping: Some((algorithm, wrapping_key)), ..Asks::default() };
         let key = load::managed(service, call, "kms:GetParametersForImport", &request.key_id, asks).await?;
         key.allows(Self::NAME)?;
-        import::check_fit(algorithm, wrapping_key, key.spec)?;
+        import::check_fit(algorithm, wrapping_key, key.spec, arn::partition(&key.region))?;
         let valid_to = call.now().plus_days(VALID_DAYS);
         let terms = ImportTerms {
             wrapping_key: wrapping_key.as_str(),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use claviger_wire::arn;
 use claviger_wire::fault::Code;
 use claviger_wire::shape;
 use serde::Serialize;
@@ -81,7 +82,8 @@ impl Operation for ImportKeyMaterial {
         let key = load::managed(service, call, "kms:ImportKeyMaterial", &request.key_id, asks).await?;
         key.allows(Self::NAME)?;
         check_members(&key, request)?;
-        let token = ImportToken::read(&request.import_token.0, key.spec, call.now())?;
+        let token =
+            ImportToken::read(&request.import_token.0, key.spec, arn::partition(&key.region), call.now())?;
         let wrapped = &request.encrypted_key_material.0;
         let made = vault::import_key(&*service.vault, &key, token.terms(), token.sealed, wrapped).await?;
         let key_material_id = made.id.to_hex();
