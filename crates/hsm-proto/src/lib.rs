@@ -43,13 +43,13 @@ pub struct MaterialId(#[cbor(with = "minicbor::bytes")] pub [u8; MATERIAL_ID_LEN
 impl MaterialId {
     /// The id in the 64 hexadecimal digits that the API shows.
     pub fn to_hex(self) -> String {
-        let digit = |nibble: u8| char::from(if nibble < 10 { b'0' + nibble } else { b'a' - 10 + nibble });
-        let mut hex = String::with_capacity(2 * MATERIAL_ID_LEN);
-        for byte in self.0 {
-            hex.push(digit(byte >> 4));
-            hex.push(digit(byte & 15));
+        let digit = |nibble: u8| if nibble < 10 { b'0' + nibble } else { b'a' - 10 + nibble };
+        let mut hex = vec![b'0'; 2 * MATERIAL_ID_LEN];
+        for ([high, low], byte) in hex.as_chunks_mut::<2>().0.iter_mut().zip(self.0) {
+            (*high, *low) = (digit(byte >> 4), digit(byte & 15));
         }
-        hex
+        // Digits are text.
+        String::from_utf8(hex).unwrap_or_default()
     }
 }
 

@@ -12,7 +12,7 @@ use claviger_service::{BoxFuture, Handled, Outgoing, Service};
 use claviger_wire::incoming::{Incoming, MAX_BODY_LEN, Origin};
 use claviger_wire::line::Line;
 use http::header::{
-    CACHE_CONTROL, CONNECTION, CONTENT_TYPE, EXPIRES, HeaderValue, PRAGMA, TRANSFER_ENCODING,
+    CACHE_CONTROL, CONNECTION, CONTENT_TYPE, EXPIRES, HeaderName, HeaderValue, PRAGMA, TRANSFER_ENCODING,
 };
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
@@ -28,6 +28,12 @@ use crate::metrics::{self, Requests};
 use crate::security_log::{Refused, SecurityLog};
 use crate::shell;
 use crate::stop::stopped;
+
+/// The id of a request, in its answer.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-cache, no-store, must-revalidate, private");
+const LONG_AGO: HeaderValue = HeaderValue::from_static("0");
+const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
 
 /// Longest request head in bytes.
 const MAX_HEAD: usize = 64 * 1024;
@@ -337,13 +343,13 @@ pub fn respond(outgoing: Outgoing) -> Response<Full<Bytes>> {
     let headers = response.headers_mut();
     headers.reserve(8);
     if let Ok(id) = HeaderValue::try_from(outgoing.request_id) {
-        headers.insert("x-amzn-requestid", id);
+        headers.insert(REQUEST_ID, id);
     }
     if let Some(content_type) = outgoing.content_type {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     }
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, no-store, must-revalidate, private"));
-    headers.insert(EXPIRES, HeaderValue::from_static("0"));
-    headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));
+    headers.insert(CACHE_CONTROL, NO_STORE);
+    headers.insert(EXPIRES, LONG_AGO);
+    headers.insert(PRAGMA, NO_CACHE);
     response
 }

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use claviger_wire::digits;
+use jiff::tz::Offset;
+
 use crate::BoxFuture;
 
 /// A point in time: milliseconds since 1970-01-01T00:00:00Z, as the wall clock of the host tells it.
@@ -39,7 +42,18 @@ impl Moment {
 
     /// Such as `2026-01-02T03:04:05Z`.
     pub fn iso(self) -> String {
-        jiff::Timestamp::from_second(self.seconds()).unwrap_or_default().to_string()
+        let second = jiff::Timestamp::from_second(self.seconds()).unwrap_or_default();
+        let at = Offset::UTC.to_datetime(second);
+        // Until the year 9999 a year has four digits.
+        let Ok(year @ 0..=9999) = u16::try_from(at.year()) else { return second.to_string() };
+        let [[y1, y2], [y3, y4]] = [year / 100, year % 100].map(digits::two);
+        let parts = [at.month(), at.day(), at.hour(), at.minute(), at.second()];
+        let [[mo1, mo2], [d1, d2], [h1, h2], [mi1, mi2], [s1, s2]] =
+            parts.map(|part| digits::two(part.unsigned_abs().into()));
+        let text =
+            [y1, y2, y3, y4, b'-', mo1, mo2, b'-', d1, d2, b'T', h1, h2, b':', mi1, mi2, b':', s1, s2, b'Z'];
+        // Digits and signs are text.
+        String::from_utf8(text.to_vec()).unwrap_or_default()
     }
 
     /// As CloudTrail writes dates inside response elements, such as `Aug 10, 2022, 10:38:27 PM`.
@@ -115,6 +129,16 @@ mod tests {
         assert_eq!(moment.trail_date(), "Aug 10, 2022, 10:38:27 PM");
         assert_eq!(moment.seconds(), 1_660_171_107);
         assert!((moment.epoch() - 1_660_171_107.581).abs() < 1e-6);
+    }
+
+    #[test]
+    fn moments_print_as_the_library_prints_them() {
+        for second in [-62_167_219_201, -62_167_219_200, -1, 0, 951_868_799, 1_709_251_199, 253_402_200_000] {
+            for second in second..second + 3 {
+                let expected = jiff::Timestamp::from_second(second).unwrap().to_string();
+                assert_eq!(Moment(second * 1000).iso(), expected);
+            }
+        }
     }
 
     #[test]

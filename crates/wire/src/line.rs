@@ -3,8 +3,6 @@
 //! A general serializer escapes every key anew and asks every value what it is; on the hot path that costs more than
 //! the decision about the request. Here keys are literals, and a value that needs no escaping is copied.
 
-use std::io::Write;
-
 /// A JSON object being written. Keys must be literals without characters that JSON escapes.
 #[derive(Debug)]
 pub struct Line(Vec<u8>);
@@ -18,6 +16,7 @@ impl Line {
     }
 
     /// A member with a string.
+    #[inline(always)]
     pub fn text(&mut self, key: &'static str, value: &str) -> &mut Self {
         self.key(key);
         push_string(&mut self.0, value);
@@ -25,6 +24,7 @@ impl Line {
     }
 
     /// A member with a string, where there is one.
+    #[inline(always)]
     pub fn optional(&mut self, key: &'static str, value: Option<&str>) -> &mut Self {
         match value {
             Some(value) => self.text(key, value),
@@ -33,19 +33,19 @@ impl Line {
     }
 
     /// A member with a number.
+    #[inline(always)]
     pub fn number(&mut self, key: &'static str, value: u64) -> &mut Self {
-        self.key(key);
-        // Writing into memory does not fail.
-        let _ = write!(self.0, "{value}");
-        self
+        self.json(key, itoa::Buffer::new().format(value))
     }
 
     /// A member with a truth value.
+    #[inline(always)]
     pub fn flag(&mut self, key: &'static str, value: bool) -> &mut Self {
         self.json(key, if value { "true" } else { "false" })
     }
 
     /// A member whose value is JSON already.
+    #[inline(always)]
     pub fn json(&mut self, key: &'static str, value: &str) -> &mut Self {
         self.key(key);
         self.0.extend_from_slice(value.as_bytes());
@@ -59,17 +59,19 @@ impl Line {
         line
     }
 
+    /// Always inlined, as all that calls it is: of a key that is known, a few stores are left.
+    #[inline(always)]
     fn key(&mut self, key: &'static str) {
-        self.0.extend_from_slice(if self.0.len() > 1 { b",\"" } else { b"\"" });
+        let comma: &[u8] = if self.0.len() > 1 { b",\"" } else { b"\"" };
+        self.0.extend_from_slice(comma);
         self.0.extend_from_slice(key.as_bytes());
         self.0.extend_from_slice(b"\":");
     }
 }
 
 fn push_string(out: &mut Vec<u8>, value: &str) {
-    // All bytes are looked at, so that the compiler can look at many at once.
-    let needs_escape = |byte: u8| byte < 0x20 || byte == b'"' || byte == b'\\';
-    if !value.bytes().fold(false, |any, byte| any | needs_escape(byte)) {
+    if !needs_escape(value.as_bytes()) {
+        out.reserve(value.len() + 2);
         out.push(b'"');
         out.extend_from_slice(value.as_bytes());
         out.push(b'"');
@@ -77,6 +79,21 @@ fn push_string(out: &mut Vec<u8>, value: &str) {
         // Strings always serialize.
         out.extend_from_slice(&escaped);
     }
+}
+
+/// Whether JSON escapes any of the bytes. Eight of them are looked at at once.
+fn needs_escape(text: &[u8]) -> bool {
+    const ONES: u64 = u64::MAX / 255;
+    const HIGH: u64 = ONES << 7;
+    // The high bit of the lowest byte below `limit`, which is at most 128, is set; that of bytes before it is not.
+    let below = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word & HIGH;
+    let is = |word: u64, byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
+    let marks = |word| below(word, 0x20) | is(word, b'"') | is(word, b'\\');
+    let (words, rest) = text.as_chunks::<8>();
+    let mut last = [b' '; 8];
+    last.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+    words.iter().fold(marks(u64::from_le_bytes(last)), |any, word| any | marks(u64::from_le_bytes(*word)))
+        != 0
 }
 
 #[cfg(test)]
@@ -107,6 +124,21 @@ mod tests {
             let mut one = Line::with_capacity(16);
             one.text("text", value);
             assert!(!one.finish().contains(&b'\n'));
+        }
+    }
+
+    /// Each byte at each place, alone and beside others.
+    #[test]
+    fn every_byte_is_looked_at() {
+        for byte in 0..=255 {
+            let expected = byte < 0x20 || byte == b'"' || byte == b'\\';
+            for (length, at) in (1..20).flat_map(|length| (0..length).map(move |at| (length, at))) {
+                for around in [b'a', 0x20, 0x7f, 0x80, 0xff] {
+                    let mut text = vec![around; length];
+                    text[at] = byte;
+                    assert_eq!(needs_escape(&text), expected, "{byte:#x} at {at} of {length}");
+                }
+            }
         }
     }
 

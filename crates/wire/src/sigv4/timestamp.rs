@@ -3,8 +3,13 @@
 //!
 //! Strict: nothing but these two forms, no leap second, no offset, no year outside 0000..=9999.
 
+use std::fmt;
+use std::ops::Deref;
+
 use jiff::civil::DateTime;
 use jiff::{SignedDuration, fmt::rfc2822};
+
+use crate::digits;
 
 /// 1970-01-01T00:00:00.
 const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
@@ -60,28 +65,33 @@ impl Timestamp {
     }
 
     /// `20150830T123600Z`.
-    pub(super) fn basic(self) -> String {
+    pub(super) fn basic(self) -> Basic {
         let at = self.0;
         let year = at.year().unsigned_abs();
         let [month, day, hour, minute, second] = [at.month(), at.day(), at.hour(), at.minute(), at.second()]
             .map(|part| u16::from(part.unsigned_abs()));
-        let mut out = String::with_capacity(16);
-        for pair in [year / 100, year % 100, month, day] {
-            push_two_digits(&mut out, pair);
-        }
-        out.push('T');
-        for pair in [hour, minute, second] {
-            push_two_digits(&mut out, pair);
-        }
-        out.push('Z');
-        out
+        let [[y1, y2], [y3, y4], [mo1, mo2], [d1, d2]] =
+            [year / 100, year % 100, month, day].map(digits::two);
+        let [[h1, h2], [mi1, mi2], [s1, s2]] = [hour, minute, second].map(digits::two);
+        Basic([y1, y2, y3, y4, mo1, mo2, d1, d2, b'T', h1, h2, mi1, mi2, s1, s2, b'Z'])
     }
 }
 
-/// Written by hand: `format!` with padding costs as much as the HMAC.
-fn push_two_digits(out: &mut String, number: u16) {
-    for digit in [number / 10, number] {
-        out.extend(char::from_digit(u32::from(digit % 10), 10));
+/// A [`Timestamp`] in the ISO 8601 basic format.
+pub(super) struct Basic([u8; 16]);
+
+impl Deref for Basic {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        // Digits and letters are text.
+        str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for Basic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self)
     }
 }
 
@@ -107,7 +117,7 @@ mod tests {
             let read = Timestamp::parse(text).unwrap();
             assert_eq!(read.unix_seconds(), seconds, "{text}");
             assert_eq!(Timestamp::from_unix_seconds(seconds), read, "{text}");
-            assert_eq!(read.basic(), text);
+            assert_eq!(&*read.basic(), text);
         }
     }
 
