@@ -174,7 +174,8 @@ impl Agreement for AgreementKey {
     fn agree(&self, peer: &[u8], out: &mut Vec<u8>) -> Result<(), Refusal> {
         let point = encoding::ec_point(peer, sm2::Sm2::OID).ok_or(Refusal::PublicKey)?;
         let peer = PublicKey::from_sec1_bytes(point).map_err(|_| Refusal::PublicKey)?;
-        let secret = ecdh::diffie_hellman(self.0.to_nonzero_scalar(), peer.as_affine());
+        let scalar = Zeroizing::new(self.0.to_nonzero_scalar());
+        let secret = ecdh::diffie_hellman(&*scalar, peer.as_affine());
         out.extend_from_slice(secret.raw_secret_bytes());
         Ok(())
     }
