@@ -291,7 +291,8 @@ pub enum Command<'a> {
         terms: ImportTerms<'a>,
     },
     /// Unwraps imported key material, checks it against the key's spec and wraps it as the key's; answers
-    /// [`crate::Reply::KeyWrapped`]. Every failure to unwrap is [`crate::Refusal::Ciphertext`], after the same work.
+    /// [`crate::Reply::KeyWrapped`]. Every failure to unwrap is [`crate::Refusal::Ciphertext`]; with RSA, after the same
+    /// work.
     #[n(22)]
     ImportKey {
         /// The key that the material is for.

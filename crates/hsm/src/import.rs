@@ -1,8 +1,8 @@
 //! Import of key material (GetParametersForImport and ImportKeyMaterial of the KMS API).
 //!
-//! For each import the HSM makes a key pair that material is wrapped to, RSA or SM2. It keeps none of them: the private key
-//! goes out in the *import token*, wrapped under the domain key and bound to the key that the material is for and to
-//! the terms of the import.
+//! For each import the HSM makes a key pair that material is wrapped to, RSA or SM2. It keeps none of them: the private
+//! key goes out in the *import token*, wrapped under the domain key and bound to the key that the material is for and
+//! to the terms of the import.
 //!
 //! | algorithm | wrapped material |
 //! |---|---|
@@ -13,8 +13,11 @@
 //! **What does not unwrap says nothing more.** AWS-LC checks the padding of OAEP and the integrity of AES-KWP in
 //! constant time and with one error each, so neither tells what the RSA decryption gave (Manger's attack). And nobody
 //! is told which of the two failed: where OAEP gives no AES key, a random one takes its place, AES-KWP runs over the
-//! same bytes, and the failure is the same. SM2 checks a hash of what it has opened, of which nobody without the
-//! private key can choose any part.
+//! same bytes, and the failure is the same.
+//!
+//! SM2 checks a hash over the material and the point that both sides share, which nobody knows of a ciphertext of
+//! somebody else's. All failures have one refusal. What fails before the multiplication fails for the ciphertext's sake
+//! alone; the comparison of the hashes is the library's, and not in constant time.
 //!
 //! What cannot be covered here: AWS-LC works on copies of the private key, which it clears when it frees them, and on
 //! an AES key schedule on the stack, which stands there until something else takes its place.

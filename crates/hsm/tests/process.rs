@@ -19,6 +19,8 @@ use claviger_hsm_proto::{
     Binding, Command, HostKeyLabel, ImportTerms, MessageKind, RecipientKey, Refusal, SYMMETRIC_DEFAULT,
     VERSION, WrappedKey, frame,
 };
+use pkcs8::EncodePublicKey;
+
 use harness::{A, Answer, B, Connection, Home, Running, program, signal};
 
 /// Attack J5: a thousand commands without waiting; each answer belongs to its command.
@@ -337,6 +339,15 @@ fn the_confined_process_makes_and_uses_keys_of_every_family() {
         let decrypt = Command::Decrypt { key, context: &[], blob: &blob, algorithm, recipient: None };
         assert_eq!(host.ask(&decrypt), Answer::Bytes(b"plaintext".to_vec()), "{spec}");
     }
+    let binding = Binding { spec: "SM2", usage: "KEY_AGREEMENT", ..A };
+    let (material, token) = host.create(binding);
+    let key = WrappedKey { binding, material, token: &token };
+    let refused = host.ask(&Command::DeriveSharedSecret { key, peer: b"no key", recipient: None });
+    assert_eq!(refused, Answer::Refused(Refusal::PublicKey));
+    let generator = sm2::PublicKey::from_affine(sm2::AffinePoint::GENERATOR).unwrap();
+    let peer = generator.to_public_key_der().unwrap();
+    let agree = Command::DeriveSharedSecret { key, peer: peer.as_bytes(), recipient: None };
+    assert_eq!(host.ask(&agree).bytes().len(), 32);
     let binding = Binding { spec: "ML_KEM_768", usage: "ENCAPSULATE_DECAPSULATE", ..A };
     let (material, token) = host.create(binding);
     let key = WrappedKey { binding, material, token: &token };

@@ -2,7 +2,8 @@
 //! AWS-LC has none of them.
 //!
 //! **This code is not audited**: the `sm2` crate says so of itself. Its field arithmetic is machine-checked
-//! (fiat-crypto), what is around it is not.
+//! (fiat-crypto), what is around it is not. It compares the hash of what it has decrypted not in constant time, and it
+//! does not clear the private scalars of keys that sign or decrypt when they are dropped.
 //!
 //! Agreement is the cofactor Diffie-Hellman primitive that the AWS KMS API Reference names for DeriveSharedSecret, on
 //! SM2 keys as on others. It is not the key exchange protocol of GB/T 32918.3, which takes two key pairs of each side.
@@ -11,12 +12,13 @@
 //! `SM3(Z || message)`, with `Z` made of that id and the public key.
 
 use claviger_hsm_proto::Refusal;
+use der::Decode;
 use elliptic_curve::{Generate, ecdh};
 use pkcs8::{AssociatedOid, DecodePublicKey, EncodePrivateKey, EncodePublicKey};
 use sm2::dsa::signature::hazmat::{PrehashVerifier, RandomizedPrehashSigner};
 use sm2::dsa::signature::{RandomizedSigner, Verifier as _};
 use sm2::dsa::{Signature, SigningKey as Signer, VerifyingKey as Verifier};
-use sm2::pke::{DecryptingKey, EncryptingKey};
+use sm2::pke::{Cipher, DecryptingKey, EncryptingKey};
 use sm2::{PublicKey, Scalar, SecretKey};
 use zeroize::{Zeroize, Zeroizing};
 
@@ -127,10 +129,15 @@ impl EncryptionKey {
     /// # Errors
     /// [`Refusal::Ciphertext`] for every reason alike.
     pub(crate) fn open(&self, ciphertext: &[u8], out: &mut Vec<u8>) -> Result<(), Refusal> {
-        let opened = self.private.decrypt_der(ciphertext).map(Zeroizing::new);
         out.clear();
-        out.extend_from_slice(&opened.map_err(|_| Refusal::Ciphertext)?);
-        Ok(())
+        let cipher = Cipher::<sm2::Sm2>::from_der(ciphertext).map_err(|_| Refusal::Ciphertext)?;
+        out.resize(cipher.c2().len(), 0);
+        let opened = self.private.decrypt_cipher_with_buf(&cipher, out);
+        opened.map(drop).map_err(|_| {
+            // It is there also where its hash is wrong.
+            out.zeroize();
+            Refusal::Ciphertext
+        })
     }
 }
 

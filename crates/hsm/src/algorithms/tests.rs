@@ -353,6 +353,25 @@ fn agreement_is_mutual_and_keeps_to_its_curve() {
     }
 }
 
+/// The secret shared with the curve's generator (GB/T 32918.5) is the x-coordinate of the key's own point, whether the
+/// peer's point comes whole or compressed.
+#[test]
+fn agreement_with_the_generator_of_sm2_gives_the_keys_own_x() {
+    let x = hex("32c4ae2c1f1981195f9904466a39c9948fe30bbff2660be1715a4589334c74c7");
+    let y = hex("bc3736a2f4f6779c59bdcee36b692153d0a9877cc62a474002df32e52139f0a0");
+    let made = generate(Spec::Sm2, &entropy()).unwrap();
+    let public = made.public.unwrap();
+    let kind = Kind::parse("SM2", "KEY_AGREEMENT").unwrap();
+    let PrivateKey::Agreement(key) = PrivateKey::parse(kind, &made.private).unwrap() else {
+        panic!("SM2 does not agree")
+    };
+    for point in [[&[4][..], &x, &y].concat(), [&[2][..], &x].concat()] {
+        let mut secret = Vec::new();
+        key.agree(&ec_public("SM2", &point), &mut secret).unwrap();
+        assert_eq!(secret, public[public.len() - 64..public.len() - 32]);
+    }
+}
+
 #[test]
 fn encapsulated_secrets_open_and_altered_ones_give_another() {
     for (spec, length) in [(Spec::MlKem512, 768), (Spec::MlKem768, 1088), (Spec::MlKem1024, 1568)] {

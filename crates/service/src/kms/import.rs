@@ -25,17 +25,17 @@ pub(crate) fn check_fit(
         RsaAesKeyWrapSha1, RsaAesKeyWrapSha256, RsaesOaepSha1, RsaesOaepSha256, RsaesPkcs1V15, Sm2Pke,
     };
     let in_china = spec::is_china(partition);
-    let is_rsa = wrapping_key != WrappingKeySpec::Sm2;
+    let wraps_with_rsa = wrapping_key != WrappingKeySpec::Sm2;
     let refused = match algorithm {
         RsaesPkcs1V15 => format!("WrappingAlgorithm {} is not supported.", algorithm.as_str()),
         Sm2Pke if !in_china => spec::not_here("WrappingAlgorithm", algorithm.as_str()),
-        _ if !is_rsa && !in_china => spec::not_here("WrappingKeySpec", wrapping_key.as_str()),
+        _ if !wraps_with_rsa && !in_china => spec::not_here("WrappingKeySpec", wrapping_key.as_str()),
         RsaAesKeyWrapSha1 | RsaAesKeyWrapSha256 if in_china => {
             spec::not_here("WrappingAlgorithm", algorithm.as_str())
         }
-        RsaAesKeyWrapSha1 | RsaAesKeyWrapSha256 if is_rsa => return Ok(()),
-        RsaesOaepSha1 | RsaesOaepSha256 if is_rsa && fits_oaep(spec, wrapping_key) => return Ok(()),
-        Sm2Pke if !is_rsa => return Ok(()),
+        RsaAesKeyWrapSha1 | RsaAesKeyWrapSha256 if wraps_with_rsa => return Ok(()),
+        RsaesOaepSha1 | RsaesOaepSha256 if wraps_with_rsa && fits_oaep(spec, wrapping_key) => return Ok(()),
+        Sm2Pke if !wraps_with_rsa => return Ok(()),
         _ => format!(
             "WrappingAlgorithm {} with WrappingKeySpec {} is not valid for key spec {}.",
             algorithm.as_str(),

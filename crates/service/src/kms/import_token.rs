@@ -85,9 +85,16 @@ mod tests {
         ImportTerms { wrapping_key: "RSA_4096", algorithm: "RSAES_OAEP_SHA_256", valid_to_ms: 1_000 };
 
     fn check(bytes: &[u8], now: i64, expected: Option<Code>) {
-        let read = ImportToken::read(bytes, KeySpec::Hmac256, "aws", Moment(now));
+        check_in("aws", bytes, now, expected);
+    }
+
+    fn check_in(partition: &str, bytes: &[u8], now: i64, expected: Option<Code>) {
+        let read = ImportToken::read(bytes, KeySpec::Hmac256, partition, Moment(now));
         assert_eq!(read.as_ref().err().map(|error| error.code), expected, "{bytes:02x?} at {now}");
-        assert!(read.is_err() || read.is_ok_and(|token| token.terms() == TERMS && token.sealed == [7; 9]));
+        assert!(
+            read.is_err()
+                || read.is_ok_and(|token| token.terms().valid_to_ms == 1_000 && token.sealed == [7; 9])
+        );
     }
 
     #[test]
@@ -106,6 +113,21 @@ mod tests {
             let terms = ImportTerms { wrapping_key, algorithm, ..TERMS };
             let bytes = ImportToken::new(terms, &[7; 9]).write().unwrap();
             check(&bytes, 0, Some(Code::InvalidImportToken));
+        }
+    }
+    /// A token whose terms its Region would not have given is none.
+    #[test]
+    fn terms_are_those_of_the_partition() {
+        for (wrapping_key, algorithm, partition) in [
+            ("SM2", "SM2PKE", "aws-cn"),
+            ("RSA_2048", "RSA_AES_KEY_WRAP_SHA_256", "aws"),
+            ("RSA_2048", "RSA_AES_KEY_WRAP_SHA_1", "aws-us-gov"),
+        ] {
+            let terms = ImportTerms { wrapping_key, algorithm, ..TERMS };
+            let bytes = ImportToken::new(terms, &[7; 9]).write().unwrap();
+            let elsewhere = if partition == "aws-cn" { "aws" } else { "aws-cn" };
+            check_in(partition, &bytes, 0, None);
+            check_in(elsewhere, &bytes, 0, Some(Code::InvalidImportToken));
         }
     }
 }

@@ -457,8 +457,8 @@ impl Serialize for Blob {
     }
 }
 
-/// Writes bytes in base64. They go as JSON, not as a string: of that each character would be looked at, whether it has to
-/// be escaped, which costs more than the encoding.
+/// Writes bytes in base64. They go as JSON, not as a string: whether a string has to be escaped is asked of each character
+/// by itself, which costs more than the encoding; JSON is looked through eight at a time.
 fn base64<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
     let mut json = Zeroizing::new(String::with_capacity(bytes.len().div_ceil(3) * 4 + 2));
     json.push('"');

@@ -63,7 +63,7 @@ fn the_first_material_enables_a_key() {
     );
 }
 
-/// Every way of wrapping that is offered works, and what the answer says of the parameters is so.
+/// Every way of wrapping that is offered outside China works (those of its Regions: clients/python), and what the answer says of the parameters is so.
 #[test]
 fn material_is_taken_in_as_agreed() {
     let world = World::new();

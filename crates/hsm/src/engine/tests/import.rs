@@ -379,7 +379,7 @@ fn nothing_stays_in_the_clear_after_a_refusal() {
 #[test]
 fn material_of_another_length_is_no_material_of_the_key() {
     let engine = start(&sealed());
-    for terms in [OAEP, WITH_AES] {
+    for terms in [OAEP, WITH_AES, SM2] {
         let Parameters { public, token } = parameters(&engine, A, terms);
         for length in [1, 16, 31, 33, 64, 128] {
             let wrapped = wrap(&public, terms.algorithm, &vec![7; length]);
