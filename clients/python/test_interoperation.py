@@ -326,14 +326,14 @@ def test_sm2_agreement_against_the_standards_arithmetic(server: Server):
     shown = kms.get_public_key(KeyId=key_id)
     assert shown["KeyAgreementAlgorithms"] == ["ECDH"]
     head, point = shown["PublicKey"][:-64], shown["PublicKey"][-64:]
-    theirs = int.from_bytes(point[:32]), int.from_bytes(point[32:])
+    theirs = int.from_bytes(point[:32], "big"), int.from_bytes(point[32:], "big")
     assert (theirs[1] ** 2 - theirs[0] ** 3 + 3 * theirs[0] - SM2_B) % SM2_P == 0
 
     for scalar in [2, 3, secrets.randbits(255) | 1]:
         ours = sm2_multiply(scalar, SM2_G)
-        peer = head + b"".join(part.to_bytes(32) for part in ours)
+        peer = head + b"".join(part.to_bytes(32, "big") for part in ours)
         derived = kms.derive_shared_secret(KeyId=key_id, KeyAgreementAlgorithm="ECDH", PublicKey=peer)
-        assert derived["SharedSecret"] == sm2_multiply(scalar, theirs)[0].to_bytes(32)
+        assert derived["SharedSecret"] == sm2_multiply(scalar, theirs)[0].to_bytes(32, "big")
 
 
 def test_what_sm2_wraps_is_taken_in(server: Server):

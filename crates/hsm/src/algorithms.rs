@@ -14,7 +14,8 @@
 //!
 //! **Parsed keys are outside the secret memory of [`crate::arena`].** AWS-LC and RustCrypto expand a private key on
 //! the ordinary heap and keep it there as long as the parsed key lives, which is as long as it is cached. Both clear
-//! what they free, but for SM2 ([`sm2`]). The process is confined, not dumpable and not traceable, but whoever reads its heap reads these.
+//! what they free, but for SM2 ([`sm2`]). The process is confined, not dumpable and not traceable, but whoever reads its
+//! heap reads these.
 
 mod ed25519;
 mod encoding;
