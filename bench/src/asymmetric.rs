@@ -76,7 +76,11 @@ pub(crate) async fn run(plan: &Plan, subject: &Claviger) -> Result<usize, String
         plan.connections
     );
     println!("|---|---|---|---|---|---|---|---|---|");
-    let wanted = |case: &&Case| plan.only.as_deref().is_none_or(|only| only == case.operation);
+    let wanted = |case: &&Case| {
+        plan.only.as_deref().is_none_or(|only| {
+            only == case.operation || only.split_once(' ') == Some((case.operation, case.spec))
+        })
+    };
     let mut keys = Keys::default();
     for case in CASES.iter().filter(wanted) {
         let bodies = keys.bodies(subject, case).await?;

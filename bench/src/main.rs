@@ -50,7 +50,7 @@ struct Cli {
     /// With `--quick`: also the asymmetric operations.
     #[arg(long)]
     asymmetric: bool,
-    /// Only this operation.
+    /// Only this operation; with `--asymmetric` also this operation and key spec, as "Sign RSA_2048".
     #[arg(long, value_name = "OPERATION")]
     only: Option<String>,
     /// Only the symmetric operations by who calls: the root user, a user, a session of a role.

@@ -11,13 +11,19 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use aws_lc_rs::rsa::{OAEP_SHA256_MGF1SHA256, OaepPublicEncryptingKey, PublicEncryptingKey};
+use aws_lc_rs::key_wrap::{AES_256, AesKek, KeyWrapPadded};
+use aws_lc_rs::rsa::{
+    OAEP_SHA1_MGF1SHA1, OAEP_SHA256_MGF1SHA256, OaepPublicEncryptingKey, PublicEncryptingKey,
+};
 use claviger_hsm::seal::file::FileSeal;
 use claviger_hsm::{Engine, Session, SystemEntropy, create_domain};
 use claviger_hsm_proto::{
     Binding, Command, CredentialBinding, HostKeyLabel, ImportTerms, MaterialId, MessageKind, Reply, VERSION,
     WrappedCredential, WrappedKey, encode_context,
 };
+
+use pkcs8::DecodePublicKey;
+use sm2::elliptic_curve::rand_core::{TryCryptoRng, TryRng};
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
@@ -47,6 +53,16 @@ const KINDS: &[(&str, &str, &[&str])] = &[
     ("ML_KEM_1024", "ENCAPSULATE_DECAPSULATE", &["ML_KEM"]),
     ("SM2", "ENCRYPT_DECRYPT", &["SM2PKE"]),
     ("SM2", "SIGN_VERIFY", &["SM2DSA"]),
+    ("SM2", "KEY_AGREEMENT", &["ECDH"]),
+];
+
+/// Every way of wrapping what is imported, with the wrapping key that is made fastest.
+const WRAPPINGS: &[(&str, &str)] = &[
+    ("RSA_2048", "RSAES_OAEP_SHA_1"),
+    ("RSA_2048", "RSAES_OAEP_SHA_256"),
+    ("RSA_2048", "RSA_AES_KEY_WRAP_SHA_1"),
+    ("RSA_2048", "RSA_AES_KEY_WRAP_SHA_256"),
+    ("SM2", "SM2PKE"),
 ];
 
 const HOME: Binding<'static> = Binding {
@@ -76,7 +92,9 @@ fn main() -> Outcome<()> {
             let binding = Binding { spec, usage, ..HOME };
             record_key(&mut session, &mut lines, binding, algorithms, domain)?;
         }
-        record_import(&mut session, &mut lines)?;
+        for (wrapping_key, algorithm) in WRAPPINGS {
+            record_import(&mut session, &mut lines, wrapping_key, algorithm)?;
+        }
         record_credential(&mut session, &mut lines)?;
         if generation == 1 {
             session.answer(Duration::ZERO, &Command::RotateDomainKey { newest: 1 });
@@ -162,29 +180,76 @@ fn record_use(
     Ok(())
 }
 
-fn record_import(session: &mut Session<'_>, lines: &mut String) -> Outcome<()> {
-    let terms = ImportTerms {
-        wrapping_key: "RSA_2048",
-        algorithm: "RSAES_OAEP_SHA_256",
-        valid_to_ms: 1_795_000_000_000,
-    };
+fn record_import(
+    session: &mut Session<'_>,
+    lines: &mut String,
+    wrapping_key: &str,
+    algorithm: &str,
+) -> Outcome<()> {
+    let terms = ImportTerms { wrapping_key, algorithm, valid_to_ms: 1_795_000_000_000 };
     let command = Command::ImportParameters { binding: HOME, terms };
     let Reply::ImportParameters { public, token } = session.answer(Duration::ZERO, &command) else {
         return Err("no import parameters".into());
     };
-    let (key, token) = (PublicEncryptingKey::from_der(public)?, token.to_vec());
-    let key = OaepPublicEncryptingKey::new(key)?;
-    let mut wrapped = vec![0; key.ciphertext_size()];
-    let wrapped = key.encrypt(&OAEP_SHA256_MGF1SHA256, &[7; 32], &mut wrapped, None)?.to_vec();
+    let (wrapped, token) = (wrap(algorithm, public, &[7; 32])?, token.to_vec());
     let command = Command::ImportKey { binding: HOME, terms, token: &token, material: &wrapped };
     let Reply::KeyWrapped { material: MaterialId(id), .. } = session.answer(Duration::ZERO, &command) else {
         return Err("no import".into());
     };
-    let ImportTerms { wrapping_key, algorithm, valid_to_ms } = terms;
     let (token, wrapped) = (hex(&token), hex(&wrapped));
-    writeln!(lines, "import {wrapping_key} {algorithm} {valid_to_ms} {token} {wrapped} {}", hex(&id))?;
+    writeln!(
+        lines,
+        "import {wrapping_key} {algorithm} {} {token} {wrapped} {}",
+        terms.valid_to_ms,
+        hex(&id)
+    )?;
     Ok(())
 }
+
+/// Wraps material with a public key, as the algorithm has it.
+fn wrap(algorithm: &str, public: &[u8], material: &[u8]) -> Outcome<Vec<u8>> {
+    if algorithm == "SM2PKE" {
+        let key = sm2::PublicKey::from_public_key_der(public)?;
+        return Ok(sm2::pke::EncryptingKey::new(key).encrypt_der(&mut Generator, material)?);
+    }
+    let hash = if algorithm.ends_with("SHA_1") { &OAEP_SHA1_MGF1SHA1 } else { &OAEP_SHA256_MGF1SHA256 };
+    let key = OaepPublicEncryptingKey::new(PublicEncryptingKey::from_der(public)?)?;
+    let oaep = |clear: &[u8]| -> Outcome<Vec<u8>> {
+        let mut sealed = vec![0; key.ciphertext_size()];
+        Ok(key.encrypt(hash, clear, &mut sealed, None)?.to_vec())
+    };
+    if !algorithm.starts_with("RSA_AES") {
+        return oaep(material);
+    }
+    let mut wrapped = vec![0; material.len() + 16];
+    let wrapped = AesKek::new(&AES_256, &[9; 32])?.wrap_with_padding(material, &mut wrapped)?;
+    Ok([&oaep(&[9; 32])?, &*wrapped].concat())
+}
+
+/// The cryptographic library's random numbers.
+struct Generator;
+
+impl TryRng for Generator {
+    type Error = std::io::Error;
+
+    fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
+        let mut drawn = [0; 4];
+        self.try_fill_bytes(&mut drawn)?;
+        Ok(u32::from_le_bytes(drawn))
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
+        let mut drawn = [0; 8];
+        self.try_fill_bytes(&mut drawn)?;
+        Ok(u64::from_le_bytes(drawn))
+    }
+
+    fn try_fill_bytes(&mut self, out: &mut [u8]) -> Result<(), Self::Error> {
+        aws_lc_rs::rand::fill(out).map_err(std::io::Error::other)
+    }
+}
+
+impl TryCryptoRng for Generator {}
 
 fn record_credential(session: &mut Session<'_>, lines: &mut String) -> Outcome<()> {
     let binding = CredentialBinding { account: HOME.account, access_key_id: "AKIAIOSFODNN7EXAMPLE" };

@@ -194,15 +194,15 @@ fn what_earlier_releases_wrote_is_read() {
         let folder = entry.unwrap().path();
         let counts = check(&folder);
         let expected = [
-            ("agree", 6),
+            ("agree", 8),
             ("credential", 2),
             ("decapsulate", 6),
             ("decrypt", 8),
             ("host", 2),
-            ("import", 2),
-            ("key", 48),
+            ("import", 10),
+            ("key", 50),
             ("mac", 8),
-            ("transfer", 48),
+            ("transfer", 50),
             ("verify", 24),
         ];
         assert_eq!(counts, expected.map(|(kind, count)| (kind.to_owned(), count)).into(), "{folder:?}");
