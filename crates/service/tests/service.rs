@@ -31,6 +31,9 @@ mod authorization;
 #[path = "service/clock.rs"]
 mod clock;
 #[cfg(test)]
+#[path = "service/corpus.rs"]
+mod corpus;
+#[cfg(test)]
 #[path = "service/crypto.rs"]
 mod crypto;
 #[cfg(test)]

@@ -60,12 +60,18 @@ impl Reply {
 }
 
 impl Actor {
-    fn signed(&self, world: &World, service: &str, request: http::request::Builder, body: &str) -> Incoming {
+    fn signed(
+        &self,
+        world: &World,
+        (service, region): (&str, &str),
+        request: http::request::Builder,
+        body: &str,
+    ) -> Incoming {
         let (mut head, ()) = request.body(()).unwrap().into_parts();
         let now = world.now();
         let date: String = now.iso().chars().filter(char::is_ascii_digit).take(8).collect();
-        let key = SigningKey::derive(self.secret.as_bytes(), &date, REGION, service);
-        let scope = Scope { date, region: REGION.to_owned(), service: service.to_owned() };
+        let key = SigningKey::derive(self.secret.as_bytes(), &date, region, service);
+        let scope = Scope { date, region: region.to_owned(), service: service.to_owned() };
         let (access_key_id, session_token) = (&*self.access_key_id, self.token.as_deref());
         let signer = Signer { access_key_id, session_token, scope: &scope, key: &key };
         sign(&mut head, body.as_bytes(), &signer, now.seconds()).unwrap();
@@ -93,18 +99,23 @@ impl Actor {
             .uri("/")
             .header("host", "localhost")
             .header("content-type", "application/x-www-form-urlencoded; charset=utf-8");
-        self.signed(world, service, request, &body)
+        self.signed(world, (service, REGION), request, &body)
     }
 
     /// A signed call of KMS.
     pub(crate) fn json(&self, world: &World, operation: &str, body: &Value) -> Incoming {
+        self.json_in(world, REGION, operation, body)
+    }
+
+    /// A signed call of KMS in a Region.
+    pub(crate) fn json_in(&self, world: &World, region: &str, operation: &str, body: &Value) -> Incoming {
         let request = Request::builder()
             .method(Method::POST)
             .uri("/")
             .header("host", "localhost")
             .header("content-type", "application/x-amz-json-1.1")
             .header("x-amz-target", format!("TrentService.{operation}"));
-        self.signed(world, "kms", request, &body.to_string())
+        self.signed(world, ("kms", region), request, &body.to_string())
     }
 
     /// Calls IAM.

@@ -36,6 +36,17 @@ impl EngineVault {
     pub(crate) fn new() -> Self {
         let mut seal = MemorySeal::default();
         create_domain(&mut seal, Box::new(SystemEntropy::default())).unwrap();
+        Self::behind(seal)
+    }
+
+    /// The engine of a domain that there is.
+    pub(crate) fn of(secrets: &DomainSecrets) -> Self {
+        let mut seal = MemorySeal::default();
+        seal.save(secrets).unwrap();
+        Self::behind(seal)
+    }
+
+    fn behind(seal: MemorySeal) -> Self {
         let engine = Mutex::new(start(&seal));
         Self { seal, engine, sent: Mutex::default(), left: Mutex::default(), held: watch::Sender::default() }
     }
