@@ -124,7 +124,7 @@ fn lock(table: &Mutex<Table>) -> MutexGuard<'_, Table> {
 pub(crate) async fn last(installation: &Installation, key: &Key) -> Result<Option<Use>> {
     // Memory first: what is taken out of it is in the store already.
     let noted = installation.noted.get(&key.arn);
-    let name = record::usage(&key.account, &key.region, &key.id);
+    let name = record::usage(&key.account, &key.region, key.id());
     let snapshot = installation.store.read(vec![Read::One(name)]).await?;
     let stored = snapshot.found.into_iter().flatten().next().as_ref().map(decode).transpose()?;
     Ok(noted.into_iter().chain(stored).max_by_key(|used| used.at))

@@ -70,7 +70,7 @@ pub(crate) async fn held(service: &Service, account: &str, region: &str, short: 
 /// # Errors
 /// `LimitExceededException`.
 pub(crate) async fn check_quota(service: &Service, key: &Key) -> Result<()> {
-    let prefix = record::aliases_of(&key.account, &key.region, &key.id);
+    let prefix = record::aliases_of(&key.account, &key.region, key.id());
     let quota = service.installation.quotas.max_aliases(&key.account);
     let read = Read::Range { prefix, after: None, limit: quota };
     let held: usize = service.installation.store.read(vec![read]).await?.found.iter().map(Vec::len).sum();

@@ -81,7 +81,6 @@ pub(crate) fn wanted(
         arn: key_arn(account, region, &id).into(),
         account: account.into(),
         region: region.into(),
-        id,
         spec: KeySpec::SymmetricDefault,
         usage: KeyUsage::EncryptDecrypt,
         origin: Origin::AwsKms,
@@ -128,13 +127,13 @@ async fn make(service: &Service, wanted: &Key, now: Moment) -> Result<()> {
     let key = Key { materials: vec![Material::new(made.id, made.token, now)], ..wanted.clone() };
     let name = format!("aws/{owner}");
     let alias = record::alias(&key.account, &key.region, &name);
-    let details = Details { key_id: &key.id, alias_name: format!("alias/{name}") };
+    let details = Details { key_id: key.id(), alias_name: format!("alias/{name}") };
     let announcement = Announcement::of(service, "CreateKey", &key, Some(&details), now).await?;
     let Change { mut preconditions, mut writes } = Change::made(&key)?;
     preconditions.push(Precondition::Absent(alias.clone()));
-    let points = AliasRecord { target: key.id.clone(), created_ms: now.0, updated_ms: now.0 };
+    let points = AliasRecord { target: key.id().to_owned(), created_ms: now.0, updated_ms: now.0 };
     writes.push(Write::Put { name: alias, value: record::encode(&points)? });
-    let back = record::alias_of(&key.account, &key.region, &key.id, &name);
+    let back = record::alias_of(&key.account, &key.region, key.id(), &name);
     writes.push(Write::Put { name: back, value: Vec::new() });
     writes.push(announcement.write(service)?);
     service.installation.store.commit(Commit { preconditions, writes }).await.map_err(Error::from)?;

@@ -50,7 +50,7 @@ impl Change {
     fn reschedule(&mut self, old: &[(Task, Moment)], after: &Key) {
         let new = after.due();
         let name = |(task, moment): &(Task, Moment)| {
-            record::due(moment.0, &after.account, &after.region, &after.id, *task)
+            record::due(moment.0, &after.account, &after.region, after.id(), *task)
         };
         let gone = old.iter().filter(|due| !new.contains(due)).map(|due| Write::Delete(name(due)));
         let come = new.iter().filter(|due| !old.contains(due));
@@ -63,7 +63,7 @@ impl Change {
         let new = ids(after);
         let name = |id: &MaterialId| record::material(&after.region, &id.to_hex());
         for id in new.difference(&old) {
-            let owner = MaterialOwner { account: after.account.to_string(), key_id: after.id.clone() };
+            let owner = MaterialOwner { account: after.account.to_string(), key_id: after.id().to_owned() };
             self.preconditions.push(Precondition::Absent(name(id)));
             self.writes.push(Write::Put { name: name(id), value: record::encode(&owner)? });
         }

@@ -53,7 +53,7 @@ pub(crate) struct Grant {
 impl Key {
     /// Under what its grants are found.
     pub(crate) fn place(&self) -> Place<'_> {
-        (&self.account, &self.region, &self.id)
+        (&self.account, &self.region, self.id())
     }
 }
 

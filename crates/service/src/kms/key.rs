@@ -26,9 +26,7 @@ pub struct Key {
     pub account: Arc<str>,
     /// Region it is in.
     pub region: Arc<str>,
-    /// Key id.
-    pub id: String,
-    /// ARN.
+    /// ARN. It ends with the [key id](Self::id).
     pub arn: Arc<str>,
     /// Kind of material.
     pub spec: KeySpec,
@@ -166,6 +164,13 @@ impl std::fmt::Debug for Material {
     }
 }
 
+/// Collects without room for more: what is read has room for several, which most keys never need.
+fn compact<T>(items: impl Iterator<Item = T>) -> Vec<T> {
+    let mut all: Vec<T> = items.collect();
+    all.shrink_to_fit();
+    all
+}
+
 impl Key {
     /// Reads a key's record. `policies` compiles its policy, or finds it already compiled.
     pub(crate) fn decode(
@@ -188,12 +193,11 @@ impl Key {
             arn: key_arn(&read.account, &read.region, &read.id).into(),
             account: read.account.into(),
             region: read.region.into(),
-            id: read.id,
             created: Moment(read.created_ms),
             description: read.description,
             deletion: read.deletion_ms.map(Moment),
-            tags: read.tags.into_iter().map(|tag| (tag.key, tag.value)).collect(),
-            materials: read.materials.into_iter().map(Material::decode).collect(),
+            tags: compact(read.tags.into_iter().map(|tag| (tag.key, tag.value))),
+            materials: compact(read.materials.into_iter().map(Material::decode)),
             public: read.public,
             pending: read.pending.map(Material::decode).map(Box::new),
             rotation: read.rotation.map(|r| Rotation { period_days: r.period_days, next: Moment(r.next_ms) }),
@@ -208,12 +212,17 @@ impl Key {
         })
     }
 
+    /// Key id.
+    pub fn id(&self) -> &str {
+        self.arn.rsplit('/').next().unwrap_or_default()
+    }
+
     /// Writes the key's record.
     pub(crate) fn encode(&self) -> Result<Vec<u8>> {
         record::encode(&KeyRecord {
             account: self.account.to_string(),
             region: self.region.to_string(),
-            id: self.id.clone(),
+            id: self.id().to_owned(),
             spec: self.spec.as_str().to_owned(),
             usage: self.usage.as_str().to_owned(),
             origin: self.origin.as_str().to_owned(),
@@ -244,7 +253,7 @@ impl Key {
 
     /// Name of its record.
     pub(crate) fn name(&self) -> Vec<u8> {
-        record::key(&self.account, &self.region, &self.id)
+        record::key(&self.account, &self.region, self.id())
     }
 
     /// What its wrapped material is bound to.
@@ -252,7 +261,7 @@ impl Key {
         Binding {
             account: &self.account,
             region: &self.region,
-            key_id: &self.id,
+            key_id: self.id(),
             spec: self.spec.as_str(),
             usage: self.usage.as_str(),
         }
@@ -260,7 +269,7 @@ impl Key {
 
     /// The material that encrypts.
     pub(crate) fn current(&self) -> Result<&Material> {
-        self.materials.last().ok_or_else(|| Error::internal(format!("key {} has no material", self.id)))
+        self.materials.last().ok_or_else(|| Error::internal(format!("key {} has no material", self.id())))
     }
 
     /// The material of this id, if it is one of the key's.

@@ -63,7 +63,7 @@ struct MultiRegionKey {
 impl MultiRegionConfiguration {
     fn of(key: &Key, regions: &Regions) -> Self {
         let member = |region: &String| MultiRegionKey {
-            arn: key_arn(&key.account, region, &key.id),
+            arn: key_arn(&key.account, region, key.id()),
             region: region.clone(),
         };
         Self {
@@ -81,7 +81,7 @@ impl KeyMetadata {
         let current = key.materials.last().filter(|_| symmetric);
         Self {
             aws_account_id: key.account.to_string(),
-            key_id: key.id.clone(),
+            key_id: key.id().to_owned(),
             arn: key.arn.clone(),
             creation_date: key.created.epoch(),
             enabled: key.state == KeyState::Enabled,

@@ -95,7 +95,7 @@ impl Key {
 /// Read from the store and not from the cache: the task that deletes keys makes no request that would freshen it.
 pub(crate) async fn others(service: &Service, key: &Key) -> Result<Vec<Key>> {
     let Some(regions) = &key.regions else { return Ok(Vec::new()) };
-    let names = regions.members().map(|region| record::key(&key.account, region, &key.id));
+    let names = regions.members().map(|region| record::key(&key.account, region, key.id()));
     let snapshot = service.installation.store.read(names.map(Read::One).collect()).await?;
     let mut members = Vec::with_capacity(regions.replicas.len());
     for (region, found) in regions.members().zip(snapshot.found) {
@@ -114,7 +114,7 @@ pub(crate) async fn others(service: &Service, key: &Key) -> Result<Vec<Key>> {
 }
 
 fn damaged(key: &Key) -> Error {
-    Error::internal(format!("the members of {} do not agree on who they are", key.id))
+    Error::internal(format!("the members of {} do not agree on who they are", key.id()))
 }
 
 /// Most replicas of a key. More Regions than AWS has, and what one commit of the store changes together.
@@ -152,7 +152,7 @@ pub(crate) async fn replicate(
     }
     let imports = primary.origin == Origin::External;
     let blank = Key {
-        arn: key_arn(&primary.account, region, &primary.id).into(),
+        arn: key_arn(&primary.account, region, primary.id()).into(),
         region: region.into(),
         state: if imports { KeyState::PendingImport } else { KeyState::Enabled },
         created: own.created,

@@ -49,7 +49,7 @@ pub(crate) async fn rotate(
         Material::new(made.id, made.token, now)
     };
     let details = Details {
-        key_id: &key.id,
+        key_id: key.id(),
         rotation_type: type_of(on_demand),
         key_origin: key.origin.as_str(),
         previous_key_material_id: previous,

@@ -28,7 +28,7 @@ const MAX_GRANTS: usize = 50;
 
 /// Deletes a key whose waiting period is over.
 pub(super) async fn delete(service: &Service, key: &Key, entry: &Record, now: Moment) -> Result<()> {
-    let Key { account, region, id, .. } = key;
+    let (Key { account, region, .. }, id) = (key, key.id());
     let prefix = record::aliases_of(account, region, id);
     let read = Read::Range { prefix, after: None, limit: MAX_ALIASES + 1 };
     let snapshot = service.installation.store.read(vec![read]).await?;
@@ -69,7 +69,7 @@ pub(super) async fn delete(service: &Service, key: &Key, entry: &Record, now: Mo
 
 /// The writes that remove an alias, found by the index of a key's aliases.
 fn without(key: &Key, alias: &Record) -> [Write; 2] {
-    let Key { account, region, id, .. } = key;
+    let (Key { account, region, .. }, id) = (key, key.id());
     let name = record::rest(&alias.name, &record::aliases_of(account, region, id)).to_owned();
     [Write::Delete(record::alias(account, region, &name)), Write::Delete(alias.name.clone())]
 }

@@ -20,7 +20,7 @@ struct Details<'a> {
 
 /// Drops what has expired of a key's material. What waited for its rotation goes with it from the key's replicas.
 pub(super) async fn expire(service: &Service, key: &Key, entry: &Record, now: Moment) -> Result<()> {
-    let details = Details { key_id: &key.id };
+    let details = Details { key_id: key.id() };
     let announcement =
         Announcement::of(service, "DeleteExpiredKeyMaterial", key, Some(&details), now).await?;
     let mut change = multi_region::share(service, key, &key.without_expired(now)).await?;

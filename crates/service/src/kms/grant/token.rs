@@ -91,7 +91,7 @@ impl Presented {
     /// `InvalidGrantTokenException`.
     pub(crate) fn are_of(self, keys: &[&Key]) -> Result<()> {
         let is_of = |token: &TokenRecord, key: &Key| {
-            (&*token.account, &*token.region, &*token.key) == (&*key.account, &*key.region, &*key.id)
+            (&*token.account, &*token.region, &*token.key) == (&*key.account, &*key.region, key.id())
         };
         let all = self.0.iter().all(|token| keys.iter().any(|key| is_of(token, key)));
         if all { Ok(()) } else { Err(invalid()) }

@@ -50,12 +50,12 @@ impl Operation for CreateAlias {
         alias::check_quota(service, &key).await?;
         call.set_response_key(&key)?;
         let now = call.now().0;
-        let made = AliasRecord { target: key.id.clone(), created_ms: now, updated_ms: now };
+        let made = AliasRecord { target: key.id().to_owned(), created_ms: now, updated_ms: now };
         let preconditions = vec![load::unchanged(&key), Precondition::Absent(record_name.clone())];
         let writes = vec![
             Write::Put { name: record_name, value: record::encode(&made)? },
             Write::Put { name: key.name(), value: key.encode()? },
-            Write::Put { name: record::alias_of(account, region, &key.id, name), value: Vec::new() },
+            Write::Put { name: record::alias_of(account, region, key.id(), name), value: Vec::new() },
         ];
         call.commit(service, preconditions, writes).await
     }

@@ -176,7 +176,7 @@ async fn of_request(
     Ok(Grant {
         account: key.account.to_string(),
         region: key.region.to_string(),
-        key: key.id.clone(),
+        key: key.id().to_owned(),
         id: hex(&id),
         name: request.name.as_deref().map(str::to_owned),
         created: call.now(),

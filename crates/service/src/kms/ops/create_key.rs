@@ -191,7 +191,6 @@ async fn make(service: &Service, call: &Call<'_>, plan: Plan<'_>) -> Result<Key>
         arn: key_arn(account, region, &plan.id).into(),
         account: account.into(),
         region: region.into(),
-        id: plan.id,
         spec: plan.spec,
         usage: plan.usage,
         origin,

@@ -70,7 +70,7 @@ impl Operation for GetKeyLastUsage {
         let installation = &service.installation;
         let last = usage::last(installation, &key).await?;
         Ok(Response {
-            key_id: key.id.clone(),
+            key_id: key.id().to_owned(),
             key_last_usage: last.map(KeyLastUsage::from).unwrap_or_default(),
             tracking_start_date: usage::tracked_since(installation, &key).epoch(),
             key_creation_date: key.created.epoch(),

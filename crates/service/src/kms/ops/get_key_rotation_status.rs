@@ -51,7 +51,7 @@ impl Operation for GetKeyRotationStatus {
         let rotation = key.rotation.filter(|_| !is_doomed);
         Ok(Response {
             key_rotation_enabled: rotation.is_some(),
-            key_id: key.id.clone(),
+            key_id: key.id().to_owned(),
             rotation_period_in_days: rotation.map(|rotation| rotation.period_days),
             next_rotation_date: rotation.map(|rotation| rotation.next.epoch()),
         })

@@ -72,5 +72,5 @@ fn public(key: &Key) -> Result<&[u8]> {
     }
     key.allows("GetPublicKey")?;
     let public = key.public.as_deref();
-    public.ok_or_else(|| Error::internal(format!("key {} has no public key", key.id)))
+    public.ok_or_else(|| Error::internal(format!("key {} has no public key", key.id())))
 }

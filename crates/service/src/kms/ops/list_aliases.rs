@@ -71,13 +71,13 @@ impl Operation for ListAliases {
             Some(named) => Some(load::own(service, call, "kms:ListAliases", named).await?),
             None => None,
         };
-        let filter = key.as_ref().map_or("", |key| &key.id);
+        let filter = key.as_ref().map_or("", |key| key.id());
         let scope = Scope { operation: "ListAliases", principal: call.caller().arn(), region, filter };
         let markers = &service.installation.markers;
         let after = markers.read(scope, request.marker.as_ref())?;
         let size = marker::page_size(request.limit, 50, 100);
         let prefix = match &key {
-            Some(key) => record::aliases_of(account, region, &key.id),
+            Some(key) => record::aliases_of(account, region, key.id()),
             None => record::aliases(account, region),
         };
         let first = after.clone();

@@ -45,7 +45,7 @@ impl Operation for ListKeyPolicies {
         let key =
             load::managed(service, call, "kms:ListKeyPolicies", &request.key_id, Asks::default()).await?;
         let (principal, region) = (call.caller().arn(), call.region());
-        let scope = Scope { operation: "ListKeyPolicies", principal, region, filter: &key.id };
+        let scope = Scope { operation: "ListKeyPolicies", principal, region, filter: key.id() };
         service.installation.markers.read(scope, request.marker.as_ref())?;
         Ok(Response { policy_names: ["default"], truncated: false })
     }

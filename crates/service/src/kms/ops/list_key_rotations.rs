@@ -80,7 +80,7 @@ impl Operation for ListKeyRotations {
         key.allows(Self::NAME)?;
         let include = request.include_key_material.unwrap_or(IncludeKeyMaterial::RotationsOnly);
         let (principal, region) = (call.caller().arn(), call.region());
-        let filter = format!("{}/{}", key.id, include.as_str());
+        let filter = format!("{}/{}", key.id(), include.as_str());
         let scope = Scope { operation: Self::NAME, principal, region, filter: &filter };
         let markers = &service.installation.markers;
         let after = markers.read(scope, request.marker.as_ref())?;
@@ -127,7 +127,7 @@ fn listed(key: &Key, include: IncludeKeyMaterial, waiting: &'static str, now: Mo
 impl Entry {
     fn of(key: &Key, material: &Material, key_material_state: &'static str, now: Moment) -> Self {
         Self {
-            key_id: key.id.clone(),
+            key_id: key.id().to_owned(),
             key_material_id: material.id.to_hex(),
             imported: (key.origin == Origin::External).then(|| Imported::of(material, now)),
             key_material_state,

@@ -54,7 +54,7 @@ impl Operation for ListResourceTags {
         let key =
             load::managed(service, call, "kms:ListResourceTags", &request.key_id, Asks::default()).await?;
         let (principal, region) = (call.caller().arn(), call.region());
-        let scope = Scope { operation: "ListResourceTags", principal, region, filter: &key.id };
+        let scope = Scope { operation: "ListResourceTags", principal, region, filter: key.id() };
         let markers = &service.installation.markers;
         let after = markers.read(scope, request.marker.as_ref())?;
         let mut all = key.tags.clone();

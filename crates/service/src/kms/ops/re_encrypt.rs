@@ -101,7 +101,7 @@ impl Operation for ReEncrypt {
         let found = source.find(service, call).await?;
         let named = &request.destination_key_id;
         let destination = load::key(service, call, "kms:ReEncryptTo", named, Forms::KeyOrAlias).await?;
-        let same = (&found.key.account, &found.key.id) == (&destination.key.account, &destination.key.id);
+        let same = (&found.key.account, found.key.id()) == (&destination.key.account, destination.key.id());
         source.reencrypt_on_same_key = Some(same);
         let opened = source.authorize(service, call, found).await?;
         let asks = Asks {

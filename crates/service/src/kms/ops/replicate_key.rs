@@ -110,7 +110,7 @@ impl Operation for ReplicateKey {
         let new_tags = request.tags.as_ref().map_or(&[][..], |tags| &tags.0);
         let policy = may_be_made(service, call, &primary, request, new_tags).await?;
         if set.contains(region) {
-            let arn = key_arn(&primary.account, region, &primary.id);
+            let arn = key_arn(&primary.account, region, primary.id());
             return Err(Error::new(Code::AlreadyExists, format!("Key '{arn}' already exists")));
         }
         key_count::check(service, &primary.account, region).await?;
@@ -173,7 +173,7 @@ async fn may_be_made(
         return KeyPolicy::parse(&key_policy::default_policy(&primary.account, region));
     };
     let policy = KeyPolicy::parse(text)?;
-    let arn = key_arn(&primary.account, region, &primary.id);
+    let arn = key_arn(&primary.account, region, primary.id());
     key_policy::check(service, call, policy, &arn, asks).await
 }
 

@@ -49,12 +49,13 @@ impl Operation for UpdateAlias {
             return Err(Error::validation("Alias must be updated to a key of the same type and key usage."));
         }
         call.set_response_key(&new)?;
-        let changed = AliasRecord { target: new.id.clone(), updated_ms: call.now().0, ..held.record.clone() };
+        let changed =
+            AliasRecord { target: new.id().to_owned(), updated_ms: call.now().0, ..held.record.clone() };
         let mut writes = vec![
             Write::Put { name: held.name.clone(), value: record::encode(&changed)? },
-            Write::Put { name: record::alias_of(account, region, &new.id, name), value: Vec::new() },
+            Write::Put { name: record::alias_of(account, region, new.id(), name), value: Vec::new() },
         ];
-        if held.record.target != new.id {
+        if held.record.target != new.id() {
             alias::check_quota(service, &new).await?;
             writes.push(Write::Put { name: new.name(), value: new.encode()? });
             writes.push(Write::Delete(record::alias_of(account, region, &held.record.target, name)));

@@ -55,7 +55,7 @@ impl Operation for UpdatePrimaryRegion {
             return Err(Error::new(Code::UnsupportedOperation, message));
         }
         let missing = || {
-            let arn = key_arn(&primary.account, region, &primary.id);
+            let arn = key_arn(&primary.account, region, primary.id());
             Error::new(Code::NotFound, format!("Key '{arn}' does not exist"))
         };
         if !regions.contains(region) {
@@ -63,7 +63,7 @@ impl Operation for UpdatePrimaryRegion {
         }
         call.charge_elsewhere(region, Self::NAME, 1)?;
         let replica =
-            load::by_id(service, &primary.account, region, &primary.id).await?.ok_or_else(missing)?;
+            load::by_id(service, &primary.account, region, primary.id()).await?.ok_or_else(missing)?;
         let replica = call.authorize(service, ACTION, replica, Asks { region: Some(region), ..asks }).await?;
         replica.allows_state(Self::NAME)?;
         let change = multi_region::move_primary(service, &primary, region).await?;
