@@ -53,6 +53,9 @@ struct Cli {
     /// Only this operation; with `--asymmetric` also this operation and key spec, as "Sign RSA_2048".
     #[arg(long, value_name = "OPERATION")]
     only: Option<String>,
+    /// Only this part.
+    #[arg(long, value_enum)]
+    just: Option<report::Part>,
     /// Only the symmetric operations by who calls: the root user, a user, a session of a role.
     #[arg(long)]
     decisions: bool,
@@ -79,6 +82,7 @@ fn main() -> ExitCode {
             quick: cli.quick,
             asymmetric: cli.asymmetric,
             only: cli.only.clone(),
+            just: cli.just,
             by_caller: cli.decisions,
             principals: cli.principals,
         })),

@@ -22,9 +22,29 @@ pub(crate) struct Plan {
     pub(crate) quick: bool,
     pub(crate) asymmetric: bool,
     pub(crate) only: Option<String>,
+    pub(crate) just: Option<Part>,
     /// Only who calls, beside so many other users.
     pub(crate) by_caller: bool,
     pub(crate) principals: usize,
+}
+
+impl Plan {
+    /// Length of one of several windows that make a measurement.
+    fn slice(&self) -> Duration {
+        Duration::from_secs((self.window.as_secs() / ROUNDS).max(1))
+    }
+}
+
+/// How often each of two things is measured, in turn: what else goes on in the machine then meets both.
+const ROUNDS: u64 = 5;
+
+/// A part of the whole that can be had alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Part {
+    /// What the audit's fsync costs.
+    Durability,
+    /// Start-up, memory and Decrypt with few and with many keys.
+    Keys,
 }
 
 /// Keys of the smaller installation.
@@ -47,29 +67,37 @@ pub(crate) async fn run(plan: &Plan) -> Result<(), String> {
         crypto::encryption_micros()?
     );
     let data = dir.path().join("data");
-    let mut subject = Claviger::start(&programs, &data, true)?;
+    let subject = Claviger::start(&programs, &data, true)?;
     println!("Start of an empty folder to ready: {} ms\n", subject.start_up.as_millis());
     if plan.by_caller {
         principals::run(plan, &subject).await?;
         return subject.stop();
     }
-    let ceiling = Ceiling::start(&dir.path().join("ceiling"))?;
     let keys = Keys::make(&subject, FEW_KEYS, Vec::new()).await?;
+    match plan.just {
+        None => {}
+        Some(Part::Durability) => {
+            durability(plan, &programs, dir.path(), &subject, &keys).await?;
+            return subject.stop();
+        }
+        Some(Part::Keys) => return many_keys(plan, &programs, dir.path(), subject, keys).await,
+    }
+    let ceiling = Ceiling::start(&dir.path().join("ceiling"))?;
     operations(plan, &subject, &ceiling, &keys).await?;
     if plan.quick && !plan.asymmetric {
         return subject.stop();
     }
     if !plan.quick {
         one_connection(plan, &subject, &keys, fsync).await?;
-        subject = durability(plan, &programs, &data, subject, &keys).await?;
+        durability(plan, &programs, dir.path(), &subject, &keys).await?;
     }
-    let others = asymmetric::run(plan, &subject).await? + 1;
+    asymmetric::run(plan, &subject).await?;
     let decrypts = sign(&subject.credentials, &subject.tls, "Decrypt", &keys.bodies("Decrypt", POOL))?;
     asymmetric::stalls(plan, &subject, decrypts).await?;
     if plan.quick {
         return subject.stop();
     }
-    many_keys(plan, &programs, &data, subject, keys, others).await
+    many_keys(plan, &programs, dir.path(), subject, keys).await
 }
 
 /// Keys, and a blob of each.
@@ -224,17 +252,21 @@ async fn operations(plan: &Plan, subject: &Claviger, ceiling: &Ceiling, keys: &K
             let signed = sign(&subject.credentials, target, operation, &bodies)?;
             let length = answer_length(target, signed.first().ok_or("no request")?).await?;
             let idle = signed.iter().map(|request| requests::for_ceiling(request, length)).collect();
-            let least = measure(bound, idle, plan.connections, plan.window, || ceiling.cpu()).await?;
-            let got = measure(target, signed, plan.connections, plan.window, || subject.cpu()).await?;
+            let (mut least, mut got) = (Windows::default(), Windows::default());
+            for _ in 0..ROUNDS {
+                let (idle, signed) = (Vec::clone(&idle), signed.clone());
+                least.add(measure(bound, idle, plan.connections, plan.slice(), || ceiling.cpu()).await?);
+                got.add(measure(target, signed, plan.connections, plan.slice(), || subject.cpu()).await?);
+            }
             println!(
-                "| {operation}, {name} | {:.0} | {} | {} | {:.1} | {:.1} | {:.1} | {:.2} |",
-                got.seen.per_second(),
-                got.seen.percentile(50),
-                got.seen.percentile(99),
-                got.host_micros,
-                got.hsm_micros,
-                least.total(),
-                got.total() / least.total(),
+                "| {operation}, {name} | {:.0} | {:.0} | {:.0} | {:.1} | {:.1} | {:.1} | {:.2} |",
+                got.rate(),
+                got.median(|window| f64::from(window.seen.percentile(50))),
+                got.median(|window| f64::from(window.seen.percentile(99))),
+                got.median(|window| window.host_micros),
+                got.median(|window| window.hsm_micros),
+                least.cost(),
+                got.cost() / least.cost(),
             );
         }
     }
@@ -254,87 +286,140 @@ async fn one_connection(plan: &Plan, subject: &Claviger, keys: &Keys, fsync: u64
     Ok(())
 }
 
-/// The same load with the fsync and without it. Answers the server with the fsync on again.
+/// The same load with the fsync and without it, in turn.
 async fn durability(
     plan: &Plan,
     programs: &Path,
-    data: &Path,
-    subject: Claviger,
+    dir: &Path,
+    with: &Claviger,
     keys: &Keys,
-) -> Result<Claviger, String> {
+) -> Result<(), String> {
+    let without = Claviger::start(programs, &dir.join("without"), false)?;
+    let others = Keys::make(&without, FEW_KEYS, Vec::new()).await?;
     println!("| Encrypt, TLS | req/s with fsync | without | share | host+HSM us with fsync | without |");
     println!("|---|---|---|---|---|---|");
-    let mut rates = Vec::new();
-    let mut running = subject;
-    for fsync in [true, false] {
-        running.stop()?;
-        running = Claviger::start(programs, data, fsync)?;
-        for connections in [plan.connections, 4 * plan.connections] {
-            let signed = sign(&running.credentials, &running.tls, "Encrypt", &keys.bodies("Encrypt", POOL))?;
-            let got = measure(&running.tls, signed, connections, plan.window, || running.cpu()).await?;
-            rates.push((connections, got.seen.per_second(), got.total()));
+    for connections in [plan.connections, 4 * plan.connections] {
+        let (mut durable, mut bare) = (Windows::default(), Windows::default());
+        for _ in 0..ROUNDS {
+            for (windows, subject, keys) in [(&mut durable, with, keys), (&mut bare, &without, &others)] {
+                let bodies = keys.bodies("Encrypt", POOL);
+                let signed = sign(&subject.credentials, &subject.tls, "Encrypt", &bodies)?;
+                windows
+                    .add(measure(&subject.tls, signed, connections, plan.slice(), || subject.cpu()).await?);
+            }
         }
-    }
-    let (with, without) = rates.split_at(rates.len() / 2);
-    for ((connections, with, cost), (_, without, bare)) in with.iter().zip(without) {
         println!(
-            "| {connections} connections | {with:.0} | {without:.0} | {:.0} % | {cost:.1} | {bare:.1} |",
-            with / without * 100.0
+            "| {connections} connections | {:.0} | {:.0} | {:.0} % | {:.1} | {:.1} |",
+            durable.rate(),
+            bare.rate(),
+            durable.rate() / bare.rate() * 100.0,
+            durable.cost(),
+            bare.cost(),
         );
     }
-    println!();
-    running.stop()?;
-    Claviger::start(programs, data, true)
+    println!("\nThe medians of {ROUNDS} windows of each, in turn\n");
+    without.stop()
 }
 
+/// What was seen in several windows.
+#[derive(Default)]
+struct Windows(Vec<Measured>);
+
+impl Windows {
+    fn add(&mut self, got: Measured) {
+        self.0.push(got);
+    }
+
+    fn median(&self, of: impl Fn(&Measured) -> f64) -> f64 {
+        let mut values: Vec<f64> = self.0.iter().map(of).collect();
+        values.sort_by(f64::total_cmp);
+        values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+    }
+
+    /// Host and HSM together, in microseconds of a request.
+    fn cost(&self) -> f64 {
+        self.median(Measured::total)
+    }
+
+    /// Requests a second.
+    fn rate(&self) -> f64 {
+        self.median(|window| window.seen.per_second())
+    }
+}
+
+/// An installation beside one that has many more keys: what each needs, and what Decrypt costs each of them.
 async fn many_keys(
     plan: &Plan,
     programs: &Path,
-    data: &Path,
+    dir: &Path,
     subject: Claviger,
     keys: Keys,
-    others: usize,
 ) -> Result<(), String> {
+    let data = dir.join("many");
+    let other = Claviger::start(programs, &data, true)?;
+    let all = Keys::make(&other, plan.many_keys, Vec::new()).await?;
+    subject.stop()?;
+    other.stop()?;
+    // As many different requests for both: the load goes through them, and takes the processor's caches with it.
+    let mut few = Warm::start(programs, &dir.join("data"), &keys, plan.many_keys).await?;
+    let mut many = Warm::start(programs, &data, &all, plan.many_keys).await?;
+    for _ in 0..ROUNDS {
+        few.measure(plan).await?;
+        many.measure(plan).await?;
+    }
     println!("| keys | start to ready ms | host MiB | HSM MiB | Decrypt host+HSM us | req/s |");
     println!("|---|---|---|---|---|---|");
-    let few = row(plan, programs, data, subject, &keys).await?;
-    // Those of the other measurements count too: an account has no more.
-    let keys = Keys::make(&few.0, plan.many_keys.saturating_sub(others), keys.ids).await?;
-    let many = row(plan, programs, data, few.0, &keys).await?;
+    let (base, cost) = (few.print(), many.print());
     println!(
-        "\nDecrypt with {} keys costs {:.2} times what it costs with {FEW_KEYS}",
-        keys.ids.len(),
-        many.1 / few.1
+        "\nDecrypt with {} keys costs {:.2} times what it costs with {}: the medians of {ROUNDS} windows of each, in turn",
+        all.ids.len(),
+        cost / base,
+        keys.ids.len()
     );
-    many.0.stop()
+    few.subject.stop()?;
+    many.subject.stop()
 }
 
-/// Starts again, decrypts one blob of every key in turn, and prints a row.
-async fn row(
-    plan: &Plan,
-    programs: &Path,
-    data: &Path,
-    running: Claviger,
-    keys: &Keys,
-) -> Result<(Claviger, f64), String> {
-    running.stop()?;
-    let subject = Claviger::start(programs, data, true)?;
-    let (host_idle, hsm_idle) = subject.resident_kib();
-    let count = keys.ids.len();
-    // Once round, so that every key has been used.
-    calls(&subject, "Decrypt", &keys.bodies("Decrypt", count)).await?;
-    let signed = sign(&subject.credentials, &subject.tls, "Decrypt", &keys.bodies("Decrypt", count))?;
-    let got = measure(&subject.tls, signed, plan.connections, plan.window, || subject.cpu()).await?;
-    let (host, hsm) = subject.resident_kib();
-    println!(
-        "| {count} | {} | {} at start, {} after use | {} at start, {} after use | {:.1} | {:.0} |",
-        subject.start_up.as_millis(),
-        host_idle / 1024,
-        host / 1024,
-        hsm_idle / 1024,
-        hsm / 1024,
-        got.total(),
-        got.seen.per_second(),
-    );
-    Ok((subject, got.total()))
+/// An installation that was started anew, and in which every key has been used since.
+struct Warm {
+    subject: Claviger,
+    keys: usize,
+    signed: Vec<Bytes>,
+    /// Resident memory of host and HSM before, in KiB.
+    idle: (u64, u64),
+    windows: Windows,
+}
+
+impl Warm {
+    async fn start(programs: &Path, data: &Path, keys: &Keys, requests: usize) -> Result<Self, String> {
+        let subject = Claviger::start(programs, data, true)?;
+        let (idle, count) = (subject.resident_kib(), keys.ids.len());
+        calls(&subject, "Decrypt", &keys.bodies("Decrypt", count)).await?;
+        let bodies = keys.bodies("Decrypt", requests.max(count));
+        let signed = sign(&subject.credentials, &subject.tls, "Decrypt", &bodies)?;
+        Ok(Self { subject, keys: count, signed, idle, windows: Windows::default() })
+    }
+
+    async fn measure(&mut self, plan: &Plan) -> Result<(), String> {
+        let (subject, signed) = (&self.subject, self.signed.clone());
+        let got = measure(&subject.tls, signed, plan.connections, plan.slice(), || subject.cpu()).await?;
+        self.windows.add(got);
+        Ok(())
+    }
+
+    /// Prints a row; answers what Decrypt costs, in microseconds.
+    fn print(&self) -> f64 {
+        let (host, hsm) = self.subject.resident_kib();
+        let (cost, rate) = (self.windows.cost(), self.windows.rate());
+        println!(
+            "| {} | {} | {} at start, {} after use | {} at start, {} after use | {cost:.1} | {rate:.0} |",
+            self.keys,
+            self.subject.start_up.as_millis(),
+            self.idle.0 / 1024,
+            host / 1024,
+            self.idle.1 / 1024,
+            hsm / 1024,
+        );
+        cost
+    }
 }
