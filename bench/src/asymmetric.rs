@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use bytes::Bytes;
 use serde_json::Value;
 
 use crate::library;
-use crate::report::{Measured, Plan, calls, measure, sign, text};
+use crate::report::{Measured, Plan, ROUNDS, Windows, calls, measure, sign, text};
 use crate::subject::Claviger;
 
 /// Keys of each kind; requests go round them.
@@ -107,39 +108,42 @@ fn print_row(case: &Case, got: &Measured, library: f64) {
     );
 }
 
-/// What Decrypt waits for while key pairs are made on other connections, under one more key.
-pub(crate) async fn stalls(
-    plan: &Plan,
-    subject: &Claviger,
-    decrypts: Vec<bytes::Bytes>,
-) -> Result<(), String> {
-    const MAKERS: usize = 16;
-    println!("| Decrypt, TLS, 16 connections | req/s | p50 us | p99 us |");
-    println!("|---|---|---|---|");
-    let alone = measure(&subject.tls, decrypts.clone(), 16, plan.window, || subject.cpu()).await?;
-    print_stall("alone", &alone);
-    let key = text(
-        calls(subject, "CreateKey", &["{}".to_owned()])
-            .await?
-            .first()
-            .and_then(|answer| answer.pointer("/KeyMetadata/KeyId")),
-    );
+/// Connections of what is stalled, and of what stalls it.
+const STALLED: usize = 16;
+/// How long what was asked for may take to be made when nobody asks any more.
+const DRAINING: Duration = Duration::from_secs(2);
+
+/// What Decrypt waits for while key pairs are made on other connections, under one more key; and alone, in turn.
+pub(crate) async fn stalls(plan: &Plan, subject: &Claviger, decrypts: Vec<Bytes>) -> Result<(), String> {
+    let created = calls(subject, "CreateKey", &["{}".to_owned()]).await?;
+    let key = text(created.first().and_then(|answer| answer.pointer("/KeyMetadata/KeyId")));
     let body = format!(r#"{{"KeyId":"{key}","KeyPairSpec":"RSA_2048"}}"#);
-    let pairs = sign(&subject.credentials, &subject.tls, "GenerateDataKeyPair", &vec![body; MAKERS])?;
-    let (target, window) = (subject.tls.clone(), plan.window + Duration::from_secs(2));
-    let makers = tokio::task::spawn_blocking(move || crate::load::run(&target, &pairs, MAKERS, window));
-    let beside = measure(&subject.tls, decrypts, 16, plan.window, || subject.cpu()).await?;
-    let made = makers.await.map_err(|error| error.to_string())??;
-    print_stall(&format!("beside {:.0} RSA_2048 key pairs a second", made.per_second()), &beside);
-    #[expect(clippy::cast_lossless, reason = "a ratio to print")]
-    let ratio = beside.seen.percentile(99) as f64 / alone.seen.percentile(99).max(1) as f64;
+    let pairs = sign(&subject.credentials, &subject.tls, "GenerateDataKeyPair", &vec![body; STALLED])?;
+    let window = 2 * plan.slice();
+    let decrypting = || measure(&subject.tls, decrypts.clone(), STALLED, window, || subject.cpu());
+    let (mut alone, mut beside, mut made) = (Windows::default(), Windows::default(), Vec::new());
+    for _ in 0..ROUNDS {
+        alone.add(decrypting().await?);
+        let (target, pairs) = (subject.tls.clone(), pairs.clone());
+        let making = window + Duration::from_secs(2);
+        let makers = tokio::task::spawn_blocking(move || crate::load::run(&target, &pairs, STALLED, making));
+        beside.add(decrypting().await?);
+        made.push(makers.await.map_err(|error| error.to_string())??.per_second());
+        tokio::time::sleep(DRAINING).await;
+    }
+    let pairs = made.iter().sum::<f64>() / f64::from(u32::try_from(made.len()).unwrap_or(u32::MAX));
+    println!("| Decrypt, TLS, {STALLED} connections | req/s | p50 us | p99 us |");
+    println!("|---|---|---|---|");
+    print_stall("alone", &alone);
+    print_stall(&format!("beside {pairs:.0} RSA_2048 key pairs a second"), &beside);
+    let ratio = beside.percentile(99) / alone.percentile(99);
     println!("\np99 of Decrypt while key pairs are made: {ratio:.2} times that alone\n");
     Ok(())
 }
 
-fn print_stall(what: &str, got: &Measured) {
-    let (p50, p99) = (got.seen.percentile(50), got.seen.percentile(99));
-    println!("| {what} | {:.0} | {p50} | {p99} |", got.seen.per_second());
+fn print_stall(what: &str, got: &Windows) {
+    let (p50, p99) = (got.percentile(50), got.percentile(99));
+    println!("| {what} | {:.0} | {p50:.0} | {p99:.0} |", got.rate());
 }
 
 /// Keys made so far, by spec and usage.

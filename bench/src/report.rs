@@ -30,13 +30,13 @@ pub(crate) struct Plan {
 
 impl Plan {
     /// Length of one of several windows that make a measurement.
-    fn slice(&self) -> Duration {
+    pub(crate) fn slice(&self) -> Duration {
         Duration::from_secs((self.window.as_secs() / ROUNDS).max(1))
     }
 }
 
 /// How often each of two things is measured, in turn: what else goes on in the machine then meets both.
-const ROUNDS: u64 = 5;
+pub(crate) const ROUNDS: u64 = 5;
 
 /// A part of the whole that can be had alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -261,8 +261,8 @@ async fn operations(plan: &Plan, subject: &Claviger, ceiling: &Ceiling, keys: &K
             println!(
                 "| {operation}, {name} | {:.0} | {:.0} | {:.0} | {:.1} | {:.1} | {:.1} | {:.2} |",
                 got.rate(),
-                got.median(|window| f64::from(window.seen.percentile(50))),
-                got.median(|window| f64::from(window.seen.percentile(99))),
+                got.percentile(50),
+                got.percentile(99),
                 got.median(|window| window.host_micros),
                 got.median(|window| window.hsm_micros),
                 least.cost(),
@@ -323,10 +323,10 @@ async fn durability(
 
 /// What was seen in several windows.
 #[derive(Default)]
-struct Windows(Vec<Measured>);
+pub(crate) struct Windows(Vec<Measured>);
 
 impl Windows {
-    fn add(&mut self, got: Measured) {
+    pub(crate) fn add(&mut self, got: Measured) {
         self.0.push(got);
     }
 
@@ -341,8 +341,13 @@ impl Windows {
         self.median(Measured::total)
     }
 
+    /// A percentile of the latency, in microseconds.
+    pub(crate) fn percentile(&self, percent: usize) -> f64 {
+        self.median(|window| f64::from(window.seen.percentile(percent)))
+    }
+
     /// Requests a second.
-    fn rate(&self) -> f64 {
+    pub(crate) fn rate(&self) -> f64 {
         self.median(|window| window.seen.per_second())
     }
 }
