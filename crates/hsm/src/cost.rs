@@ -27,7 +27,7 @@ pub enum Class {
     Inline,
     /// A worker.
     Short,
-    /// A worker of those that give way to all others.
+    /// A worker of those that step back for all others.
     Long,
 }
 

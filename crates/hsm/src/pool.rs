@@ -4,14 +4,14 @@
 //! connections ([`fair`] states its bounds) and with workers of its own:
 //!
 //! - the *short* lane (signatures, decryptions, key agreement) has one worker for each core;
-//! - the *long* lane (making RSA keys) has one less, but one at least, and its workers [give way](sys::give_way) in the
-//!   operating system's scheduling: wherever a connection, a short command or the host has something to do, it is done
-//!   at once, and long work gets next to nothing, which keeps it going; otherwise it has the cores.
+//! - the *long* lane (making RSA keys) has one less, but one at least, and its workers step back by [`STEP_BACK`] in
+//!   the operating system's scheduling: wherever a connection, a short command or the host has something to do, long
+//!   work gets about a seventieth of a core, which keeps it going; otherwise it has the cores.
 //!
 //! So long work never stands before short work, however much of it waits: what it can cost others is that little. And
 //! within a lane no connection stands before another by more than a command's worth of work.
 //!
-//! A worker cannot change lanes: a thread that has given way may not take that back without a privilege.
+//! A worker cannot change lanes: a thread that has stepped back may not step forward again without a privilege.
 
 mod fair;
 pub(crate) mod quota;
@@ -24,7 +24,9 @@ use std::thread::{Builder, Scope};
 use claviger_hsm::{Class, Cost};
 
 use self::fair::FairQueue;
-use crate::sys;
+
+/// How far long work steps back, in the steps of nice(2). A step is a factor of about 1.25 in the share of a core.
+const STEP_BACK: i32 = 19;
 
 /// Jobs that wait for a worker.
 pub(crate) struct Pool<J> {
@@ -75,11 +77,11 @@ impl<J: Send> Pool<J> {
     {
         let workers = Workers(self);
         let (ready, readiness) = channel();
-        let spawn = |name: String, lane: &'env Lane<J>, gives_way: bool, ready: Sender<io::Result<()>>| {
+        let spawn = |name: String, lane: &'env Lane<J>, step: i32, ready: Sender<io::Result<()>>| {
             Builder::new().name(name).spawn_scoped(scope, move || {
-                let placed = if gives_way { sys::give_way() } else { Ok(()) };
+                let placed = if step == 0 { Ok(()) } else { rustix::process::nice(step).map(drop) };
                 let failed = placed.is_err();
-                let told = ready.send(placed).is_ok();
+                let told = ready.send(placed.map_err(io::Error::from)).is_ok();
                 drop(ready);
                 if told && !failed {
                     lane.work(executor());
@@ -87,10 +89,10 @@ impl<J: Send> Pool<J> {
             })
         };
         for number in 0..cores.max(1) {
-            spawn(format!("short {number}"), &self.short, false, ready.clone())?;
+            spawn(format!("short {number}"), &self.short, 0, ready.clone())?;
         }
         for number in 0..cores.saturating_sub(1).max(1) {
-            spawn(format!("long {number}"), &self.long, true, ready.clone())?;
+            spawn(format!("long {number}"), &self.long, STEP_BACK, ready.clone())?;
         }
         drop(ready);
         readiness.iter().collect::<io::Result<()>>()?;

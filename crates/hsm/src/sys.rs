@@ -1,10 +1,6 @@
-//! System calls that no safe wrapper offers: descriptors for signals, a thread that gives way, and raw
-//! calls for the confinement check.
+//! System calls that no safe wrapper offers: descriptors for signals, and raw calls for the confinement check.
 
-#![expect(
-    unsafe_code,
-    reason = "signal masks and descriptors, scheduling policies and raw system calls have no safe wrapper"
-)]
+#![expect(unsafe_code, reason = "signal masks, signal descriptors and raw system calls have no safe wrapper")]
 
 use std::io;
 use std::os::fd::{FromRawFd, OwnedFd};
@@ -65,21 +61,6 @@ pub(crate) fn stop_signals() -> io::Result<OwnedFd> {
     }
     // SAFETY: the descriptor is new and nobody else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
-}
-
-/// Has this thread give way to every other, in this process and outside, for good (sched(7), `SCHED_IDLE`): it runs where
-/// a core has nothing else to do and, so that it goes on at all, for about a three hundredth of a core that has.
-///
-/// # Errors
-/// The operating system's.
-pub(crate) fn give_way() -> io::Result<()> {
-    // The whole of `struct sched_param`: a priority, of which this policy knows only 0. The C library's is larger.
-    let priority: libc::c_int = 0;
-    // SAFETY: the call reads the priority, keeps no pointer, and changes nothing but how this thread is scheduled.
-    match unsafe { libc::syscall(libc::SYS_sched_setscheduler, 0, libc::SCHED_IDLE, &raw const priority) } {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
-    }
 }
 
 /// Makes a raw system call for the confinement check.

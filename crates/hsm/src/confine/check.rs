@@ -77,8 +77,6 @@ fn trials() -> Vec<Trial> {
         trial("prctl-dumpable", libc::SYS_prctl, [long(libc::PR_SET_DUMPABLE), 7, 0, 0, 0, 0]),
         // Where the call gets through, this thread (`PRIO_PROCESS`, 0) steps back and soon ends.
         trial("setpriority", libc::SYS_setpriority, [0, 0, 19, 0, 0, 0]),
-        // Without a priority to read.
-        trial("sched-setscheduler", libc::SYS_sched_setscheduler, [0, long(libc::SCHED_IDLE), 0, 0, 0, 0]),
         trial("setuid", libc::SYS_setuid, [-1, 0, 0, 0, 0, 0]),
         trial("unshare", libc::SYS_unshare, [1, 0, 0, 0, 0, 0]),
         trial("mount", libc::SYS_mount, [0; 6]),
