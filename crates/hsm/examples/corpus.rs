@@ -100,7 +100,14 @@ fn main() -> Outcome<()> {
             session.answer(Duration::ZERO, &Command::RotateDomainKey { newest: 1 });
         }
     }
-    for (name, label) in [("records", HostKeyLabel::Records), ("markers", HostKeyLabel::Markers)] {
+    for (name, label) in [
+        ("records", HostKeyLabel::Records),
+        ("markers", HostKeyLabel::Markers),
+        ("sessions", HostKeyLabel::Sessions),
+        ("grant-tokens", HostKeyLabel::GrantTokens),
+        ("seeds", HostKeyLabel::Seeds),
+        ("passwords", HostKeyLabel::Passwords),
+    ] {
         let Reply::HostKey { key } = session.answer(Duration::ZERO, &Command::HostKey { label }) else {
             return Err("no host key".into());
         };

@@ -6,22 +6,22 @@ use totp_rs::{Builder, Secret, Totp};
 use crate::actor::{Actor, Reply, allow, credentials, give, new_user, trusts};
 use crate::world::{ALICE, BOB, World};
 
-const SERIAL: &str = "arn:aws:iam::111122223333:mfa/Ann";
+pub(crate) const SERIAL: &str = "arn:aws:iam::111122223333:mfa/Ann";
 const ROLE: &str = "arn:aws:iam::111122223333:role/R";
 const WRONG: &str = "MultiFactorAuthentication failed with invalid MFA one time pass code.";
 
 /// A telephone, with the seed that it was shown.
-struct Telephone(Totp);
+pub(crate) struct Telephone(Totp);
 
 impl Telephone {
-    fn of(reply: &Reply) -> Self {
+    pub(crate) fn of(reply: &Reply) -> Self {
         let seed = base64_simd::STANDARD.decode_to_vec(reply.element("Base32StringSeed")).unwrap();
         let seed = Secret::try_from_base32(String::from_utf8(seed).unwrap()).unwrap();
         Self(Builder::new().with_secret(seed).build().unwrap())
     }
 
     /// The code that it shows so many time steps from now.
-    fn shows(&self, world: &World, steps: i64) -> String {
+    pub(crate) fn shows(&self, world: &World, steps: i64) -> String {
         let at = world.now().seconds() + 30 * steps;
         self.0.generate(u64::try_from(at).unwrap()).to_string()
     }
@@ -44,7 +44,7 @@ fn with_device() -> (World, Actor, Telephone) {
     (world, ann, telephone)
 }
 
-fn enable(world: &World, telephone: &Telephone) -> Reply {
+pub(crate) fn enable(world: &World, telephone: &Telephone) -> Reply {
     let (first, second) = (telephone.shows(world, -1), telephone.shows(world, 0));
     let members = [
         ("UserName", "Ann"),

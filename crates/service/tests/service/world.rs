@@ -132,17 +132,24 @@ impl World {
     }
 
     fn whole(store: Arc<dyn Store>, vault: Arc<EngineVault>, regions: Regions) -> Self {
+        let world = Self::found(store, vault, regions);
+        for root in [ALICE, BOB] {
+            let Root { account, access_key_id, secret, .. } = root;
+            let (installation, vault) = (&world.installation, &*world.vault);
+            let imported =
+                credential::import_root(installation, vault, account, access_key_id, secret, START);
+            block_on(imported).unwrap();
+        }
+        world
+    }
+
+    /// Over a store as it is.
+    pub(crate) fn found(store: Arc<dyn Store>, vault: Arc<EngineVault>, regions: Regions) -> Self {
         let ledger = Arc::new(MemoryLedger::default());
         let clock = Arc::new(ManualClock::starting_at(START));
         let entropy = Arc::new(Seeded(Mutex::new(1)));
         let web = Arc::new(Documents::default());
         let (installation, service) = start(&store, &vault, &ledger, &entropy, &regions, &web);
-        for root in [ALICE, BOB] {
-            let Root { account, access_key_id, secret, .. } = root;
-            let imported =
-                credential::import_root(&installation, &*vault, account, access_key_id, secret, START);
-            block_on(imported).unwrap();
-        }
         let names = Mutex::default();
         Self { store, vault, ledger, clock, installation, service, web, regions, entropy, names }
     }
