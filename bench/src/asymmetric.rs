@@ -1,13 +1,12 @@
 //! Operations with private keys and the like: through HTTP, beside the library alone in the same run.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::Value;
 
 use crate::library;
-use crate::report::{Measured, Plan, ROUNDS, Windows, calls, measure, sign, text};
+use crate::report::{Measured, Plan, ROUNDS, WARM_UP, Windows, calls, measure, sign, text};
 use crate::subject::Claviger;
 
 /// Keys of each kind; requests go round them.
@@ -110,8 +109,6 @@ fn print_row(case: &Case, got: &Measured, library: f64) {
 
 /// Connections of what is stalled, and of what stalls it.
 const STALLED: usize = 16;
-/// How long what was asked for may take to be made when nobody asks any more.
-const DRAINING: Duration = Duration::from_secs(2);
 
 /// What Decrypt waits for while key pairs are made on other connections, under one more key; and alone, in turn.
 pub(crate) async fn stalls(plan: &Plan, subject: &Claviger, decrypts: Vec<Bytes>) -> Result<(), String> {
@@ -125,11 +122,10 @@ pub(crate) async fn stalls(plan: &Plan, subject: &Claviger, decrypts: Vec<Bytes>
     for _ in 0..ROUNDS {
         alone.add(decrypting().await?);
         let (target, pairs) = (subject.tls.clone(), pairs.clone());
-        let making = window + Duration::from_secs(2);
+        let making = WARM_UP + window;
         let makers = tokio::task::spawn_blocking(move || crate::load::run(&target, &pairs, STALLED, making));
         beside.add(decrypting().await?);
         made.push(makers.await.map_err(|error| error.to_string())??.per_second());
-        tokio::time::sleep(DRAINING).await;
     }
     let pairs = made.iter().sum::<f64>() / f64::from(u32::try_from(made.len()).unwrap_or(u32::MAX));
     println!("| Decrypt, TLS, {STALLED} connections | req/s | p50 us | p99 us |");

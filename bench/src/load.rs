@@ -167,6 +167,10 @@ async fn one(
         if status != 200 {
             return Err(format!("status {status}: {}", String::from_utf8_lossy(body)));
         }
+        // What ends after the window is no part of it.
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
         latencies.push(u32::try_from(started.elapsed().as_micros()).unwrap_or(u32::MAX));
     }
     Ok(latencies)

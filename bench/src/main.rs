@@ -54,7 +54,7 @@ struct Cli {
     #[arg(long, value_name = "OPERATION")]
     only: Option<String>,
     /// Only this part.
-    #[arg(long, value_enum)]
+    #[arg(long, value_enum, conflicts_with_all = ["quick", "asymmetric", "only", "decisions"])]
     just: Option<report::Part>,
     /// Only the symmetric operations by who calls: the root user, a user, a session of a role.
     #[arg(long)]

@@ -139,7 +139,7 @@ async fn crowd(subject: &Claviger, count: usize) -> Result<(), String> {
 
 /// Measures and prints.
 pub(crate) async fn run(plan: &Plan, subject: &Claviger) -> Result<(), String> {
-    let keys = Keys::make(subject, KEYS, Vec::new()).await?;
+    let keys = Keys::make(subject, KEYS).await?;
     let key = keys.ids.first().ok_or("no key")?;
     let callers = make(subject, key).await?;
     let who = ask(subject, &subject.credentials, "sts", &[("Action", "GetCallerIdentity")]).await?;

@@ -38,6 +38,9 @@ impl Plan {
 /// How often each of two things is measured, in turn: what else goes on in the machine then meets both.
 pub(crate) const ROUNDS: u64 = 5;
 
+/// How long a load runs before its window begins, at most.
+pub(crate) const WARM_UP: Duration = Duration::from_secs(1);
+
 /// A part of the whole that can be had alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Part {
@@ -73,15 +76,12 @@ pub(crate) async fn run(plan: &Plan) -> Result<(), String> {
         principals::run(plan, &subject).await?;
         return subject.stop();
     }
-    let keys = Keys::make(&subject, FEW_KEYS, Vec::new()).await?;
     match plan.just {
         None => {}
-        Some(Part::Durability) => {
-            durability(plan, &programs, dir.path(), &subject, &keys).await?;
-            return subject.stop();
-        }
-        Some(Part::Keys) => return many_keys(plan, &programs, dir.path(), subject, keys).await,
+        Some(Part::Durability) => return durability(plan, &programs, dir.path()).await,
+        Some(Part::Keys) => return many_keys(plan, &programs, dir.path()).await,
     }
+    let keys = Keys::make(&subject, FEW_KEYS).await?;
     let ceiling = Ceiling::start(&dir.path().join("ceiling"))?;
     operations(plan, &subject, &ceiling, &keys).await?;
     if plan.quick && !plan.asymmetric {
@@ -89,7 +89,7 @@ pub(crate) async fn run(plan: &Plan) -> Result<(), String> {
     }
     if !plan.quick {
         one_connection(plan, &subject, &keys, fsync).await?;
-        durability(plan, &programs, dir.path(), &subject, &keys).await?;
+        durability(plan, &programs, dir.path()).await?;
     }
     asymmetric::run(plan, &subject).await?;
     let decrypts = sign(&subject.credentials, &subject.tls, "Decrypt", &keys.bodies("Decrypt", POOL))?;
@@ -97,7 +97,8 @@ pub(crate) async fn run(plan: &Plan) -> Result<(), String> {
     if plan.quick {
         return subject.stop();
     }
-    many_keys(plan, &programs, dir.path(), subject, keys).await
+    subject.stop()?;
+    many_keys(plan, &programs, dir.path()).await
 }
 
 /// Keys, and a blob of each.
@@ -107,12 +108,10 @@ pub(crate) struct Keys {
 }
 
 impl Keys {
-    /// Makes keys until there are so many, and encrypts under each.
-    pub(crate) async fn make(subject: &Claviger, count: usize, mut ids: Vec<String>) -> Result<Self, String> {
-        let missing = count.saturating_sub(ids.len());
-        let bodies = vec!["{}".to_owned(); missing];
-        let made = calls(subject, "CreateKey", &bodies).await?;
-        ids.extend(made.iter().map(|answer| text(answer.pointer("/KeyMetadata/KeyId"))));
+    /// Makes so many keys, and encrypts under each.
+    pub(crate) async fn make(subject: &Claviger, count: usize) -> Result<Self, String> {
+        let made = calls(subject, "CreateKey", &vec!["{}".to_owned(); count]).await?;
+        let ids: Vec<String> = made.iter().map(|answer| text(answer.pointer("/KeyMetadata/KeyId"))).collect();
         let plaintext = base64_simd::STANDARD.encode_to_string([7; PLAINTEXT]);
         let body = |id: &String| format!(r#"{{"KeyId":"{id}","Plaintext":"{plaintext}"}}"#);
         let bodies: Vec<String> = ids.iter().map(body).collect();
@@ -213,7 +212,7 @@ pub(crate) async fn measure(
     window: Duration,
     cpu: impl Fn() -> Cpu,
 ) -> Result<Measured, String> {
-    let warm_up = window.min(Duration::from_secs(1));
+    let warm_up = window.min(WARM_UP);
     let (first, again) = (target.clone(), requests.clone());
     join(move || load::run(&first, &again, connections, warm_up)).await??;
     let before = cpu();
@@ -287,21 +286,16 @@ async fn one_connection(plan: &Plan, subject: &Claviger, keys: &Keys, fsync: u64
 }
 
 /// The same load with the fsync and without it, in turn.
-async fn durability(
-    plan: &Plan,
-    programs: &Path,
-    dir: &Path,
-    with: &Claviger,
-    keys: &Keys,
-) -> Result<(), String> {
+async fn durability(plan: &Plan, programs: &Path, dir: &Path) -> Result<(), String> {
+    let with = Claviger::start(programs, &dir.join("with"), true)?;
     let without = Claviger::start(programs, &dir.join("without"), false)?;
-    let others = Keys::make(&without, FEW_KEYS, Vec::new()).await?;
+    let (keys, others) = (Keys::make(&with, FEW_KEYS).await?, Keys::make(&without, FEW_KEYS).await?);
     println!("| Encrypt, TLS | req/s with fsync | without | share | host+HSM us with fsync | without |");
     println!("|---|---|---|---|---|---|");
     for connections in [plan.connections, 4 * plan.connections] {
         let (mut durable, mut bare) = (Windows::default(), Windows::default());
         for _ in 0..ROUNDS {
-            for (windows, subject, keys) in [(&mut durable, with, keys), (&mut bare, &without, &others)] {
+            for (windows, subject, keys) in [(&mut durable, &with, &keys), (&mut bare, &without, &others)] {
                 let bodies = keys.bodies("Encrypt", POOL);
                 let signed = sign(&subject.credentials, &subject.tls, "Encrypt", &bodies)?;
                 windows
@@ -318,6 +312,7 @@ async fn durability(
         );
     }
     println!("\nThe medians of {ROUNDS} windows of each, in turn\n");
+    with.stop()?;
     without.stop()
 }
 
@@ -353,21 +348,10 @@ impl Windows {
 }
 
 /// An installation beside one that has many more keys: what each needs, and what Decrypt costs each of them.
-async fn many_keys(
-    plan: &Plan,
-    programs: &Path,
-    dir: &Path,
-    subject: Claviger,
-    keys: Keys,
-) -> Result<(), String> {
-    let data = dir.join("many");
-    let other = Claviger::start(programs, &data, true)?;
-    let all = Keys::make(&other, plan.many_keys, Vec::new()).await?;
-    subject.stop()?;
-    other.stop()?;
+async fn many_keys(plan: &Plan, programs: &Path, dir: &Path) -> Result<(), String> {
     // As many different requests for both: the load goes through them, and takes the processor's caches with it.
-    let mut few = Warm::start(programs, &dir.join("data"), &keys, plan.many_keys).await?;
-    let mut many = Warm::start(programs, &data, &all, plan.many_keys).await?;
+    let mut few = Warm::start(programs, &dir.join("few"), FEW_KEYS, plan.many_keys).await?;
+    let mut many = Warm::start(programs, &dir.join("many"), plan.many_keys, plan.many_keys).await?;
     for _ in 0..ROUNDS {
         few.measure(plan).await?;
         many.measure(plan).await?;
@@ -377,9 +361,9 @@ async fn many_keys(
     let (base, cost) = (few.print(), many.print());
     println!(
         "\nDecrypt with {} keys costs {:.2} times what it costs with {}: the medians of {ROUNDS} windows of each, in turn",
-        all.ids.len(),
+        many.keys,
         cost / base,
-        keys.ids.len()
+        few.keys
     );
     few.subject.stop()?;
     many.subject.stop()
@@ -396,7 +380,10 @@ struct Warm {
 }
 
 impl Warm {
-    async fn start(programs: &Path, data: &Path, keys: &Keys, requests: usize) -> Result<Self, String> {
+    async fn start(programs: &Path, data: &Path, keys: usize, requests: usize) -> Result<Self, String> {
+        let maker = Claviger::start(programs, data, true)?;
+        let keys = Keys::make(&maker, keys).await?;
+        maker.stop()?;
         let subject = Claviger::start(programs, data, true)?;
         let (idle, count) = (subject.resident_kib(), keys.ids.len());
         calls(&subject, "Decrypt", &keys.bodies("Decrypt", count)).await?;
@@ -407,7 +394,8 @@ impl Warm {
 
     async fn measure(&mut self, plan: &Plan) -> Result<(), String> {
         let (subject, signed) = (&self.subject, self.signed.clone());
-        let got = measure(&subject.tls, signed, plan.connections, plan.slice(), || subject.cpu()).await?;
+        // The whole length, so that every key comes up.
+        let got = measure(&subject.tls, signed, plan.connections, plan.window, || subject.cpu()).await?;
         self.windows.add(got);
         Ok(())
     }
