@@ -1,6 +1,7 @@
 //! Operations with private keys and the like: through HTTP, beside the library alone in the same run.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::Value;
@@ -110,6 +111,9 @@ fn print_row(case: &Case, got: &Measured, library: f64) {
 /// Connections of what is stalled, and of what stalls it.
 const STALLED: usize = 16;
 
+/// Before Decrypt is measured alone again: right after key pairs its p99 is twice what it is a moment later.
+const PAUSE: Duration = Duration::from_secs(2);
+
 /// What Decrypt waits for while key pairs are made on other connections, under one more key; and alone, in turn.
 pub(crate) async fn stalls(plan: &Plan, subject: &Claviger, decrypts: Vec<Bytes>) -> Result<(), String> {
     let created = calls(subject, "CreateKey", &["{}".to_owned()]).await?;
@@ -126,6 +130,7 @@ pub(crate) async fn stalls(plan: &Plan, subject: &Claviger, decrypts: Vec<Bytes>
         let makers = tokio::task::spawn_blocking(move || crate::load::run(&target, &pairs, STALLED, making));
         beside.add(decrypting().await?);
         made.push(makers.await.map_err(|error| error.to_string())??.per_second());
+        tokio::time::sleep(PAUSE).await;
     }
     let pairs = made.iter().sum::<f64>() / f64::from(u32::try_from(made.len()).unwrap_or(u32::MAX));
     println!("| Decrypt, TLS, {STALLED} connections | req/s | p50 us | p99 us |");
