@@ -29,6 +29,7 @@ use std::thread::JoinHandle;
 
 use tokio::sync::watch;
 
+mod blocks;
 mod damage;
 mod disk;
 mod expected;
@@ -49,7 +50,7 @@ pub use lane::{Append, Delivery, Lane};
 pub use room::Reservation;
 pub use walk::{Record, Records, Verified, read, verify};
 
-use disk::Directory;
+use disk::{Cached, Directory};
 use shared::Shared;
 use writer::{Preparer, Writer};
 
@@ -61,7 +62,7 @@ pub const DEFAULT_SEGMENT_LEN: u64 = 64 << 20;
 pub struct Options {
     /// Tells this ledger from another; a directory that holds another one is refused.
     pub id: LedgerId,
-    /// Length of new segments in bytes, at least [`MIN_SEGMENT_LEN`].
+    /// Length of new segments in bytes, at least [`MIN_SEGMENT_LEN`]. Made up to a multiple of 4096.
     pub segment_bytes: u64,
     /// Segments are [expired](Ledger::expired) while the ledger is larger than this many bytes. 0 keeps everything.
     pub keep_bytes: u64,
@@ -201,9 +202,14 @@ pub struct Ledger {
 impl Ledger {
     /// Opens the ledger in the directory `dir`, and makes it if nothing is there (its parent must exist). The directory
     /// gets mode 0700 and its files 0600, whatever the umask. Blocks: it reads the last segment, and writes a first one.
-    pub fn open(dir: &Path, options: Options) -> Result<(Self, Opened), OpenError> {
+    pub fn open(dir: &Path, mut options: Options) -> Result<(Self, Opened), OpenError> {
         if options.segment_bytes < MIN_SEGMENT_LEN {
             return Err(OpenError::SegmentLength);
+        }
+        let whole_blocks = options.segment_bytes.checked_next_multiple_of(blocks::BLOCK as u64);
+        options.segment_bytes = whole_blocks.ok_or(OpenError::SegmentLength)?;
+        if options.durability == Durability::NoFsyncForBenchmarkOnly {
+            options.disk = Arc::new(Cached(options.disk));
         }
         let directory = Directory::create(dir)?;
         let mode = directory.mode()?;

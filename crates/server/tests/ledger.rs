@@ -18,6 +18,8 @@ use tempfile::TempDir;
 
 #[path = "ledger/basics.rs"]
 mod basics;
+#[path = "ledger/blocks.rs"]
+mod blocks;
 #[path = "ledger/crash.rs"]
 mod crash;
 #[path = "ledger/damage.rs"]

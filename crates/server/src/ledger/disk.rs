@@ -8,11 +8,15 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
+use std::sync::Arc;
 
 use rustix::fs::{FallocateFlags, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
-/// The writes and syncs of a ledger. The provided methods act on the file; a test replaces some of them.
+use super::blocks::{Aligned, first_write};
+
+/// The writes and syncs of a ledger. Writes are of whole blocks of 4096 bytes, at whole blocks, but for what recovery
+/// repairs and for the last block of a file that has none. The provided methods act on the file; a test replaces some of them.
 pub trait Disk: std::fmt::Debug + Send + Sync {
     /// Gives `file` room for `length` bytes, or fails without effect on others.
     fn allocate(&self, file: &File, length: u64) -> io::Result<()> {
@@ -22,6 +26,14 @@ pub trait Disk: std::fmt::Debug + Send + Sync {
     /// Writes all of `bytes` at `offset` of the segment of this number.
     fn write_all_at(&self, _segment: u64, file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
         file.write_all_at(bytes, offset)
+    }
+
+    /// Whether what is written to `file` goes past the page cache from now on. Fails where the file system cannot; where
+    /// it only cannot do so in blocks of this size, the next write fails with `EINVAL`.
+    fn bypass_cache(&self, file: &File, bypass: bool) -> io::Result<()> {
+        let mut flags = rustix::fs::fcntl_getfl(file)?;
+        flags.set(OFlags::DIRECT, bypass);
+        Ok(rustix::fs::fcntl_setfl(file, flags)?)
     }
 
     /// Returns when everything written to the segment of this number is on stable storage.
@@ -35,6 +47,28 @@ pub trait Disk: std::fmt::Debug + Send + Sync {
 pub struct SystemDisk;
 
 impl Disk for SystemDisk {}
+
+/// A disk behind the page cache, where a write without a sync costs no more than a copy. To measure what syncs cost.
+#[derive(Debug)]
+pub(super) struct Cached(pub(super) Arc<dyn Disk>);
+
+impl Disk for Cached {
+    fn allocate(&self, file: &File, length: u64) -> io::Result<()> {
+        self.0.allocate(file, length)
+    }
+
+    fn write_all_at(&self, segment: u64, file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.0.write_all_at(segment, file, bytes, offset)
+    }
+
+    fn bypass_cache(&self, _file: &File, bypass: bool) -> io::Result<()> {
+        if bypass { Err(io::ErrorKind::Unsupported.into()) } else { Ok(()) }
+    }
+
+    fn sync(&self, segment: u64, file: &File) -> io::Result<()> {
+        self.0.sync(segment, file)
+    }
+}
 
 const SUFFIX: &str = ".ledger";
 const UNFINISHED: &str = "unfinished";
@@ -141,11 +175,15 @@ impl Directory {
         rustix::fs::fchmod(&file, mode)?;
         disk.allocate(&file, length)?;
         // Synced in pieces, so that the syncs of the hot path never queue behind all of it.
-        let zeros = vec![0; 1 << 20];
+        let zeros = Aligned::zeros(1 << 20);
         let mut offset = 0;
         while offset < length {
-            let piece = zeros.get(..usize::try_from(length - offset).unwrap_or(usize::MAX)).unwrap_or(&zeros);
-            disk.write_all_at(number, &file, piece, offset)?;
+            let piece = zeros.first(usize::try_from(length - offset).unwrap_or(usize::MAX));
+            if offset == 0 {
+                first_write(disk, number, &file, piece, offset)?;
+            } else {
+                disk.write_all_at(number, &file, piece, offset)?;
+            }
             offset += piece.len() as u64;
             disk.sync(number, &file)?;
         }

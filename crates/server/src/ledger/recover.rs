@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
+use super::blocks::{Aligned, BLOCK, End, first_write};
 use super::damage::{FirstBad, OpenError, Why};
 use super::disk::{Directory, Disk};
 use super::format::{Chain, HEADER_LEN, Header, LedgerId, genesis};
@@ -16,6 +17,8 @@ use super::writer::Tail;
 use super::{Closed, Options, Torn};
 
 const CHUNK: usize = 1 << 20;
+/// Records begin where a block does.
+const _: () = assert!(HEADER_LEN.is_multiple_of(BLOCK));
 
 /// A segment that is prepared: all zeros, on stable storage, and empty.
 #[derive(Debug)]
@@ -36,10 +39,12 @@ impl Spare {
         let header =
             Header { id, segment: number, length, first_sequence: sequence, chain, previous: digest };
         let (bytes, digest) = header.encode();
-        disk.write_all_at(number, &file, &bytes, 0)?;
+        let mut block = Aligned::zeros(HEADER_LEN);
+        block.put(0, &bytes);
+        first_write(disk, number, &file, block.first(HEADER_LEN), 0)?;
         disk.sync(number, &file)?;
-        let offset = HEADER_LEN as u64;
-        Ok(Tail { number, file, length, offset, first_sequence: sequence, sequence, chain: digest, digest })
+        let end = End::at_block(HEADER_LEN as u64, length);
+        Ok(Tail { number, file, length, end, first_sequence: sequence, sequence, chain: digest, digest })
     }
 }
 
@@ -200,7 +205,8 @@ impl Read {
         rewrite(disk, number, &self.file, batch_offset, offset)?;
         zero(disk, number, &self.file, offset, self.unfinished)?;
         let first_sequence = self.first_sequence;
-        let tail = Tail { number, file: self.file, length, offset, first_sequence, sequence, chain, digest };
+        let end = End::find(disk, number, &self.file, offset)?;
+        let tail = Tail { number, file: self.file, length, end, first_sequence, sequence, chain, digest };
         Ok((tail, torn))
     }
 }

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io;
 use std::sync::Arc;
 
+use super::blocks::End;
 use super::disk::{Directory, Disk};
 use super::format::{Chain, LedgerId, frame_len, seal};
 use super::recover::{Before, prepare};
@@ -18,7 +19,7 @@ pub(super) struct Tail {
     /// Of the file, in bytes.
     pub(super) length: u64,
     /// Where the next frame goes.
-    pub(super) offset: u64,
+    pub(super) end: End,
     /// The segment's first record.
     pub(super) first_sequence: u64,
     /// The next record.
@@ -32,7 +33,7 @@ pub(super) struct Tail {
 impl Tail {
     /// Bytes that are left in the segment.
     pub(super) fn left(&self) -> u64 {
-        self.length.saturating_sub(self.offset)
+        self.end.left()
     }
 }
 
@@ -82,11 +83,10 @@ impl Writer {
     fn write(&mut self, batch: &mut [u8]) -> io::Result<()> {
         let tail = &mut self.tail;
         let (last, chain) = seal(batch, tail.chain).ok_or_else(out_of_room)?;
-        self.disk.write_all_at(tail.number, &tail.file, batch, tail.offset)?;
+        tail.end.write(&*self.disk, tail.number, &tail.file, batch)?;
         if self.durability == Durability::Fsync {
             self.disk.sync(tail.number, &tail.file)?;
         }
-        tail.offset += batch.len() as u64;
         tail.sequence = last.saturating_add(1);
         tail.chain = chain;
         self.shared.progress().advance(last);

@@ -47,6 +47,8 @@ impl Disk for Faulty {
     fn write_all_at(&self, segment: u64, file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
         match self.fault {
             Fault::HalfWrite if self.strikes(true) => {
+                // Half of it need not be whole blocks.
+                SystemDisk.bypass_cache(file, false)?;
                 SystemDisk.write_all_at(segment, file, &bytes[..bytes.len() / 2], offset)?;
                 Err(io::ErrorKind::WriteZero.into())
             }
