@@ -11,9 +11,11 @@ use std::io::{self, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::net::{SendFlags, send};
+use rustix::io::{Errno, retry_on_intr};
+use rustix::net::{RecvFlags, SendFlags, recv, send};
 use zeroize::Zeroizing;
 
 use crate::pool::quota::{Charge, Quota};
@@ -79,11 +81,33 @@ impl Line {
         self.lock().failed
     }
 
+    /// Reads what is there, and waits for it first where nothing is, for at most this long. For the thread of the
+    /// connection.
+    ///
+    /// It waits with poll(2): a thread that waits in recv(2) is woken also whenever the peer has taken a reply, only to
+    /// find nothing and wait on.
+    ///
+    /// # Errors
+    /// The socket's; [`io::ErrorKind::TimedOut`].
+    pub(crate) fn read(&self, room: &mut [u8], patience: Option<Duration>) -> io::Result<usize> {
+        let patience = patience.map(Timespec::try_from).transpose().map_err(io::Error::other)?;
+        loop {
+            match retry_on_intr(|| recv(&self.stream, &mut *room, RecvFlags::DONTWAIT)) {
+                Err(Errno::AGAIN) => {}
+                outcome => return Ok(outcome.map(|(read, _)| read)?),
+            }
+            let mut polled = [PollFd::new(&self.stream, PollFlags::IN)];
+            if retry_on_intr(|| poll(&mut polled, patience.as_ref()))? == 0 {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+        }
+    }
+
     /// Whether the peer is gone, not only done with writing.
     pub(crate) fn is_hung_up(&self) -> bool {
         let mut polled = [PollFd::new(&self.stream, PollFlags::empty())];
         let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-        let _ = rustix::io::retry_on_intr(|| poll(&mut polled, Some(&now)));
+        let _ = retry_on_intr(|| poll(&mut polled, Some(&now)));
         polled.iter().any(|polled| polled.revents().intersects(PollFlags::HUP | PollFlags::ERR))
     }
 
@@ -206,8 +230,8 @@ impl Line {
     /// Writes what the socket takes at once.
     fn write_some(&self, bytes: &[u8]) -> io::Result<usize> {
         let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
-        match rustix::io::retry_on_intr(|| send(&self.stream, bytes, flags)) {
-            Err(rustix::io::Errno::AGAIN) => Ok(0),
+        match retry_on_intr(|| send(&self.stream, bytes, flags)) {
+            Err(Errno::AGAIN) => Ok(0),
             written => Ok(written?),
         }
     }

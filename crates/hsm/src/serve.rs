@@ -1,7 +1,7 @@
 //! One connection: reads what has arrived, handles all that is cheap of it, gives the rest to the pool, and writes all
 //! replies at once. The pool's replies follow when they are ready; their ids tell what they answer.
 
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::thread::Scope;
@@ -152,30 +152,24 @@ impl Server {
     /// Reads and handles commands until the peer has no more. Buffers hold plaintexts and are cleared after each
     /// batch; they are made large enough at once, so they never move.
     fn exchange(&self, line: &Arc<Line>, number: u64) -> Result<(), End> {
-        let mut stream = line.stream();
         let mut session = self.engine.session();
         let mut input = Zeroizing::new(vec![0; INPUT_LEN]);
         let mut out = Zeroizing::new(Vec::with_capacity(BATCH_LEN + MAX_BODY_LEN + PREFIX_LEN));
         let mut filled = 0;
-        stream.set_write_timeout(Some(PATIENCE))?;
-        stream.set_read_timeout(Some(PATIENCE))?;
+        line.stream().set_write_timeout(Some(PATIENCE))?;
         loop {
             // Never empty: a frame that does not fit half the buffer was refused for its length.
             let room = input.get_mut(filled..).unwrap_or_default();
-            match stream.read(room) {
-                Ok(0) => return line.failure().map_or(Ok(()), |kind| Err(End::Io(kind.into()))),
-                Ok(read) => filled += read,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(error.into()),
+            // Who has said hello may be silent for as long as it likes.
+            let patience = if session.is_open() { None } else { Some(PATIENCE) };
+            match line.read(room, patience)? {
+                0 => return line.failure().map_or(Ok(()), |kind| Err(End::Io(kind.into()))),
+                read => filled += read,
             }
-            let was_open = session.is_open();
             let batch = input.get(..filled).unwrap_or_default();
             let (done, ended) = self.handle(line, number, &mut session, batch, &mut out)?;
             send(line, &mut out)?;
             ended.map_err(End::Closed)?;
-            if session.is_open() && !was_open {
-                stream.set_read_timeout(None)?;
-            }
             input.copy_within(done..filled, 0);
             let left = filled - done;
             input.get_mut(left..filled).unwrap_or_default().zeroize();

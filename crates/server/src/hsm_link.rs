@@ -6,15 +6,17 @@
 //! retryable error and the link connects anew.
 
 use std::collections::HashMap;
+use std::io::{self, Read, Write};
+use std::os::unix::net::UnixStream as Socket;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use claviger_hsm_proto::{Command, Reply, VERSION, frame};
 use claviger_service::{BoxFuture, ReplyBody, Vault, VaultError};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::unix::AsyncFd;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::UnixStream;
-use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::MissedTickBehavior;
 use zeroize::{Zeroize, Zeroizing};
@@ -32,7 +34,7 @@ const CONNECT_PAUSE: Duration = Duration::from_millis(20);
 /// Most commands in flight on one link.
 const MAX_IN_FLIGHT: usize = 16 * 1024;
 /// How many turns of the runtime a batch of commands gathers.
-const TURNS: usize = 2;
+const TURNS: usize = 4;
 /// Length of the read buffer in bytes; grows to hold the largest frame.
 const READ_BUFFER: usize = 64 * 1024;
 
@@ -84,11 +86,10 @@ impl Link {
         loop {
             match connect(&self.0.socket).await {
                 Ok((stream, greeting)) => {
-                    let (read, write) = stream.into_split();
                     told = false;
                     self.0.state().connected = true;
                     self.0.greeting.send_replace(Some(greeting));
-                    let why = self.0.serve(read, write).await;
+                    let why = self.0.serve(&stream).await;
                     self.0.greeting.send_replace(None);
                     self.0.disconnect(&why);
                     tracing::warn!(cause = why, "the link to the HSM broke");
@@ -195,15 +196,15 @@ impl Shared {
     }
 
     /// Serves one connection until it breaks; answers why.
-    async fn serve(&self, read: OwnedReadHalf, write: OwnedWriteHalf) -> String {
+    async fn serve(&self, stream: &Readable) -> String {
         tokio::select! {
-            why = self.read(read) => why,
-            why = self.write(write) => why,
+            why = self.read(stream) => why,
+            why = self.write(stream.get_ref()) => why,
             why = self.watch_deadline() => why,
         }
     }
 
-    async fn write(&self, mut stream: OwnedWriteHalf) -> String {
+    async fn write(&self, stream: &Socket) -> String {
         let mut batch = Vec::new();
         loop {
             self.bell.notified().await;
@@ -213,7 +214,7 @@ impl Shared {
                 tokio::task::yield_now().await;
             }
             std::mem::swap(&mut self.state().out, &mut batch);
-            let written = stream.write_all(&batch).await;
+            let written = write_all(stream, &batch).await;
             batch.zeroize();
             if let Err(error) = written {
                 return format!("cannot write: {error}");
@@ -221,12 +222,12 @@ impl Shared {
         }
     }
 
-    async fn read(&self, mut stream: OwnedReadHalf) -> String {
+    async fn read(&self, stream: &Readable) -> String {
         let mut buffer = Zeroizing::new(vec![0; READ_BUFFER + frame::MAX_BODY_LEN]);
         let mut filled = 0;
         loop {
             let Some(free) = buffer.get_mut(filled..) else { return "the buffer is full".to_owned() };
-            filled += match stream.read(free).await {
+            filled += match read(stream, free).await {
                 Ok(0) => return "the HSM closed the connection".to_owned(),
                 Ok(count) => count,
                 Err(error) => return format!("cannot read: {error}"),
@@ -309,8 +310,43 @@ const fn is_lost(waits: u64, unanswered: u64) -> bool {
     (waits > DEADLINE_TICKS && unanswered > DEADLINE_TICKS) || waits > LONGEST_WAIT_TICKS
 }
 
+/// A connected socket whose tasks are woken by what can be read, and by nothing else. A stream of the runtime is woken
+/// also whenever the HSM has taken what was written to it, which is of no use to anybody.
+type Readable = AsyncFd<Socket>;
+
+/// Reads what is there, and waits for it first where nothing is.
+async fn read(stream: &Readable, buffer: &mut [u8]) -> io::Result<usize> {
+    loop {
+        let mut ready = stream.readable().await?;
+        if let Ok(outcome) = ready.try_io(|stream| stream.get_ref().read(buffer)) {
+            // Less than there was room for is all there was.
+            if outcome.as_ref().is_ok_and(|read| *read < buffer.len()) {
+                ready.clear_ready();
+            }
+            return outcome;
+        }
+    }
+}
+
+/// Writes everything, and waits only where the HSM does not take it.
+async fn write_all(mut stream: &Socket, bytes: &[u8]) -> io::Result<()> {
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        match stream.write(rest) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => rest = rest.get(written..).unwrap_or_default(),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                drop(registered(stream.try_clone()?, Interest::WRITABLE)?.writable().await?);
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
 /// Connects and exchanges greetings.
-async fn connect(socket: &PathBuf) -> Result<(UnixStream, Greeting), String> {
+async fn connect(socket: &PathBuf) -> Result<(Readable, Greeting), String> {
     let attempt = async {
         let mut stream = UnixStream::connect(socket).await.map_err(|error| error.to_string())?;
         let mut hello = Vec::new();
@@ -321,7 +357,13 @@ async fn connect(socket: &PathBuf) -> Result<(UnixStream, Greeting), String> {
         loop {
             if let Some(found) = frame::next(&buffer).map_err(|error| error.to_string())? {
                 return match frame::read(found.body).map_err(|error| error.to_string())? {
-                    Reply::Hello { version: VERSION, domain } => Ok((stream, Greeting { domain })),
+                    Reply::Hello { version: VERSION, domain } => {
+                        let readable = stream
+                            .into_std()
+                            .and_then(|stream| registered(stream, Interest::READABLE))
+                            .map_err(|error| error.to_string())?;
+                        Ok((readable, Greeting { domain }))
+                    }
                     other => Err(format!("the HSM answered {other:?}")),
                 };
             }
@@ -333,9 +375,51 @@ async fn connect(socket: &PathBuf) -> Result<(UnixStream, Greeting), String> {
     tokio::time::timeout(CONNECT_WAIT, attempt).await.unwrap_or_else(|_| Err("the HSM is silent".to_owned()))
 }
 
+#[expect(
+    deprecated,
+    reason = "its successor is unsafe, because a type may lie about its descriptor; one of the standard library does not"
+)]
+fn registered(stream: Socket, interest: Interest) -> io::Result<AsyncFd<Socket>> {
+    AsyncFd::with_interest(stream, interest)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// More than a socket holds, to a peer that takes little at a time and answers as much.
+    #[test]
+    fn what_a_peer_takes_slowly_arrives_whole() {
+        const LENGTH: usize = 4 << 20;
+        let (near, mut far) = Socket::pair().unwrap();
+        let sent: Vec<u8> = (0..=250).cycle().take(LENGTH).collect();
+        let peer = std::thread::spawn(move || {
+            let (mut piece, mut left) = ([0; 1000], LENGTH);
+            while left > 0 {
+                let read = far.read(&mut piece).unwrap();
+                far.write_all(&piece[..read]).unwrap();
+                left -= read;
+            }
+        });
+        near.set_nonblocking(true).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let received = runtime.block_on(async {
+            let near = registered(near, Interest::READABLE).unwrap();
+            let (mut received, mut piece) = (Vec::new(), vec![0; 64 * 1024]);
+            let reading = async {
+                while received.len() < LENGTH {
+                    let read = read(&near, &mut piece).await.unwrap();
+                    assert_ne!(read, 0, "the peer has gone");
+                    received.extend_from_slice(&piece[..read]);
+                }
+            };
+            let (written, ()) = tokio::join!(write_all(near.get_ref(), &sent), reading);
+            written.unwrap();
+            received
+        });
+        peer.join().unwrap();
+        assert!(received == sent, "what came back is not what was sent");
+    }
 
     #[test]
     fn a_queue_of_dear_commands_is_no_silence() {

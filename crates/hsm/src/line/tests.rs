@@ -1,4 +1,4 @@
-//! Attack J6, the writing side: peers that do not read, read late, or are gone.
+//! Attack J6: peers that do not read, read late, say nothing, or are gone.
 
 use std::io::Read;
 use std::time::Duration;
@@ -114,4 +114,32 @@ fn a_peer_that_is_gone_is_noticed() {
     line.end();
     assert_eq!(ids(peer), [3]);
     check_ended(&line, &[io::ErrorKind::ConnectionAborted]);
+}
+
+#[test]
+fn a_peer_that_says_nothing_is_not_waited_for_any_longer() {
+    let (line, _peer) = lines();
+    let read = line.read(&mut [0; 8], Some(Duration::from_millis(1)));
+    assert_eq!(read.unwrap_err().kind(), io::ErrorKind::TimedOut);
+}
+
+#[test]
+fn what_comes_late_is_read_and_so_is_the_end() {
+    let (line, mut peer) = lines();
+    let reader = std::thread::spawn(move || {
+        let mut room = [0; 8];
+        std::iter::from_fn(|| {
+            let read = line.read(&mut room, None).unwrap();
+            (read > 0).then(|| room[..read].to_vec())
+        })
+        .flatten()
+        .collect::<Vec<u8>>()
+    });
+    // One after the other, so that most of them find the reader waiting.
+    for byte in 0..100 {
+        peer.write_all(&[byte]).unwrap();
+        std::thread::yield_now();
+    }
+    drop(peer);
+    assert_eq!(reader.join().unwrap(), (0..100).collect::<Vec<u8>>());
 }

@@ -1,6 +1,6 @@
 //! Connections with a pool whose workers start when the test says so: without any, all that is deferred waits.
 
-use std::io::Write;
+use std::io::{Read, Write};
 
 use claviger_hsm::seal::memory::MemorySeal;
 use claviger_hsm::{DEFAULT_CACHE_LEN, SystemEntropy, create_domain};
