@@ -5,6 +5,10 @@
 //! neither: it leaves its reply to whoever has the turn, and where the peer does not take what the worker writes, a
 //! thread that is started for it does the waiting. A peer that takes nothing for as long as the socket's time limit
 //! loses its connection.
+//!
+//! A reply that is written wakes the peer, and what it wakes there takes a core from the work that still waits here. So
+//! while much of a connection's work waits in the pool, its replies gather, for no longer than a small part of the time
+//! that this work will take ([`Held`]). All of it ends with a reply, so there is always one more to take them along.
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
@@ -23,6 +27,20 @@ use crate::pool::quota::{Charge, Quota};
 /// Most replies that a worker writes for others before it goes back to its own work.
 const MAX_FAVOURS: usize = 16;
 
+/// Most replies that gather.
+const MAX_GATHERED: usize = 16;
+/// Replies gather for at most this part of what is behind them.
+const PART: u32 = 8;
+
+/// How replies of the pool may gather.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Held {
+    /// The time.
+    pub(crate) now: Duration,
+    /// What it will take to do the work of the connection that waits in the pool and is not begun.
+    pub(crate) behind: Duration,
+}
+
 /// One connection.
 pub(crate) struct Line {
     stream: UnixStream,
@@ -37,20 +55,56 @@ struct Turn {
     taken: bool,
     /// The thread of the connection waits for its turn. It will write all that waits.
     wanted: bool,
-    /// What waits to be written. Not empty only while the turn is taken or wanted.
+    /// What waits to be written. Not empty only while the turn is taken or wanted, or while replies gather.
     waiting: VecDeque<Part>,
+    /// When the first of them began to wait, while they gather.
+    since: Option<Duration>,
     /// Nothing can be written any more.
     failed: Option<io::ErrorKind>,
 }
 
-/// A reply, or what is left of one.
+impl Turn {
+    /// Whether one more reply may wait for those that follow.
+    fn gathers(&mut self, held: Held) -> bool {
+        let since = *self.since.get_or_insert(held.now);
+        let longest = held.behind / PART;
+        held.now.saturating_sub(since) < longest && self.waiting.len() + 1 < MAX_GATHERED
+    }
+
+    /// Takes all that waits, for whoever has the turn now.
+    fn take(&mut self) -> VecDeque<Part> {
+        self.since = None;
+        std::mem::take(&mut self.waiting)
+    }
+}
+
+/// Replies, or what is left of them.
 struct Part {
     bytes: Zeroizing<Vec<u8>>,
     written: usize,
-    _charge: Charge,
+    charges: Vec<Charge>,
 }
 
 impl Part {
+    fn of(frame: &[u8], charge: Charge) -> Self {
+        Self { bytes: Zeroizing::new(frame.to_vec()), written: 0, charges: vec![charge] }
+    }
+
+    /// Several as one, which takes one write.
+    fn joined(parts: VecDeque<Self>, frame: &[u8], charge: Charge) -> Self {
+        // As long as it gets, so that nothing is left behind where it grew.
+        let length = parts.iter().map(|part| part.rest().len()).sum::<usize>() + frame.len();
+        let mut all =
+            Self { bytes: Zeroizing::new(Vec::with_capacity(length)), written: 0, charges: Vec::new() };
+        for mut part in parts {
+            all.bytes.extend_from_slice(part.rest());
+            all.charges.append(&mut part.charges);
+        }
+        all.bytes.extend_from_slice(frame);
+        all.charges.push(charge);
+        all
+    }
+
     fn rest(&self) -> &[u8] {
         self.bytes.get(self.written..).unwrap_or_default()
     }
@@ -138,7 +192,7 @@ impl Line {
         }
         turn.taken = true;
         // Seldom anything. It may be the rest of a frame, so it goes first.
-        let before = std::mem::take(&mut turn.waiting);
+        let before = turn.take();
         drop(turn);
         let written = before.iter().try_for_each(|part| self.wait_and_write(part.rest()));
         drop(before);
@@ -146,32 +200,60 @@ impl Line {
         self.write_waiting(false)
     }
 
-    /// Writes the frame of one reply, or leaves it to whoever writes. For workers: waits neither for the peer nor for
-    /// others. Where it cannot be written at all, the connection ends.
-    pub(crate) fn give(self: &Arc<Self>, frame: &[u8], charge: Charge) {
+    /// Writes the frame of one reply, or leaves it to whoever writes, or lets it gather. For workers: waits neither for
+    /// the peer nor for others. Where it cannot be written at all, the connection ends.
+    ///
+    /// `held` is asked while no other reply of the connection can pass: what it counts has its reply still to come.
+    pub(crate) fn give(self: &Arc<Self>, frame: &[u8], charge: Charge, held: impl FnOnce() -> Held) {
         let mut turn = self.lock();
         if turn.failed.is_some() {
             return;
         }
-        if turn.taken || turn.wanted {
-            let bytes = Zeroizing::new(frame.to_vec());
-            turn.waiting.push_back(Part { bytes, written: 0, _charge: charge });
+        if turn.taken || turn.wanted || turn.gathers(held()) {
+            turn.waiting.push_back(Part::of(frame, charge));
             return;
         }
         turn.taken = true;
+        let before = turn.take();
         drop(turn);
+        if before.is_empty() {
+            self.write_own(frame, charge);
+        } else {
+            self.write_part(Part::joined(before, frame, charge));
+        }
+    }
+
+    /// A worker's turn with one reply, which is copied only where it has to wait.
+    fn write_own(self: &Arc<Self>, frame: &[u8], charge: Charge) {
         match self.write_some(frame) {
             Ok(written) if written == frame.len() => {
                 drop(charge);
                 self.do_favours();
             }
+            Ok(written) => self.leave(Part::of(frame.get(written..).unwrap_or_default(), charge)),
+            Err(error) => self.fail(error.kind()),
+        }
+    }
+
+    /// A worker's turn with several.
+    fn write_part(self: &Arc<Self>, mut part: Part) {
+        match self.write_some(part.rest()) {
+            Ok(written) if written == part.rest().len() => {
+                drop(part);
+                self.do_favours();
+            }
             Ok(written) => {
-                let bytes = Zeroizing::new(frame.get(written..).unwrap_or_default().to_vec());
-                self.lock().waiting.push_front(Part { bytes, written: 0, _charge: charge });
-                self.hand_over();
+                part.written += written;
+                self.leave(part);
             }
             Err(error) => self.fail(error.kind()),
         }
+    }
+
+    /// Leaves what the peer does not take at once to a thread that may wait.
+    fn leave(self: &Arc<Self>, rest: Part) {
+        self.lock().waiting.push_front(rest);
+        self.hand_over();
     }
 
     /// What a worker does before it gives its turn up: writes some of what came meanwhile.
@@ -182,8 +264,7 @@ impl Line {
                 Ok(written) if written == part.rest().len() => {}
                 Ok(written) => {
                     part.written += written;
-                    self.lock().waiting.push_front(part);
-                    break;
+                    return self.leave(part);
                 }
                 Err(error) => return self.fail(error.kind()),
             }
@@ -215,6 +296,7 @@ impl Line {
         let part = if yielding && turn.wanted { None } else { turn.waiting.pop_front() };
         if part.is_none() {
             turn.taken = false;
+            turn.since = None;
             // Nobody else waits for the turn, and to wake nobody costs a system call too.
             if turn.wanted {
                 self.ended.notify_all();
@@ -242,7 +324,7 @@ impl Line {
         turn.failed.get_or_insert(kind);
         turn.taken = false;
         // Dropped when the lock is free again: a charge takes another one.
-        let dropped = std::mem::take(&mut turn.waiting);
+        let dropped = turn.take();
         self.ended.notify_all();
         drop(turn);
         drop(dropped);

@@ -20,6 +20,7 @@ use std::io;
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, Scope};
+use std::time::Duration;
 
 use claviger_hsm::{Class, Cost};
 
@@ -105,6 +106,11 @@ impl<J: Send> Pool<J> {
             Class::Long => self.long.submit(flow, cost, job),
             Class::Short | Class::Inline => self.short.submit(flow, cost, job),
         }
+    }
+
+    /// How long it would take one worker to do the short work of a connection that waits, by its estimated cost.
+    pub(crate) fn waits(&self, flow: u64) -> Duration {
+        Duration::from_micros(self.short.lock().queue.waiting(flow))
     }
 
     /// Forgets a connection, for good. What waited in its flows is dropped; what has begun goes on.

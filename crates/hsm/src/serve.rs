@@ -11,7 +11,7 @@ use claviger_hsm::{Closed, Deferred, Engine, Session, Step};
 use claviger_hsm_proto::frame::{MAX_BODY_LEN, PREFIX_LEN};
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::line::Line;
+use crate::line::{Held, Line};
 use crate::log::{Level, log};
 use crate::pool::quota::{ALL, CONNECTION, Charge, Full, Quota, Total};
 use crate::pool::{Pool, Workers};
@@ -103,7 +103,10 @@ impl Server {
                 return;
             }
             match session.carry_out(self.clock.now(), &job.deferred, &job.frame, &mut reply) {
-                Ok(()) => job.line.give(&reply, job.charge),
+                Ok(()) => job.line.give(&reply, job.charge, || Held {
+                    now: self.clock.now(),
+                    behind: self.pool.waits(job.connection),
+                }),
                 Err(reason) => {
                     log_closed(job.connection, reason);
                     job.line.end();

@@ -24,8 +24,16 @@ fn reply(id: u64, len: usize) -> Vec<u8> {
     out
 }
 
+const NOTHING_BEHIND: Held = Held { now: Duration::ZERO, behind: Duration::ZERO };
+
 fn give(line: &Arc<Line>, id: u64, len: usize) {
-    line.give(&reply(id, len), line.quota().charge(0).unwrap());
+    line.give(&reply(id, len), line.quota().charge(0).unwrap(), || NOTHING_BEHIND);
+}
+
+/// Gives a reply at this time, with so much work behind it, both in milliseconds.
+fn give_at(line: &Arc<Line>, id: u64, len: usize, (now, behind): (u64, u64)) {
+    let held = Held { now: Duration::from_millis(now), behind: Duration::from_millis(behind) };
+    line.give(&reply(id, len), line.quota().charge(0).unwrap(), || held);
 }
 
 /// The ids of all frames up to the end of the stream, which must be whole.
@@ -93,7 +101,9 @@ fn check_ended(line: &Arc<Line>, kinds: &[io::ErrorKind]) {
 fn a_peer_that_does_not_read_loses_its_connection() {
     let (line, _peer) = lines();
     line.stream().set_write_timeout(Some(Duration::from_millis(1))).unwrap();
-    (0..1000).for_each(|id| line.give(&reply(id, 8000), line.quota().try_charge(0).unwrap()));
+    for id in 0..1000 {
+        line.give(&reply(id, 8000), line.quota().try_charge(0).unwrap(), || NOTHING_BEHIND);
+    }
     check_ended(&line, &[io::ErrorKind::WouldBlock, io::ErrorKind::TimedOut]);
 }
 
@@ -142,4 +152,62 @@ fn what_comes_late_is_read_and_so_is_the_end() {
     }
     drop(peer);
     assert_eq!(reader.join().unwrap(), (0..100).collect::<Vec<u8>>());
+}
+
+/// Replies given at these times with so much behind them, and which of them make all up to then leave.
+fn check_gathered(replies: &[(u64, u64, bool)]) {
+    let (line, peer) = lines();
+    let mut gathered = Vec::new();
+    for (id, (now, behind, leaves)) in (0..).zip(replies) {
+        give_at(&line, id, 100, (*now, *behind));
+        gathered.push(id);
+        peer.set_nonblocking(true).unwrap();
+        let mut arrived = vec![0; 64 * 1024];
+        let read = (&peer).read(&mut arrived).unwrap_or_default();
+        let mut rest = &arrived[..read];
+        let mut found = Vec::new();
+        while let Some(frame) = frame::next(rest).unwrap() {
+            found.push(frame.id);
+            rest = &rest[frame.len..];
+        }
+        let expected = if *leaves { std::mem::take(&mut gathered) } else { Vec::new() };
+        assert_eq!((found, rest), (expected, &[][..]), "reply {id} of {replies:?}");
+        assert_eq!(line.quota().wait_until_empty(Duration::ZERO), gathered.is_empty());
+    }
+}
+
+#[test]
+fn replies_gather_while_much_is_behind_them() {
+    // Without anything behind them none waits.
+    check_gathered(&[(0, 0, true), (1, 0, true)]);
+    // The last one takes them along.
+    check_gathered(&[(0, 80, false), (1, 80, false), (2, 0, true), (3, 0, true)]);
+    // An eighth of what is behind is as long as the first of them waits; then it begins anew.
+    check_gathered(&[(0, 80, false), (9, 80, false), (10, 80, true), (11, 80, false), (21, 80, true)]);
+    check_gathered(&[(0, 80, false), (9, 40, true)]);
+    // So many and no more, however much is behind.
+    let many = |at: usize| (0, 1_000_000, at % MAX_GATHERED == MAX_GATHERED - 1);
+    check_gathered(&(0..3 * MAX_GATHERED).map(many).collect::<Vec<_>>());
+}
+
+/// The thread of the connection has something to say, or the connection ends.
+#[test]
+fn what_has_gathered_goes_with_whatever_leaves_first_or_is_given_back() {
+    let (line, peer) = lines();
+    give_at(&line, 1, 100, (0, 80));
+    line.send(&reply(2, 1)).unwrap();
+    assert!(line.quota().wait_until_empty(Duration::ZERO));
+    // More than the socket takes at once: a thread of its own sees to the rest, in order.
+    (3..18).for_each(|id| give_at(&line, id, 50_000, (0, 1_000_000)));
+    let read = std::thread::spawn(|| ids(peer));
+    give(&line, 18, 50_000);
+    assert!(line.quota().wait_until_empty(Duration::MAX));
+    line.end();
+    assert!(read.join().unwrap().into_iter().eq(1..=18));
+
+    let (line, _peer) = lines();
+    give_at(&line, 1, 100, (0, 80));
+    assert!(!line.quota().wait_until_empty(Duration::ZERO));
+    line.end();
+    check_ended(&line, &[io::ErrorKind::ConnectionAborted]);
 }

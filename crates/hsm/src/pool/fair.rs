@@ -72,6 +72,14 @@ impl<T> FairQueue<T> {
         Some(item)
     }
 
+    /// What waits in a flow costs, in microseconds. Its tags follow each other without gaps: it waits, so virtual time has
+    /// not passed its finish.
+    pub(crate) fn waiting(&self, flow_id: u64) -> u64 {
+        let flow = self.flows.get(&flow_id);
+        flow.and_then(|flow| Some(flow.finish.saturating_sub(flow.waiting.front()?.0.start)))
+            .unwrap_or_default()
+    }
+
     /// Forgets a flow, for good, and gives what waited in it.
     pub(crate) fn remove(&mut self, flow_id: u64) -> impl Iterator<Item = T> + use<T> {
         let waiting = self.flows.remove(&flow_id).map(|flow| flow.waiting).unwrap_or_default();
@@ -182,15 +190,24 @@ mod tests {
     /// Commands (flow and cost) and all that happened to them, down to an empty queue.
     fn record(steps: &[Option<(u64, u32)>]) -> (Vec<(u64, u32)>, Vec<Event>) {
         let (mut queue, mut commands, mut events) = (FairQueue::new(), Vec::new(), Vec::new());
+        let mut waiting = [0_u64; 4];
         for step in steps {
             match step {
                 Some((flow, cost)) => {
                     events.push(Event::Arrived(commands.len()));
                     queue.push(*flow, *cost, commands.len());
                     commands.push((*flow, *cost));
+                    waiting[usize::try_from(*flow).unwrap()] += u64::from(*cost);
                 }
-                None => events.extend(queue.pop().map(Event::Begun)),
+                None => {
+                    if let Some(number) = queue.pop() {
+                        events.push(Event::Begun(number));
+                        let (flow, cost) = commands[number];
+                        waiting[usize::try_from(flow).unwrap()] -= u64::from(cost);
+                    }
+                }
             }
+            assert_eq!([0, 1, 2, 3].map(|flow| queue.waiting(flow)), waiting);
         }
         events.extend(std::iter::from_fn(|| queue.pop()).map(Event::Begun));
         (commands, events)
