@@ -2,8 +2,9 @@
 //!
 //! Commands that are ready in the same turn of the runtime leave in one write. Each carries an id that is never used
 //! again in this process, so a late answer can only be dropped, never given to somebody else. When a connection
-//! breaks, or the HSM is silent for [`DEADLINE_TICKS`] while a command waits, everything in flight fails with a
-//! retryable error and the link connects anew.
+//! breaks, or the HSM is silent for [`DEADLINE_TICKS`] although it was asked for something that takes it no time,
+//! everything in flight fails with a retryable error and the link connects anew. A command that the HSM does not come to
+//! fails alone.
 
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
@@ -25,6 +26,11 @@ use zeroize::{Zeroize, Zeroizing};
 const TICK: Duration = Duration::from_secs(1);
 /// After how many ticks without any answer, while a command waits for as long, the HSM counts as silent.
 pub const DEADLINE_TICKS: u64 = 5;
+/// After how many ticks without any answer, while a command waits, the HSM is asked whether it is there. What it is
+/// asked for it answers before all that queues.
+const PROBE_TICKS: u64 = 2;
+/// The question.
+const PROBE: Command<'static> = Command::GenerateRandom { length: 1, recipient: None };
 /// After how many ticks a command has waited too long although others are answered: the making of RSA keys queues.
 const LONGEST_WAIT_TICKS: u64 = 120;
 /// How long a command waits for a link that is connecting, before it fails.
@@ -266,12 +272,18 @@ impl Shared {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            let mut state = self.state();
-            state.tick += 1;
-            let oldest = state.in_flight.values().map(|waiting| waiting.since_tick).min();
-            let waits = oldest.map_or(0, |oldest| state.tick.saturating_sub(oldest));
-            if is_lost(waits, state.tick.saturating_sub(state.answered_tick)) {
-                return "the HSM does not answer".to_owned();
+            let (health, late) = self.state().tick();
+            for waiting in late {
+                drop(waiting.answer.send(Err(VaultError("the HSM did not come to it in time".to_owned()))));
+            }
+            match health {
+                Health::Good => {}
+                Health::Doubtful => {
+                    // The answer is nobody's: that it comes is what counts. Where it cannot even be asked for, its absence
+                    // says the same.
+                    drop(self.enqueue(&PROBE));
+                }
+                Health::Lost => return "the HSM does not answer".to_owned(),
             }
         }
     }
@@ -289,6 +301,17 @@ impl Shared {
 }
 
 impl State {
+    /// Goes on by a tick. Gives how the HSM does, and takes out the commands that have waited too long.
+    fn tick(&mut self) -> (Health, Vec<Waiting>) {
+        self.tick += 1;
+        let now = self.tick;
+        let waits = |waiting: &Waiting| now.saturating_sub(waiting.since_tick);
+        let late = self.in_flight.extract_if(|_, waiting| waits(waiting) > LONGEST_WAIT_TICKS);
+        let late: Vec<Waiting> = late.map(|(_, waiting)| waiting).collect();
+        let oldest = self.in_flight.values().map(waits).max().unwrap_or_default();
+        (health(oldest, now.saturating_sub(self.answered_tick)), late)
+    }
+
     fn new_id(&mut self) -> Result<u64, VaultError> {
         if self.in_flight.len() >= MAX_IN_FLIGHT {
             return Err(VaultError("too many commands wait for the HSM".to_owned()));
@@ -304,10 +327,25 @@ impl State {
     }
 }
 
-/// Whether the connection is given up: for how many ticks the oldest command waits, and nothing was answered. An HSM that
-/// works through a queue of dear commands is not silent.
-const fn is_lost(waits: u64, unanswered: u64) -> bool {
-    (waits > DEADLINE_TICKS && unanswered > DEADLINE_TICKS) || waits > LONGEST_WAIT_TICKS
+/// What is known of the HSM.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Health {
+    /// It answers, or nothing waits.
+    Good,
+    /// It has been silent for a while; it may be at something that takes long.
+    Doubtful,
+    /// It is silent although it was asked.
+    Lost,
+}
+
+/// By how many ticks the oldest command waits, and since how many nothing was answered.
+const fn health(waits: u64, unanswered: u64) -> Health {
+    let silent = if waits < unanswered { waits } else { unanswered };
+    match silent {
+        0..PROBE_TICKS => Health::Good,
+        PROBE_TICKS..=DEADLINE_TICKS => Health::Doubtful,
+        _ => Health::Lost,
+    }
 }
 
 /// A connected socket whose tasks are woken by what can be read, and by nothing else. A stream of the runtime is woken
@@ -384,56 +422,4 @@ fn registered(stream: Socket, interest: Interest) -> io::Result<AsyncFd<Socket>>
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// More than a socket holds, to a peer that takes little at a time and answers as much.
-    #[test]
-    fn what_a_peer_takes_slowly_arrives_whole() {
-        const LENGTH: usize = 4 << 20;
-        let (near, mut far) = Socket::pair().unwrap();
-        let sent: Vec<u8> = (0..=250).cycle().take(LENGTH).collect();
-        let peer = std::thread::spawn(move || {
-            let (mut piece, mut left) = ([0; 1000], LENGTH);
-            while left > 0 {
-                let read = far.read(&mut piece).unwrap();
-                far.write_all(&piece[..read]).unwrap();
-                left -= read;
-            }
-        });
-        near.set_nonblocking(true).unwrap();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let received = runtime.block_on(async {
-            let near = registered(near, Interest::READABLE).unwrap();
-            let (mut received, mut piece) = (Vec::new(), vec![0; 64 * 1024]);
-            let reading = async {
-                while received.len() < LENGTH {
-                    let read = read(&near, &mut piece).await.unwrap();
-                    assert_ne!(read, 0, "the peer has gone");
-                    received.extend_from_slice(&piece[..read]);
-                }
-            };
-            let (written, ()) = tokio::join!(write_all(near.get_ref(), &sent), reading);
-            written.unwrap();
-            received
-        });
-        peer.join().unwrap();
-        assert!(received == sent, "what came back is not what was sent");
-    }
-
-    #[test]
-    fn a_queue_of_dear_commands_is_no_silence() {
-        let (deadline, longest) = (DEADLINE_TICKS, LONGEST_WAIT_TICKS);
-        for (waits, unanswered, lost) in [
-            (0, 0, false),
-            (0, 1_000, false),
-            (deadline, 1_000, false),
-            (deadline + 1, deadline + 1, true),
-            (deadline + 1, deadline, false),
-            (longest, 0, false),
-            (longest + 1, 0, true),
-        ] {
-            assert_eq!(is_lost(waits, unanswered), lost, "{waits} {unanswered}");
-        }
-    }
-}
+mod tests;

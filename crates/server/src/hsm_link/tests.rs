@@ -1,0 +1,134 @@
+//! The line with peers that are slow, silent, or busy with something else.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use claviger_hsm_proto::Disclosed;
+use tokio::net::UnixListener;
+
+use super::*;
+
+/// More than a socket holds, to a peer that takes little at a time and answers as much.
+#[test]
+fn what_a_peer_takes_slowly_arrives_whole() {
+    const LENGTH: usize = 4 << 20;
+    let (near, mut far) = Socket::pair().unwrap();
+    let sent: Vec<u8> = (0..=250).cycle().take(LENGTH).collect();
+    let peer = std::thread::spawn(move || {
+        let (mut piece, mut left) = ([0; 1000], LENGTH);
+        while left > 0 {
+            let read = far.read(&mut piece).unwrap();
+            far.write_all(&piece[..read]).unwrap();
+            left -= read;
+        }
+    });
+    near.set_nonblocking(true).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let received = runtime.block_on(async {
+        let near = registered(near, Interest::READABLE).unwrap();
+        let (mut received, mut piece) = (Vec::new(), vec![0; 64 * 1024]);
+        let reading = async {
+            while received.len() < LENGTH {
+                let read = read(&near, &mut piece).await.unwrap();
+                assert_ne!(read, 0, "the peer has gone");
+                received.extend_from_slice(&piece[..read]);
+            }
+        };
+        let (written, ()) = tokio::join!(write_all(near.get_ref(), &sent), reading);
+        written.unwrap();
+        received
+    });
+    peer.join().unwrap();
+    assert!(received == sent, "what came back is not what was sent");
+}
+
+#[test]
+fn silence_is_doubted_first() {
+    use Health::{Doubtful, Good, Lost};
+    let (probe, deadline) = (PROBE_TICKS, DEADLINE_TICKS);
+    for (waits, unanswered, expected) in [
+        (0, 0, Good),
+        (0, 1_000, Good),
+        (1_000, 0, Good),
+        (1_000, probe - 1, Good),
+        (probe, 1_000, Doubtful),
+        (1_000, probe, Doubtful),
+        (deadline, 1_000, Doubtful),
+        (1_000, deadline, Doubtful),
+        (deadline + 1, deadline + 1, Lost),
+    ] {
+        assert_eq!(health(waits, unanswered), expected, "{waits} {unanswered}");
+    }
+}
+
+/// An HSM that says hello, and answers commands that ask for no more than `answers` random bytes.
+async fn an_hsm(listener: UnixListener, answers: u16, connections: Arc<AtomicUsize>) {
+    loop {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        connections.fetch_add(1, Ordering::SeqCst);
+        let mut input = Vec::new();
+        while stream.read_buf(&mut input).await.unwrap_or_default() > 0 {
+            let mut out = Vec::new();
+            while let Some(found) = frame::next(&input).unwrap() {
+                let reply = match frame::read(found.body).unwrap() {
+                    Command::Hello { .. } => Some(Reply::Hello { version: VERSION, domain: [7; 16] }),
+                    Command::GenerateRandom { length, .. } if length <= answers => {
+                        Some(Reply::Random { bytes: Disclosed(b"r") })
+                    }
+                    _ => None,
+                };
+                if let Some(reply) = reply {
+                    frame::write(&mut out, found.id, &reply).unwrap();
+                }
+                let len = found.len;
+                input.drain(..len);
+            }
+            stream.write_all(&out).await.unwrap();
+        }
+    }
+}
+
+/// What becomes of a command that is never answered, by an HSM that answers so much else: why it fails, after how
+/// many seconds, and how many connections it took. Meanwhile another command is sent each second, if it is answered.
+fn unanswered(answers: u16) -> (String, u64, usize) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
+    runtime.unwrap().block_on(async {
+        let dir = tempfile::tempdir().unwrap();
+        let socket = dir.path().join("socket");
+        let connections = Arc::new(AtomicUsize::new(0));
+        let listener = UnixListener::bind(&socket).unwrap();
+        tokio::spawn(an_hsm(listener, answers, Arc::clone(&connections)));
+        let link = Link::new(socket);
+        tokio::spawn(link.clone().run());
+        link.greeting().await.unwrap();
+        let started = tokio::time::Instant::now();
+        let waiting = link.send(&Command::GenerateRandom { length: 1024, recipient: None });
+        if answers > 1 {
+            let (link, beside) = (link.clone(), Command::GenerateRandom { length: 2, recipient: None });
+            tokio::spawn(async move {
+                loop {
+                    link.send(&beside).await.unwrap();
+                    tokio::time::sleep(TICK).await;
+                }
+            });
+        }
+        let VaultError(why) = waiting.await.unwrap_err();
+        (why, started.elapsed().as_secs(), connections.load(Ordering::SeqCst))
+    })
+}
+
+/// Attack J6 from the other side: who asks for what takes for ever harms nobody else.
+#[test]
+fn a_command_that_is_not_come_to_fails_alone() {
+    for answers in [1, 2] {
+        let (why, seconds, connections) = unanswered(answers);
+        assert_eq!((&*why, connections), ("the HSM did not come to it in time", 1), "{answers}");
+        assert!((LONGEST_WAIT_TICKS..=LONGEST_WAIT_TICKS + 1).contains(&seconds), "{seconds}");
+    }
+}
+
+#[test]
+fn an_hsm_that_answers_nothing_is_given_up() {
+    let (why, seconds, _) = unanswered(0);
+    assert_eq!(why, "the HSM does not answer");
+    assert!((DEADLINE_TICKS..=DEADLINE_TICKS + 1).contains(&seconds), "{seconds}");
+}
