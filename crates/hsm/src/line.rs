@@ -1,14 +1,14 @@
-//! The writing side of a connection, shared by all who have replies for it.
+//! A connection: the socket that its thread reads from, and the writing side, shared by all who have replies for it.
 //!
-//! Whole frames only, one thread at a time: whoever has the *turn* writes, and whatever others have meanwhile it
+//! Written are whole frames only, by one thread at a time: whoever has the *turn* writes, and whatever others have meanwhile it
 //! writes too. The thread of the connection waits for its turn and for the peer, as it must. A worker waits for
 //! neither: it leaves its reply to whoever has the turn, and where the peer does not take what the worker writes, a
 //! thread that is started for it does the waiting. A peer that takes nothing for as long as the socket's time limit
 //! loses its connection.
 //!
 //! A reply that is written wakes the peer, and what it wakes there takes a core from the work that still waits here. So
-//! while much of a connection's work waits in the pool, its replies gather, for no longer than a small part of the time
-//! that this work will take ([`Held`]). All of it ends with a reply, so there is always one more to take them along.
+//! replies of workers gather while much work of their connection waits ([`Held`]). All of that ends with a reply, so there
+//! is always one more to take them along.
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
@@ -29,16 +29,19 @@ const MAX_FAVOURS: usize = 16;
 
 /// Most replies that gather.
 const MAX_GATHERED: usize = 16;
-/// Replies gather for at most this part of what is behind them.
-const PART: u32 = 8;
+/// Replies gather for at most this part of the time that what is behind them takes.
+const SHARE: u32 = 4;
 
-/// How replies of the pool may gather.
+/// How long replies may gather.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Held {
     /// The time.
     pub(crate) now: Duration,
-    /// What it will take to do the work of the connection that waits in the pool and is not begun.
+    /// How long all workers together take for the work of the connection that waits and is not begun, as estimated.
     pub(crate) behind: Duration,
+    /// How long the first of it takes, which will end with the next reply. It may have to wait for other connections'
+    /// work before it is begun; that is not counted here, nor in `behind`.
+    pub(crate) next: Duration,
 }
 
 /// One connection.
@@ -67,8 +70,8 @@ impl Turn {
     /// Whether one more reply may wait for those that follow.
     fn gathers(&mut self, held: Held) -> bool {
         let since = *self.since.get_or_insert(held.now);
-        let longest = held.behind / PART;
-        held.now.saturating_sub(since) < longest && self.waiting.len() + 1 < MAX_GATHERED
+        let waited = held.now.saturating_sub(since);
+        waited.saturating_add(held.next) < held.behind / SHARE && self.waiting.len() + 1 < MAX_GATHERED
     }
 
     /// Takes all that waits, for whoever has the turn now.
@@ -90,18 +93,17 @@ impl Part {
         Self { bytes: Zeroizing::new(frame.to_vec()), written: 0, charges: vec![charge] }
     }
 
-    /// Several as one, which takes one write.
-    fn joined(parts: VecDeque<Self>, frame: &[u8], charge: Charge) -> Self {
+    /// Several, and frames behind them, as one, which takes one write.
+    fn joined(parts: VecDeque<Self>, frames: &[u8]) -> Self {
         // As long as it gets, so that nothing is left behind where it grew.
-        let length = parts.iter().map(|part| part.rest().len()).sum::<usize>() + frame.len();
+        let length = parts.iter().map(|part| part.rest().len()).sum::<usize>() + frames.len();
         let mut all =
             Self { bytes: Zeroizing::new(Vec::with_capacity(length)), written: 0, charges: Vec::new() };
         for mut part in parts {
             all.bytes.extend_from_slice(part.rest());
             all.charges.append(&mut part.charges);
         }
-        all.bytes.extend_from_slice(frame);
-        all.charges.push(charge);
+        all.bytes.extend_from_slice(frames);
         all
     }
 
@@ -116,7 +118,7 @@ impl Line {
         Arc::new(Self { stream, quota, turn: Mutex::default(), ended: Condvar::new() })
     }
 
-    /// The socket, for reading.
+    /// The socket, for its time limits.
     pub(crate) fn stream(&self) -> &UnixStream {
         &self.stream
     }
@@ -176,12 +178,16 @@ impl Line {
         self.fail(io::ErrorKind::ConnectionAborted);
     }
 
-    /// Writes whole frames, after all that waits. For the thread of the connection, which may wait for the peer.
+    /// Writes whole frames, after all that waits. For the thread of the connection, which may wait for the peer. Without
+    /// any, what has gathered gathers on.
     ///
     /// # Errors
     /// The socket's, also where another thread met them.
     pub(crate) fn send(&self, frames: &[u8]) -> io::Result<()> {
         let mut turn = self.lock();
+        if frames.is_empty() {
+            return turn.failed.map_or(Ok(()), |kind| Err(kind.into()));
+        }
         turn.wanted = true;
         while turn.taken {
             turn = self.ended.wait(turn).unwrap_or_else(PoisonError::into_inner);
@@ -191,12 +197,15 @@ impl Line {
             return Err(kind.into());
         }
         turn.taken = true;
-        // Seldom anything. It may be the rest of a frame, so it goes first.
+        // It may be the rest of a frame, so it goes first.
         let before = turn.take();
         drop(turn);
-        let written = before.iter().try_for_each(|part| self.wait_and_write(part.rest()));
-        drop(before);
-        written.and_then(|()| self.wait_and_write(frames)).inspect_err(|error| self.fail(error.kind()))?;
+        let written = if before.is_empty() {
+            self.wait_and_write(frames)
+        } else {
+            self.wait_and_write(Part::joined(before, frames).rest())
+        };
+        written.inspect_err(|error| self.fail(error.kind()))?;
         self.write_waiting(false)
     }
 
@@ -219,8 +228,22 @@ impl Line {
         if before.is_empty() {
             self.write_own(frame, charge);
         } else {
-            self.write_part(Part::joined(before, frame, charge));
+            let mut all = Part::joined(before, frame);
+            all.charges.push(charge);
+            self.write_part(all);
         }
+    }
+
+    /// Writes what has gathered, as far as the peer takes it: for when no reply will come that takes it along.
+    pub(crate) fn let_go(self: &Arc<Self>) {
+        let mut turn = self.lock();
+        if turn.taken || turn.wanted || turn.waiting.is_empty() {
+            return;
+        }
+        turn.taken = true;
+        let gathered = turn.take();
+        drop(turn);
+        self.write_part(Part::joined(gathered, &[]));
     }
 
     /// A worker's turn with one reply, which is copied only where it has to wait.

@@ -11,6 +11,9 @@
 //! So long work never stands before short work, however much of it waits: what it can cost others is that little. And
 //! within a lane no connection stands before another by more than a command's worth of work.
 //!
+//! What a worker that has stepped back holds, others wait for. So it keeps locks for no longer than it takes to push or pop,
+//! and writes no reply: it leaves that to a worker of the short lane.
+//!
 //! A worker cannot change lanes: a thread that has stepped back may not step forward again without a privilege.
 
 mod fair;
@@ -103,14 +106,20 @@ impl<J: Send> Pool<J> {
     /// Lets a job wait for a worker, in the flow of its connection.
     pub(crate) fn submit(&self, flow: u64, cost: Cost, job: J) {
         match cost.class() {
-            Class::Long => self.long.submit(flow, cost, job),
-            Class::Short | Class::Inline => self.short.submit(flow, cost, job),
+            Class::Long => self.long.submit(flow, cost.micros(), job),
+            Class::Short | Class::Inline => self.short.submit(flow, cost.micros(), job),
         }
     }
 
-    /// How long it would take one worker to do the short work of a connection that waits, by its estimated cost.
-    pub(crate) fn waits(&self, flow: u64) -> Duration {
-        Duration::from_micros(self.short.lock().queue.waiting(flow))
+    /// What the short work of a connection that waits costs, and the first of it.
+    pub(crate) fn waiting(&self, flow: u64) -> (Duration, Duration) {
+        let (all, first) = self.short.lock().queue.waiting(flow);
+        (Duration::from_micros(all), Duration::from_micros(first))
+    }
+
+    /// Lets what takes no time wait for a worker of the short lane.
+    pub(crate) fn submit_brief(&self, flow: u64, job: J) {
+        self.short.submit(flow, 0, job);
     }
 
     /// Forgets a connection, for good. What waited in its flows is dropped; what has begun goes on.
@@ -130,8 +139,8 @@ impl<J> Lane<J> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn submit(&self, flow: u64, cost: Cost, job: J) {
-        self.lock().queue.push(flow, cost.micros(), job);
+    fn submit(&self, flow: u64, micros: u32, job: J) {
+        self.lock().queue.push(flow, micros, job);
         self.arrived.notify_one();
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::thread::Scope;
 use std::time::{Duration, Instant};
 
-use claviger_hsm::{Closed, Deferred, Engine, Session, Step};
+use claviger_hsm::{Class, Closed, Deferred, Engine, Session, Step};
 use claviger_hsm_proto::frame::{MAX_BODY_LEN, PREFIX_LEN};
 use zeroize::{Zeroize, Zeroizing};
 
@@ -48,13 +48,19 @@ pub(crate) struct Server {
     patience: Duration,
 }
 
-/// A command for a worker.
+/// What a worker is given.
 pub(crate) struct Job {
     line: Arc<Line>,
     connection: u64,
-    deferred: Deferred,
-    frame: Zeroizing<Vec<u8>>,
     charge: Charge,
+    task: Task,
+}
+
+enum Task {
+    /// A command to be carried out.
+    Command { deferred: Deferred, frame: Zeroizing<Vec<u8>> },
+    /// A reply to be written, of a worker that has stepped back.
+    Reply(Zeroizing<Vec<u8>>),
 }
 
 enum End {
@@ -91,30 +97,45 @@ impl Server {
         scope: &'scope Scope<'scope, 'env>,
         cores: usize,
     ) -> io::Result<Workers<'env, Job>> {
-        self.pool.start(scope, cores, move || self.executor())
+        self.pool.start(scope, cores, move || self.executor(cores))
     }
 
-    /// What carries out the jobs of one worker. Its buffer holds plaintexts and is cleared after each of them.
-    fn executor(&self) -> impl FnMut(Job) + use<'_> {
+    /// What carries out the jobs of one worker of so many. Its buffer holds plaintexts and is cleared after each of them.
+    fn executor(&self, workers: usize) -> impl FnMut(Job) + use<'_> {
         let mut session = self.engine.worker();
         let mut reply = Zeroizing::new(Vec::with_capacity(MAX_BODY_LEN + PREFIX_LEN));
         move |job| {
-            if job.line.failure().is_some() {
+            let Job { line, connection, charge, task } = job;
+            if line.failure().is_some() {
                 return;
             }
-            match session.carry_out(self.clock.now(), &job.deferred, &job.frame, &mut reply) {
-                Ok(()) => job.line.give(&reply, job.charge, || Held {
-                    now: self.clock.now(),
-                    behind: self.pool.waits(job.connection),
-                }),
+            let (deferred, frame) = match task {
+                Task::Command { deferred, frame } => (deferred, frame),
+                Task::Reply(frame) => return self.give(&line, connection, &frame, charge, workers),
+            };
+            match session.carry_out(self.clock.now(), &deferred, &frame, &mut reply) {
+                Ok(()) if deferred.cost().class() == Class::Long => {
+                    let task = Task::Reply(Zeroizing::new(reply.to_vec()));
+                    self.pool.submit_brief(connection, Job { line, connection, charge, task });
+                }
+                Ok(()) => self.give(&line, connection, &reply, charge, workers),
                 Err(reason) => {
-                    log_closed(job.connection, reason);
-                    job.line.end();
+                    log_closed(connection, reason);
+                    line.let_go();
+                    line.end();
                 }
             }
             reply.as_mut_slice().zeroize();
             reply.clear();
         }
+    }
+
+    fn give(&self, line: &Arc<Line>, connection: u64, reply: &[u8], charge: Charge, workers: usize) {
+        line.give(reply, charge, || {
+            let (waiting, next) = self.pool.waiting(connection);
+            let behind = waiting / u32::try_from(workers.max(1)).unwrap_or(u32::MAX);
+            Held { now: self.clock.now(), behind, next }
+        });
     }
 
     /// The line of a new connection.
@@ -138,9 +159,9 @@ impl Server {
     }
 
     /// Lets the pool end what it has of a connection that is no longer read, where there is still a peer to answer.
-    fn finish(&self, line: &Line, number: u64) {
-        if !line.is_hung_up() {
-            line.quota().wait_until_empty(self.patience);
+    fn finish(&self, line: &Arc<Line>, number: u64) {
+        if !line.is_hung_up() && !line.quota().wait_until_empty(self.patience) {
+            line.let_go();
         }
         self.abandon(line, number);
     }
@@ -150,6 +171,8 @@ impl Server {
         line.end();
         self.pool.forget(number);
         line.quota().wait_until_empty(Duration::MAX);
+        // What had begun may have left a reply behind.
+        self.pool.forget(number);
     }
 
     /// Reads and handles commands until the peer has no more. Buffers hold plaintexts and are cleared after each
@@ -229,7 +252,8 @@ impl Server {
             }
         };
         let (cost, line, frame) = (deferred.cost(), Arc::clone(line), Zeroizing::new(frame.to_vec()));
-        self.pool.submit(connection, cost, Job { line, connection, deferred, frame, charge });
+        let task = Task::Command { deferred, frame };
+        self.pool.submit(connection, cost, Job { line, connection, charge, task });
         Ok(())
     }
 }

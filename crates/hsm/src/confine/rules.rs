@@ -56,7 +56,7 @@ pub(crate) const SYSTEM_CALLS: &[SystemCall] = &[
     call(libc::SYS_shutdown, "ends connections when the program stops"),
     call(libc::SYS_close, "closes connections and files"),
     #[cfg(target_arch = "x86_64")]
-    call(libc::SYS_poll, "waits for a connection or a signal; asks whether a peer has hung up"),
+    call(libc::SYS_poll, "waits for a connection, a signal or a command; asks whether a peer has hung up"),
     call(libc::SYS_ppoll, "the same"),
     limited(libc::SYS_fcntl, Limit::Is(1, GET_FLAGS), "debug builds check a descriptor before closing it"),
     // The seal, when a domain key is added. Landlock keeps these to the seal's folder.

@@ -24,16 +24,16 @@ fn reply(id: u64, len: usize) -> Vec<u8> {
     out
 }
 
-const NOTHING_BEHIND: Held = Held { now: Duration::ZERO, behind: Duration::ZERO };
+const NOTHING_BEHIND: Held = Held { now: Duration::ZERO, behind: Duration::ZERO, next: Duration::ZERO };
 
 fn give(line: &Arc<Line>, id: u64, len: usize) {
     line.give(&reply(id, len), line.quota().charge(0).unwrap(), || NOTHING_BEHIND);
 }
 
-/// Gives a reply at this time, with so much work behind it, both in milliseconds.
-fn give_at(line: &Arc<Line>, id: u64, len: usize, (now, behind): (u64, u64)) {
-    let held = Held { now: Duration::from_millis(now), behind: Duration::from_millis(behind) };
-    line.give(&reply(id, len), line.quota().charge(0).unwrap(), || held);
+/// Gives a reply at this time, with so much work behind it of which the first takes so long, all in milliseconds.
+fn give_at(line: &Arc<Line>, id: u64, len: usize, (now, behind, next): (u64, u64, u64)) {
+    let [now, behind, next] = [now, behind, next].map(Duration::from_millis);
+    line.give(&reply(id, len), line.quota().charge(0).unwrap(), || Held { now, behind, next });
 }
 
 /// The ids of all frames up to the end of the stream, which must be whole.
@@ -154,14 +154,14 @@ fn what_comes_late_is_read_and_so_is_the_end() {
     assert_eq!(reader.join().unwrap(), (0..100).collect::<Vec<u8>>());
 }
 
-/// Replies given at these times with so much behind them, and which of them make all up to then leave.
-fn check_gathered(replies: &[(u64, u64, bool)]) {
+/// Replies given like this (see [`give_at`]), and which of them make all up to then leave.
+fn check_gathered(replies: &[((u64, u64, u64), bool)]) {
     let (line, peer) = lines();
+    peer.set_nonblocking(true).unwrap();
     let mut gathered = Vec::new();
-    for (id, (now, behind, leaves)) in (0..).zip(replies) {
-        give_at(&line, id, 100, (*now, *behind));
+    for (id, (given, leaves)) in (0..).zip(replies) {
+        give_at(&line, id, 100, *given);
         gathered.push(id);
-        peer.set_nonblocking(true).unwrap();
         let mut arrived = vec![0; 64 * 1024];
         let read = (&peer).read(&mut arrived).unwrap_or_default();
         let mut rest = &arrived[..read];
@@ -178,36 +178,73 @@ fn check_gathered(replies: &[(u64, u64, bool)]) {
 
 #[test]
 fn replies_gather_while_much_is_behind_them() {
-    // Without anything behind them none waits.
-    check_gathered(&[(0, 0, true), (1, 0, true)]);
+    // Without anything behind them none waits, nor for the sake of little.
+    check_gathered(&[((0, 0, 0), true), ((1, 0, 0), true)]);
+    check_gathered(&[((0, 4, 1), true), ((0, 4, 2), true), ((0, 5, 1), false), ((0, 5, 2), true)]);
     // The last one takes them along.
-    check_gathered(&[(0, 80, false), (1, 80, false), (2, 0, true), (3, 0, true)]);
-    // An eighth of what is behind is as long as the first of them waits; then it begins anew.
-    check_gathered(&[(0, 80, false), (9, 80, false), (10, 80, true), (11, 80, false), (21, 80, true)]);
-    check_gathered(&[(0, 80, false), (9, 40, true)]);
+    check_gathered(&[((0, 80, 1), false), ((1, 80, 1), false), ((2, 0, 0), true), ((3, 0, 0), true)]);
+    // The first of them waits no longer than for a quarter of what is behind, the next included; then it begins anew.
+    check_gathered(&[((0, 80, 1), false), ((18, 80, 1), false), ((19, 80, 1), true), ((20, 80, 1), false)]);
+    check_gathered(&[((0, 80, 1), false), ((9, 40, 1), true)]);
     // So many and no more, however much is behind.
-    let many = |at: usize| (0, 1_000_000, at % MAX_GATHERED == MAX_GATHERED - 1);
+    let many = |at: usize| ((0, 1_000_000, 1), at % MAX_GATHERED == MAX_GATHERED - 1);
     check_gathered(&(0..3 * MAX_GATHERED).map(many).collect::<Vec<_>>());
 }
 
-/// The thread of the connection has something to say, or the connection ends.
+/// The thread of the connection has something to say, or no reply comes any more, or the connection ends.
 #[test]
 fn what_has_gathered_goes_with_whatever_leaves_first_or_is_given_back() {
     let (line, peer) = lines();
-    give_at(&line, 1, 100, (0, 80));
+    give_at(&line, 1, 100, (0, 80, 1));
+    line.send(&[]).unwrap();
+    assert!(!line.quota().wait_until_empty(Duration::ZERO), "nothing was to be sent");
     line.send(&reply(2, 1)).unwrap();
     assert!(line.quota().wait_until_empty(Duration::ZERO));
+    give_at(&line, 3, 100, (0, 80, 1));
+    line.let_go();
+    line.let_go();
+    assert!(line.quota().wait_until_empty(Duration::ZERO));
     // More than the socket takes at once: a thread of its own sees to the rest, in order.
-    (3..18).for_each(|id| give_at(&line, id, 50_000, (0, 1_000_000)));
+    (4..19).for_each(|id| give_at(&line, id, 50_000, (0, 1_000_000, 1)));
     let read = std::thread::spawn(|| ids(peer));
-    give(&line, 18, 50_000);
+    give(&line, 19, 50_000);
     assert!(line.quota().wait_until_empty(Duration::MAX));
     line.end();
-    assert!(read.join().unwrap().into_iter().eq(1..=18));
+    assert!(read.join().unwrap().into_iter().eq(1..=19));
 
     let (line, _peer) = lines();
-    give_at(&line, 1, 100, (0, 80));
+    give_at(&line, 1, 100, (0, 80, 1));
     assert!(!line.quota().wait_until_empty(Duration::ZERO));
     line.end();
     check_ended(&line, &[io::ErrorKind::ConnectionAborted]);
+}
+
+/// Workers whose replies gather, and the thread of the connection between them.
+#[test]
+fn nothing_that_gathers_is_left_behind() {
+    const EACH: u64 = 1000;
+    let (line, peer) = lines();
+    let read = std::thread::spawn(|| ids(peer));
+    let left = std::sync::atomic::AtomicU64::new(4 * EACH);
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let (line, left) = (&line, &left);
+            scope.spawn(move || {
+                for number in 0..EACH {
+                    // Counted as the pool counts: a reply that is begun is behind nobody.
+                    let charge = line.quota().charge(0).unwrap();
+                    left.fetch_sub(1, std::sync::atomic::Ordering::SeqCst);
+                    let behind = || left.load(std::sync::atomic::Ordering::SeqCst);
+                    line.give(&reply(thread << 32 | number, 500), charge, || Held {
+                        behind: Duration::from_millis(behind()),
+                        ..NOTHING_BEHIND
+                    });
+                }
+            });
+        }
+        (0..EACH).for_each(|number| line.send(&reply(9 << 32 | number, 100)).unwrap());
+    });
+    assert!(line.quota().wait_until_empty(Duration::MAX));
+    line.end();
+    assert_eq!(read.join().unwrap().len(), usize::try_from(5 * EACH).unwrap());
 }

@@ -72,12 +72,12 @@ impl<T> FairQueue<T> {
         Some(item)
     }
 
-    /// What waits in a flow costs, in microseconds. Its tags follow each other without gaps: it waits, so virtual time has
-    /// not passed its finish.
-    pub(crate) fn waiting(&self, flow_id: u64) -> u64 {
-        let flow = self.flows.get(&flow_id);
-        flow.and_then(|flow| Some(flow.finish.saturating_sub(flow.waiting.front()?.0.start)))
-            .unwrap_or_default()
+    /// What waits in a flow costs, and the first of it, in microseconds. Its tags follow each other without gaps: it waits,
+    /// so virtual time has not passed its finish.
+    pub(crate) fn waiting(&self, flow_id: u64) -> (u64, u64) {
+        let Some(flow) = self.flows.get(&flow_id) else { return (0, 0) };
+        let Some((first, _)) = flow.waiting.front() else { return (0, 0) };
+        (flow.finish.saturating_sub(first.start), first.finish.saturating_sub(first.start))
     }
 
     /// Forgets a flow, for good, and gives what waited in it.
@@ -190,24 +190,26 @@ mod tests {
     /// Commands (flow and cost) and all that happened to them, down to an empty queue.
     fn record(steps: &[Option<(u64, u32)>]) -> (Vec<(u64, u32)>, Vec<Event>) {
         let (mut queue, mut commands, mut events) = (FairQueue::new(), Vec::new(), Vec::new());
-        let mut waiting = [0_u64; 4];
+        let mut waiting = [const { VecDeque::new() }; 4];
         for step in steps {
             match step {
                 Some((flow, cost)) => {
                     events.push(Event::Arrived(commands.len()));
                     queue.push(*flow, *cost, commands.len());
                     commands.push((*flow, *cost));
-                    waiting[usize::try_from(*flow).unwrap()] += u64::from(*cost);
+                    waiting[usize::try_from(*flow).unwrap()].push_back(u64::from(*cost));
                 }
                 None => {
                     if let Some(number) = queue.pop() {
                         events.push(Event::Begun(number));
-                        let (flow, cost) = commands[number];
-                        waiting[usize::try_from(flow).unwrap()] -= u64::from(cost);
+                        waiting[usize::try_from(commands[number].0).unwrap()].pop_front();
                     }
                 }
             }
-            assert_eq!([0, 1, 2, 3].map(|flow| queue.waiting(flow)), waiting);
+            for (flow, costs) in (0..).zip(&waiting) {
+                let expected = (costs.iter().sum(), costs.front().copied().unwrap_or_default());
+                assert_eq!(queue.waiting(flow), expected, "{flow}");
+            }
         }
         events.extend(std::iter::from_fn(|| queue.pop()).map(Event::Begun));
         (commands, events)
