@@ -1,13 +1,17 @@
 //! The line to the HSM process: one connection for each thread, many commands in flight on it.
 //!
-//! Commands that are ready in the same turn of the runtime leave in one write. Each carries an id that is never used
-//! again in this process, so a late answer can only be dropped, never given to somebody else. When a connection
-//! breaks, or the HSM is silent for [`DEADLINE_TICKS`] although it was asked for something that takes it no time,
-//! everything in flight fails with a retryable error and the link connects anew. A command that the HSM does not come to
-//! fails alone.
+//! Commands that become ready within a few turns of the runtime leave in one write. Each carries an id that is never used
+//! again in this process, so a late answer can only be dropped, never given to somebody else.
+//!
+//! When a connection breaks, or the HSM is silent for [`DEADLINE_TICKS`] although it was asked for something that takes
+//! it no time, everything in flight fails with a retryable error and the link connects anew. (It reads no question while
+//! this connection has no more room in its pool; then what it does there must end within that time.) A command that the
+//! HSM does not come to fails alone. But it stays in the HSM's queue, so after [`MOST_LATE`] of them the connection is
+//! given up, and the HSM with it forgets what nobody waits for.
 
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::net::UnixStream as Socket;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -33,6 +37,8 @@ const PROBE_TICKS: u64 = 2;
 const PROBE: Command<'static> = Command::GenerateRandom { length: 1, recipient: None };
 /// After how many ticks a command has waited too long although others are answered: the making of RSA keys queues.
 const LONGEST_WAIT_TICKS: u64 = 120;
+/// So many commands of one connection may be too late.
+const MOST_LATE: usize = 64;
 /// How long a command waits for a link that is connecting, before it fails.
 const CONNECT_WAIT: Duration = Duration::from_secs(3);
 /// Pause between attempts to connect.
@@ -66,12 +72,14 @@ struct Shared {
 #[derive(Default)]
 struct State {
     connected: bool,
-    out: Vec<u8>,
+    out: Zeroizing<Vec<u8>>,
     in_flight: HashMap<u64, Waiting>,
     next_id: u64,
     tick: u64,
     /// The tick of the last answer.
     answered_tick: u64,
+    /// Commands of this connection that were too late.
+    late: usize,
 }
 
 struct Waiting {
@@ -91,11 +99,11 @@ impl Link {
         let mut told = false;
         loop {
             match connect(&self.0.socket).await {
-                Ok((stream, greeting)) => {
+                Ok((wire, greeting)) => {
                     told = false;
                     self.0.state().connected = true;
                     self.0.greeting.send_replace(Some(greeting));
-                    let why = self.0.serve(&stream).await;
+                    let why = self.0.serve(&wire).await;
                     self.0.greeting.send_replace(None);
                     self.0.disconnect(&why);
                     tracing::warn!(cause = why, "the link to the HSM broke");
@@ -167,7 +175,7 @@ impl Shared {
             return Ok(None);
         }
         let id = state.new_id()?;
-        frame::write(&mut state.out, id, command).map_err(|error| VaultError(error.to_string()))?;
+        state.write(id, command)?;
         let answer = state.expect(id);
         drop(state);
         self.bell.notify_one();
@@ -190,6 +198,7 @@ impl Shared {
             return Err(VaultError("the HSM is not connected".to_owned()));
         }
         let id = state.new_id()?;
+        make_room(&mut state.out);
         let at = state.out.len() + frame::PREFIX_LEN;
         state.out.extend_from_slice(encoded);
         let place =
@@ -201,34 +210,46 @@ impl Shared {
         Ok(answer)
     }
 
+    /// Asks the HSM whether it is there. Nobody waits for the answer: that it comes is what counts.
+    fn probe(&self) -> Result<(), VaultError> {
+        let mut state = self.state();
+        state.next_id += 1;
+        let id = state.next_id;
+        state.write(id, &PROBE)?;
+        drop(state);
+        self.bell.notify_one();
+        Ok(())
+    }
+
     /// Serves one connection until it breaks; answers why.
-    async fn serve(&self, stream: &Readable) -> String {
+    async fn serve(&self, wire: &Wire) -> String {
         tokio::select! {
-            why = self.read(stream) => why,
-            why = self.write(stream.get_ref()) => why,
+            why = self.read(&wire.incoming) => why,
+            why = self.write(&wire.outgoing) => why,
             why = self.watch_deadline() => why,
         }
     }
 
     async fn write(&self, stream: &Socket) -> String {
-        let mut batch = Vec::new();
+        // Cleared also where this ends in the middle of a write.
+        let mut batch = Zeroizing::new(Vec::new());
         loop {
             self.bell.notified().await;
-            // Tasks that are ready in this turn of the runtime, and in the next, get to add their commands first: one
-            // write, and one wake-up of the HSM, then serve them all. An idle runtime takes its turns at once.
+            // Tasks that become ready in the next few turns of the runtime get to add their commands first: one write, and one wake-up of the HSM, then serve them all. An idle runtime takes its turns at once.
             for _ in 0..TURNS {
                 tokio::task::yield_now().await;
             }
             std::mem::swap(&mut self.state().out, &mut batch);
             let written = write_all(stream, &batch).await;
-            batch.zeroize();
+            batch.as_mut_slice().zeroize();
+            batch.clear();
             if let Err(error) = written {
                 return format!("cannot write: {error}");
             }
         }
     }
 
-    async fn read(&self, stream: &Readable) -> String {
+    async fn read(&self, stream: &AsyncFd<Socket>) -> String {
         let mut buffer = Zeroizing::new(vec![0; READ_BUFFER + frame::MAX_BODY_LEN]);
         let mut filled = 0;
         loop {
@@ -279,11 +300,12 @@ impl Shared {
             match health {
                 Health::Good => {}
                 Health::Doubtful => {
-                    // The answer is nobody's: that it comes is what counts. Where it cannot even be asked for, its absence
-                    // says the same.
-                    drop(self.enqueue(&PROBE));
+                    if let Err(VaultError(error)) = self.probe() {
+                        return error;
+                    }
                 }
                 Health::Lost => return "the HSM does not answer".to_owned(),
+                Health::Behind => return "the HSM has too much to do that nobody waits for".to_owned(),
             }
         }
     }
@@ -291,7 +313,9 @@ impl Shared {
     fn disconnect(&self, why: &str) {
         let mut state = self.state();
         state.connected = false;
-        state.out.zeroize();
+        state.late = 0;
+        state.out.as_mut_slice().zeroize();
+        state.out.clear();
         let failed: Vec<Waiting> = state.in_flight.drain().map(|(_, waiting)| waiting).collect();
         drop(state);
         for waiting in failed {
@@ -309,7 +333,17 @@ impl State {
         let late = self.in_flight.extract_if(|_, waiting| waits(waiting) > LONGEST_WAIT_TICKS);
         let late: Vec<Waiting> = late.map(|(_, waiting)| waiting).collect();
         let oldest = self.in_flight.values().map(waits).max().unwrap_or_default();
-        (health(oldest, now.saturating_sub(self.answered_tick)), late)
+        self.late += late.len();
+        let health = match self.late > MOST_LATE {
+            true => Health::Behind,
+            false => health(oldest, now.saturating_sub(self.answered_tick)),
+        };
+        (health, late)
+    }
+
+    fn write(&mut self, id: u64, command: &Command<'_>) -> Result<(), VaultError> {
+        make_room(&mut self.out);
+        frame::write(&mut self.out, id, command).map_err(|error| VaultError(error.to_string()))
     }
 
     fn new_id(&mut self) -> Result<u64, VaultError> {
@@ -336,6 +370,18 @@ enum Health {
     Doubtful,
     /// It is silent although it was asked.
     Lost,
+    /// It answers, but too much of what it has to do is wanted by nobody any more.
+    Behind,
+}
+
+/// Makes room for one more frame, and leaves nothing behind where the buffer stood.
+fn make_room(out: &mut Zeroizing<Vec<u8>>) {
+    const FRAME: usize = frame::MAX_BODY_LEN + frame::PREFIX_LEN;
+    if out.capacity() - out.len() < FRAME {
+        let mut larger = Zeroizing::new(Vec::with_capacity(2 * out.capacity() + FRAME));
+        larger.extend_from_slice(out);
+        *out = larger;
+    }
 }
 
 /// By how many ticks the oldest command waits, and since how many nothing was answered.
@@ -348,12 +394,24 @@ const fn health(waits: u64, unanswered: u64) -> Health {
     }
 }
 
-/// A connected socket whose tasks are woken by what can be read, and by nothing else. A stream of the runtime is woken
-/// also whenever the HSM has taken what was written to it, which is of no use to anybody.
-type Readable = AsyncFd<Socket>;
+/// A connected socket.
+struct Wire {
+    /// Its task is woken by what can be read, and by nothing else. That of a stream of the runtime is woken also whenever
+    /// the HSM has taken what was written to it, which is of no use to anybody.
+    incoming: AsyncFd<Socket>,
+    /// A second descriptor of it, which is waited for only while the HSM does not take what is written.
+    outgoing: Socket,
+}
+
+impl Wire {
+    fn of(stream: UnixStream) -> io::Result<Self> {
+        let incoming = stream.into_std()?;
+        Ok(Self { outgoing: incoming.try_clone()?, incoming: registered(incoming, Interest::READABLE)? })
+    }
+}
 
 /// Reads what is there, and waits for it first where nothing is.
-async fn read(stream: &Readable, buffer: &mut [u8]) -> io::Result<usize> {
+async fn read(stream: &AsyncFd<Socket>, buffer: &mut [u8]) -> io::Result<usize> {
     loop {
         let mut ready = stream.readable().await?;
         if let Ok(outcome) = ready.try_io(|stream| stream.get_ref().read(buffer)) {
@@ -374,7 +432,7 @@ async fn write_all(mut stream: &Socket, bytes: &[u8]) -> io::Result<()> {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
             Ok(written) => rest = rest.get(written..).unwrap_or_default(),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                drop(registered(stream.try_clone()?, Interest::WRITABLE)?.writable().await?);
+                drop(registered(stream.as_fd(), Interest::WRITABLE)?.writable().await?);
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
@@ -384,7 +442,7 @@ async fn write_all(mut stream: &Socket, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// Connects and exchanges greetings.
-async fn connect(socket: &PathBuf) -> Result<(Readable, Greeting), String> {
+async fn connect(socket: &PathBuf) -> Result<(Wire, Greeting), String> {
     let attempt = async {
         let mut stream = UnixStream::connect(socket).await.map_err(|error| error.to_string())?;
         let mut hello = Vec::new();
@@ -396,11 +454,8 @@ async fn connect(socket: &PathBuf) -> Result<(Readable, Greeting), String> {
             if let Some(found) = frame::next(&buffer).map_err(|error| error.to_string())? {
                 return match frame::read(found.body).map_err(|error| error.to_string())? {
                     Reply::Hello { version: VERSION, domain } => {
-                        let readable = stream
-                            .into_std()
-                            .and_then(|stream| registered(stream, Interest::READABLE))
-                            .map_err(|error| error.to_string())?;
-                        Ok((readable, Greeting { domain }))
+                        let wire = Wire::of(stream).map_err(|error| error.to_string())?;
+                        Ok((wire, Greeting { domain }))
                     }
                     other => Err(format!("the HSM answered {other:?}")),
                 };
@@ -417,7 +472,7 @@ async fn connect(socket: &PathBuf) -> Result<(Readable, Greeting), String> {
     deprecated,
     reason = "its successor is unsafe, because a type may lie about its descriptor; one of the standard library does not"
 )]
-fn registered(stream: Socket, interest: Interest) -> io::Result<AsyncFd<Socket>> {
+fn registered<S: AsRawFd>(stream: S, interest: Interest) -> io::Result<AsyncFd<S>> {
     AsyncFd::with_interest(stream, interest)
 }
 

@@ -24,16 +24,16 @@ fn what_a_peer_takes_slowly_arrives_whole() {
     near.set_nonblocking(true).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let received = runtime.block_on(async {
-        let near = registered(near, Interest::READABLE).unwrap();
+        let wire = Wire::of(UnixStream::from_std(near).unwrap()).unwrap();
         let (mut received, mut piece) = (Vec::new(), vec![0; 64 * 1024]);
         let reading = async {
             while received.len() < LENGTH {
-                let read = read(&near, &mut piece).await.unwrap();
+                let read = read(&wire.incoming, &mut piece).await.unwrap();
                 assert_ne!(read, 0, "the peer has gone");
                 received.extend_from_slice(&piece[..read]);
             }
         };
-        let (written, ()) = tokio::join!(write_all(near.get_ref(), &sent), reading);
+        let (written, ()) = tokio::join!(write_all(&wire.outgoing, &sent), reading);
         written.unwrap();
         received
     });
@@ -87,9 +87,10 @@ async fn an_hsm(listener: UnixListener, answers: u16, connections: Arc<AtomicUsi
     }
 }
 
-/// What becomes of a command that is never answered, by an HSM that answers so much else: why it fails, after how
-/// many seconds, and how many connections it took. Meanwhile another command is sent each second, if it is answered.
-fn unanswered(answers: u16) -> (String, u64, usize) {
+/// What becomes of so many commands that are never answered, by an HSM that answers so much else: why they fail, after
+/// how many seconds, and how many connections there were by the next. Meanwhile another command is sent each second, if it
+/// is answered.
+fn unanswered(commands: usize, answers: u16) -> (String, u64, usize) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
     runtime.unwrap().block_on(async {
         let dir = tempfile::tempdir().unwrap();
@@ -101,34 +102,57 @@ fn unanswered(answers: u16) -> (String, u64, usize) {
         tokio::spawn(link.clone().run());
         link.greeting().await.unwrap();
         let started = tokio::time::Instant::now();
-        let waiting = link.send(&Command::GenerateRandom { length: 1024, recipient: None });
+        let dear = Command::GenerateRandom { length: 1024, recipient: None };
+        let waiting: Vec<_> = (0..commands).map(|_| link.send(&dear)).collect();
         if answers > 1 {
             let (link, beside) = (link.clone(), Command::GenerateRandom { length: 2, recipient: None });
             tokio::spawn(async move {
-                loop {
-                    link.send(&beside).await.unwrap();
+                while link.send(&beside).await.is_ok() {
                     tokio::time::sleep(TICK).await;
                 }
+                panic!("a command that is answered fails with one that is not");
             });
         }
-        let VaultError(why) = waiting.await.unwrap_err();
-        (why, started.elapsed().as_secs(), connections.load(Ordering::SeqCst))
+        let mut reasons = Vec::new();
+        for waiting in waiting {
+            let VaultError(why) = waiting.await.unwrap_err();
+            reasons.push(why);
+        }
+        let seconds = started.elapsed().as_secs();
+        tokio::time::sleep(TICK).await;
+        reasons.dedup();
+        assert_eq!(reasons.len(), 1, "{reasons:?}");
+        (reasons.remove(0), seconds, connections.load(Ordering::SeqCst))
     })
+}
+
+fn check_late(commands: usize, answers: u16, expected: usize) {
+    let (why, seconds, connections) = unanswered(commands, answers);
+    assert_eq!(
+        (&*why, connections),
+        ("the HSM did not come to it in time", expected),
+        "{commands} {answers}"
+    );
+    assert!((LONGEST_WAIT_TICKS..=LONGEST_WAIT_TICKS + 1).contains(&seconds), "{seconds}");
 }
 
 /// Attack J6 from the other side: who asks for what takes for ever harms nobody else.
 #[test]
 fn a_command_that_is_not_come_to_fails_alone() {
-    for answers in [1, 2] {
-        let (why, seconds, connections) = unanswered(answers);
-        assert_eq!((&*why, connections), ("the HSM did not come to it in time", 1), "{answers}");
-        assert!((LONGEST_WAIT_TICKS..=LONGEST_WAIT_TICKS + 1).contains(&seconds), "{seconds}");
-    }
+    check_late(1, 1, 1);
+    check_late(1, 2, 1);
+    check_late(MOST_LATE, 2, 1);
+}
+
+/// So that the HSM does not go on with what nobody waits for.
+#[test]
+fn a_connection_with_too_much_that_is_late_is_given_up() {
+    check_late(MOST_LATE + 1, 1, 2);
 }
 
 #[test]
 fn an_hsm_that_answers_nothing_is_given_up() {
-    let (why, seconds, _) = unanswered(0);
-    assert_eq!(why, "the HSM does not answer");
+    let (why, seconds, connections) = unanswered(1, 0);
+    assert_eq!((&*why, connections), ("the HSM does not answer", 2));
     assert!((DEADLINE_TICKS..=DEADLINE_TICKS + 1).contains(&seconds), "{seconds}");
 }
