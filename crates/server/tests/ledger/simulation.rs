@@ -116,10 +116,14 @@ fn check_recovers(files: &Files, acknowledged: u64, case: &str) -> Vec<Event> {
     events
 }
 
-/// Of very different sizes, and told apart by their content.
+/// Of very different sizes, and told apart by their content. Two in a row are now and then more than one write takes.
 fn large(sequence: u64) -> Vec<u8> {
     let mut dice = Dice(sequence);
-    let length = if sequence.is_multiple_of(3) { dice.roll(60_000) } else { dice.roll(900) };
+    let length = match sequence % 20 {
+        8 | 9 => 140_000 + dice.roll(60_000),
+        number if number % 3 == 0 => dice.roll(60_000),
+        _ => dice.roll(900),
+    };
     (0..length).map(|_| dice.roll(251) as u8).collect()
 }
 
