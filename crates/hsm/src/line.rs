@@ -1,14 +1,14 @@
 //! A connection: the socket that its thread reads from, and the writing side, shared by all who have replies for it.
 //!
-//! Written are whole frames only, by one thread at a time: whoever has the *turn* writes, and whatever others have meanwhile it
-//! writes too. The thread of the connection waits for its turn and for the peer, as it must. A worker waits for
-//! neither: it leaves its reply to whoever has the turn, and where the peer does not take what the worker writes, a
+//! Written are whole frames only, by one thread at a time: whoever has the *turn* writes, and whatever others have
+//! meanwhile it writes too. The thread of the connection waits for its turn and for the peer, as it must. A worker waits
+//! for neither: it leaves its reply to whoever has the turn, and where the peer does not take what the worker writes, a
 //! thread that is started for it does the waiting. A peer that takes nothing for as long as the socket's time limit
 //! loses its connection.
 //!
 //! A reply that is written wakes the peer, and what it wakes there takes a core from the work that still waits here. So
-//! replies of workers gather while much work of their connection waits ([`Held`]). All of that ends with a reply, so there
-//! is always one more to take them along.
+//! replies of workers gather while much work of their connection waits ([`Held`]). All of that ends with a reply, so
+//! there is always one more to take them along.
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
@@ -137,8 +137,7 @@ impl Line {
         self.lock().failed
     }
 
-    /// Reads what is there, and waits for it first where nothing is, for at most this long. For the thread of the
-    /// connection.
+    /// Reads what is there, and waits for it first, for at most this long. For the thread of the connection.
     ///
     /// It waits with poll(2): a thread that waits in recv(2) is woken also whenever the peer has taken a reply, only to
     /// find nothing and wait on.
@@ -148,13 +147,13 @@ impl Line {
     pub(crate) fn read(&self, room: &mut [u8], patience: Option<Duration>) -> io::Result<usize> {
         let patience = patience.map(Timespec::try_from).transpose().map_err(io::Error::other)?;
         loop {
-            match retry_on_intr(|| recv(&self.stream, &mut *room, RecvFlags::DONTWAIT)) {
-                Err(Errno::AGAIN) => {}
-                outcome => return Ok(outcome.map(|(read, _)| read)?),
-            }
             let mut polled = [PollFd::new(&self.stream, PollFlags::IN)];
             if retry_on_intr(|| poll(&mut polled, patience.as_ref()))? == 0 {
                 return Err(io::ErrorKind::TimedOut.into());
+            }
+            match retry_on_intr(|| recv(&self.stream, &mut *room, RecvFlags::DONTWAIT)) {
+                Err(Errno::AGAIN) => {}
+                outcome => return Ok(outcome.map(|(read, _)| read)?),
             }
         }
     }
@@ -178,8 +177,8 @@ impl Line {
         self.fail(io::ErrorKind::ConnectionAborted);
     }
 
-    /// Writes whole frames, after all that waits. For the thread of the connection, which may wait for the peer. Without
-    /// any, what has gathered gathers on.
+    /// Writes whole frames, after all that waits. For the thread of the connection, which may wait for the peer. Where
+    /// there are none, what has gathered gathers on.
     ///
     /// # Errors
     /// The socket's, also where another thread met them.

@@ -11,8 +11,8 @@
 //! So long work never stands before short work, however much of it waits: what it can cost others is that little. And
 //! within a lane no connection stands before another by more than a command's worth of work.
 //!
-//! What a worker that has stepped back holds, others wait for. So it keeps locks for no longer than it takes to push or pop,
-//! and writes no reply: it leaves that to a worker of the short lane.
+//! What a worker that has stepped back holds, others wait for. So it keeps locks for no longer than it takes to push or
+//! pop, and writes no reply: it leaves that to a worker of the short lane.
 //!
 //! A worker cannot change lanes: a thread that has stepped back may not step forward again without a privilege.
 
@@ -105,10 +105,11 @@ impl<J: Send> Pool<J> {
 
     /// Lets a job wait for a worker, in the flow of its connection.
     pub(crate) fn submit(&self, flow: u64, cost: Cost, job: J) {
-        match cost.class() {
-            Class::Long => self.long.submit(flow, cost.micros(), job),
-            Class::Short | Class::Inline => self.short.submit(flow, cost.micros(), job),
-        }
+        let lane = match cost.class() {
+            Class::Long => &self.long,
+            Class::Short | Class::Inline => &self.short,
+        };
+        lane.submit(flow, cost.micros(), job);
     }
 
     /// What the short work of a connection that waits costs, and the first of it.

@@ -100,7 +100,7 @@ impl Server {
         self.pool.start(scope, cores, move || self.executor(cores))
     }
 
-    /// What carries out the jobs of one worker of so many. Its buffer holds plaintexts and is cleared after each of them.
+    /// What carries out the jobs of one worker of so many. Its buffer holds plaintexts and is cleared after each job.
     fn executor(&self, workers: usize) -> impl FnMut(Job) + use<'_> {
         let mut session = self.engine.worker();
         let mut reply = Zeroizing::new(Vec::with_capacity(MAX_BODY_LEN + PREFIX_LEN));

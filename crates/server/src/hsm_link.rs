@@ -1,12 +1,12 @@
 //! The line to the HSM process: one connection for each thread, many commands in flight on it.
 //!
-//! Commands that become ready within a few turns of the runtime leave in one write. Each carries an id that is never used
-//! again in this process, so a late answer can only be dropped, never given to somebody else.
+//! Commands that become ready within a few turns of the runtime leave in one write. Each carries an id that is never
+//! used again in this process, so a late answer can only be dropped, never given to somebody else.
 //!
 //! When a connection breaks, or the HSM is silent for [`DEADLINE_TICKS`] although it was asked for something that takes
-//! it no time, everything in flight fails with a retryable error and the link connects anew. (It reads no question while
-//! this connection has no more room in its pool; then what it does there must end within that time.) A command that the
-//! HSM does not come to fails alone. But it stays in the HSM's queue, so after [`MOST_LATE`] of them the connection is
+//! it no time, everything in flight fails with a retryable error and the link connects anew. (It reads no question
+//! while this connection has no more room in its pool; then something that it does there must end within that time.) A
+//! command that the HSM does not come to fails alone. But it stays in the HSM's queue, so after [`MOST_LATE`] of them the connection is
 //! given up, and the HSM with it forgets what nobody waits for.
 
 use std::collections::HashMap;
@@ -30,8 +30,8 @@ use zeroize::{Zeroize, Zeroizing};
 const TICK: Duration = Duration::from_secs(1);
 /// After how many ticks without any answer, while a command waits for as long, the HSM counts as silent.
 pub const DEADLINE_TICKS: u64 = 5;
-/// After how many ticks without any answer, while a command waits, the HSM is asked whether it is there. What it is
-/// asked for it answers before all that queues.
+/// After how many ticks without any answer, while a command waits, the HSM is asked whether it is there. It answers that
+/// as soon as it reads it, before all that queues.
 const PROBE_TICKS: u64 = 2;
 /// The question.
 const PROBE: Command<'static> = Command::GenerateRandom { length: 1, recipient: None };
@@ -235,7 +235,8 @@ impl Shared {
         let mut batch = Zeroizing::new(Vec::new());
         loop {
             self.bell.notified().await;
-            // Tasks that become ready in the next few turns of the runtime get to add their commands first: one write, and one wake-up of the HSM, then serve them all. An idle runtime takes its turns at once.
+            // Tasks that become ready in the next few turns of the runtime get to add their commands first: one write,
+            // and one wake-up of the HSM, then serve them all. An idle runtime takes its turns at once.
             for _ in 0..TURNS {
                 tokio::task::yield_now().await;
             }
@@ -396,8 +397,8 @@ const fn health(waits: u64, unanswered: u64) -> Health {
 
 /// A connected socket.
 struct Wire {
-    /// Its task is woken by what can be read, and by nothing else. That of a stream of the runtime is woken also whenever
-    /// the HSM has taken what was written to it, which is of no use to anybody.
+    /// Its task is woken by what can be read, and by nothing else. That of a stream of the runtime is woken also
+    /// whenever the HSM has taken what was written to it, which is of no use to anybody.
     incoming: AsyncFd<Socket>,
     /// A second descriptor of it, which is waited for only while the HSM does not take what is written.
     outgoing: Socket,

@@ -72,8 +72,8 @@ impl<T> FairQueue<T> {
         Some(item)
     }
 
-    /// What waits in a flow costs, and the first of it, in microseconds. Its tags follow each other without gaps: it waits,
-    /// so virtual time has not passed its finish.
+    /// What waits in a flow costs, and the first of it, in microseconds. Its tags follow each other without gaps: it
+    /// waits, so virtual time has not passed its finish.
     pub(crate) fn waiting(&self, flow_id: u64) -> (u64, u64) {
         let Some(flow) = self.flows.get(&flow_id) else { return (0, 0) };
         let Some((first, _)) = flow.waiting.front() else { return (0, 0) };

@@ -88,8 +88,8 @@ async fn an_hsm(listener: UnixListener, answers: u16, connections: Arc<AtomicUsi
 }
 
 /// What becomes of so many commands that are never answered, by an HSM that answers so much else: why they fail, after
-/// how many seconds, and how many connections there were by the next. Meanwhile another command is sent each second, if it
-/// is answered.
+/// how many seconds, and how many connections there were by the next. Meanwhile another command is sent each second, if
+/// it is answered.
 fn unanswered(commands: usize, answers: u16) -> (String, u64, usize) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
     runtime.unwrap().block_on(async {

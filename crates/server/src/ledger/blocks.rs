@@ -87,7 +87,7 @@ pub(super) struct End {
     /// How many of its bytes are there.
     begun: usize,
     /// Length of the file in bytes.
-    length: u64,
+    pub(super) length: u64,
 }
 
 impl End {

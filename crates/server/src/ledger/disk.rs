@@ -16,7 +16,8 @@ use rustix::io::Errno;
 use super::blocks::{Aligned, first_write};
 
 /// The writes and syncs of a ledger. Writes are of whole blocks of 4096 bytes, at whole blocks, but for what recovery
-/// repairs and for the last block of a file that has none. The provided methods act on the file; a test replaces some of them.
+/// repairs and for the end of a file that does not end with a block. The provided methods act on the file; a test
+/// replaces some of them.
 pub trait Disk: std::fmt::Debug + Send + Sync {
     /// Gives `file` room for `length` bytes, or fails without effect on others.
     fn allocate(&self, file: &File, length: u64) -> io::Result<()> {

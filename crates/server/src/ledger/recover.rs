@@ -44,7 +44,7 @@ impl Spare {
         first_write(disk, number, &file, block.first(HEADER_LEN), 0)?;
         disk.sync(number, &file)?;
         let end = End::at_block(HEADER_LEN as u64, length);
-        Ok(Tail { number, file, length, end, first_sequence: sequence, sequence, chain: digest, digest })
+        Ok(Tail { number, file, end, first_sequence: sequence, sequence, chain: digest, digest })
     }
 }
 
@@ -199,14 +199,13 @@ impl Read {
     /// them makes the next sync mean something.
     fn repaired(self, disk: &dyn Disk) -> io::Result<(Tail, Option<Torn>)> {
         let Segment { number, offset, sequence, chain, digest, batch_offset, .. } = self.segment;
-        let length = self.segment.length();
         let torn = (self.unfinished > 0).then_some(Torn { sequence, bytes: self.unfinished });
         rewrite(disk, number, &self.file, 0, HEADER_LEN as u64)?;
         rewrite(disk, number, &self.file, batch_offset, offset)?;
         zero(disk, number, &self.file, offset, self.unfinished)?;
         let first_sequence = self.first_sequence;
         let end = End::find(disk, number, &self.file, offset)?;
-        let tail = Tail { number, file: self.file, length, end, first_sequence, sequence, chain, digest };
+        let tail = Tail { number, file: self.file, end, first_sequence, sequence, chain, digest };
         Ok((tail, torn))
     }
 }

@@ -218,11 +218,6 @@ impl Segment {
         })
     }
 
-    /// Length of the segment's file in bytes.
-    pub(super) fn length(&self) -> u64 {
-        self.window.length
-    }
-
     /// Something is wrong with the next record.
     pub(super) fn bad(&self, why: Why) -> FirstBad {
         FirstBad { sequence: self.sequence, segment: self.number, offset: self.offset, why }

@@ -79,7 +79,7 @@ pub(super) struct Held {
 impl Shared {
     pub(super) fn new(found: &mut Found) -> Self {
         let tail = &found.tail;
-        let room = Room::new(tail.left());
+        let room = Room::new(tail.end.left());
         let spares = std::mem::take(&mut found.spares);
         spares.iter().for_each(|spare| room.add_spare(spare.length));
         Self {
@@ -93,7 +93,10 @@ impl Shared {
             wish: Mutex::new(Wish { spare: spares.len() < SPARES, over: false }),
             spares: Mutex::new(spares),
             wished: Condvar::new(),
-            held: Mutex::new(Held { closed: std::mem::take(&mut found.closed), current_bytes: tail.length }),
+            held: Mutex::new(Held {
+                closed: std::mem::take(&mut found.closed),
+                current_bytes: tail.end.length,
+            }),
             preparation: watch::Sender::new(Preparation::default()),
             failed: watch::Sender::new(false),
             current: watch::Sender::new(tail.number),

@@ -16,8 +16,6 @@ use super::{Closed, Durability};
 pub(super) struct Tail {
     pub(super) number: u64,
     pub(super) file: File,
-    /// Of the file, in bytes.
-    pub(super) length: u64,
     /// Where the next frame goes.
     pub(super) end: End,
     /// The segment's first record.
@@ -28,13 +26,6 @@ pub(super) struct Tail {
     pub(super) chain: Chain,
     /// Digest of the segment's header.
     pub(super) digest: Chain,
-}
-
-impl Tail {
-    /// Bytes that are left in the segment.
-    pub(super) fn left(&self) -> u64 {
-        self.end.left()
-    }
 }
 
 /// Writes batch after batch, each durable before the next begins.
@@ -69,10 +60,10 @@ impl Writer {
     fn commit(&mut self, frames: &mut [u8]) -> io::Result<()> {
         let mut rest = frames;
         while !rest.is_empty() {
-            if fitting(rest, self.tail.left()) == 0 {
+            if fitting(rest, self.tail.end.left()) == 0 {
                 self.rotate()?;
             }
-            let fitting = fitting(rest, self.tail.left());
+            let fitting = fitting(rest, self.tail.end.left());
             let (batch, after) = rest.split_at_mut_checked(fitting).ok_or_else(out_of_room)?;
             self.write(batch)?;
             rest = after;
@@ -96,15 +87,15 @@ impl Writer {
     /// Goes on in the spare segment. Reservations have made sure that there is one.
     fn rotate(&mut self) -> io::Result<()> {
         let Tail { sequence, chain, digest, .. } = self.tail;
-        let spare = self.shared.take_spare(self.tail.left()).ok_or_else(out_of_room)?;
+        let spare = self.shared.take_spare(self.tail.end.left()).ok_or_else(out_of_room)?;
         let next = spare.begin(&*self.disk, self.id, &Before { sequence, chain, digest })?;
         let closed = Closed {
             segment: self.tail.number,
             first_sequence: self.tail.first_sequence,
             last_sequence: sequence.saturating_sub(1),
-            bytes: self.tail.length,
+            bytes: self.tail.end.length,
         };
-        self.shared.rotated(closed, next.number, next.length);
+        self.shared.rotated(closed, next.number, next.end.length);
         self.tail = next;
         Ok(())
     }
