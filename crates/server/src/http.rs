@@ -23,7 +23,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 
-use crate::log::RequestLog;
+use crate::log::RequestLines;
 use crate::metrics::{self, Requests};
 use crate::security_log::{Refused, SecurityLog};
 use crate::shell;
@@ -49,7 +49,7 @@ pub struct Front {
     /// Carries out requests.
     pub service: Service,
     /// Lines of requests.
-    pub log: RequestLog,
+    pub log: RequestLines,
     /// Requests that authenticate nobody.
     pub security: Arc<SecurityLog>,
     /// Counters.
@@ -232,16 +232,13 @@ fn write_log(
             status: outgoing.status,
         });
     }
-    if front.log.is_on() {
-        front.log.write(&request_line(incoming, handled, &now.iso(), elapsed));
-    }
+    front.log.write(|line| describe(line, incoming, handled, &now.iso(), elapsed));
 }
 
 /// The wide line of a request. Nothing secret, and nothing that a caller chose beyond names.
-fn request_line(incoming: &Incoming, handled: &Handled, time: &str, elapsed: Duration) -> Vec<u8> {
+fn describe(line: &mut Line, incoming: &Incoming, handled: &Handled, time: &str, elapsed: Duration) {
     let (outgoing, tls) = (&handled.outgoing, incoming.origin.tls.as_ref());
     let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
-    let mut line = Line::with_capacity(512);
     line.text("time", time)
         .text("level", if outgoing.status >= 500 { "ERROR" } else { "INFO" })
         .text("message", "request")
@@ -260,7 +257,6 @@ fn request_line(incoming: &Incoming, handled: &Handled, time: &str, elapsed: Dur
         .number("bytes_in", count(incoming.body.len()))
         .number("bytes_out", count(outgoing.body.len()))
         .number("micros", u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX));
-    line.finish()
 }
 
 /// Reads a body within its limits. A body that is there already costs no timer.

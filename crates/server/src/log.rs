@@ -1,28 +1,40 @@
 //! The log: rare lines through `tracing`, and one wide line for each request, both JSON on standard error.
 //!
 //! The line of a request is written here and not through `tracing`, which would cost more than the whole decision: it
-//! is serialized straight into a buffer that a thread of its own writes out. When the buffer is full, lines are
-//! dropped and counted, so that a slow reader of the log cannot stop the service. The audit ledger loses nothing.
+//! is serialized straight into a buffer of its thread's, and one thread writes all of them out. Lines of one thread are
+//! in order; those of different threads only as far as they are [gathered](GATHER) apart. When a buffer is full, lines
+//! are dropped and counted, so that a slow reader of the log cannot stop the service. The audit ledger loses nothing.
 
 use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Most bytes that wait to be written.
+use claviger_wire::line::Line;
+
+/// Most bytes of one thread that wait to be written.
 const MAX_BUFFER: usize = 4 * 1024 * 1024;
 /// How long lines gather before they are written together.
 const GATHER: Duration = Duration::from_millis(20);
 
+/// Lines of one thread.
+type Buffer = Mutex<Vec<u8>>;
+
+/// What the threads and the writer share.
+#[derive(Default)]
 struct Shared {
-    buffer: Mutex<Vec<u8>>,
-    filled: Condvar,
+    buffers: Mutex<Vec<Arc<Buffer>>>,
+    /// A buffer that was empty holds a line.
+    filled: Mutex<bool>,
+    bell: Condvar,
     dropped: AtomicU64,
 }
 
-/// Where the lines of requests go. Cheap to clone.
-#[derive(Clone)]
+/// The log that every thread has a part of.
 pub struct RequestLog(Option<Arc<Shared>>);
+
+/// One thread's part.
+pub struct RequestLines(Option<(Arc<Shared>, Arc<Buffer>)>);
 
 impl RequestLog {
     /// A log that writes to standard error from a thread of its own.
@@ -30,8 +42,7 @@ impl RequestLog {
     /// # Errors
     /// When no thread can be started.
     pub fn to_stderr() -> std::io::Result<Self> {
-        let shared =
-            Arc::new(Shared { buffer: Mutex::default(), filled: Condvar::new(), dropped: AtomicU64::new(0) });
+        let shared = Arc::new(Shared::default());
         let writer = Arc::clone(&shared);
         std::thread::Builder::new().name("request-log".to_owned()).spawn(move || write_out(&writer))?;
         Ok(Self(Some(shared)))
@@ -42,44 +53,60 @@ impl RequestLog {
         Self(None)
     }
 
-    /// Whether lines are kept.
-    pub fn is_on(&self) -> bool {
-        self.0.is_some()
+    /// The part of one more thread.
+    pub fn lines(&self) -> RequestLines {
+        RequestLines(self.0.as_ref().map(|shared| {
+            let buffer = Arc::default();
+            lock(&shared.buffers).push(Arc::clone(&buffer));
+            (Arc::clone(shared), buffer)
+        }))
     }
+}
 
-    /// Adds a line: one JSON object.
-    pub fn write(&self, line: &[u8]) {
-        let Some(shared) = &self.0 else { return };
-        let mut buffer = shared.buffer.lock().unwrap_or_else(PoisonError::into_inner);
-        let first = buffer.is_empty();
+impl RequestLines {
+    /// Adds a line, if lines are kept.
+    pub fn write(&self, members: impl FnOnce(&mut Line)) {
+        let Some((shared, buffer)) = &self.0 else { return };
+        let mut buffer = lock(buffer);
         if buffer.len() >= MAX_BUFFER {
             shared.dropped.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        buffer.extend_from_slice(line);
+        let first = buffer.is_empty();
+        let mut line = Line::behind(std::mem::take(&mut *buffer));
+        members(&mut line);
+        *buffer = line.finish();
         buffer.push(b'\n');
         drop(buffer);
         if first {
-            shared.filled.notify_one();
+            *lock(&shared.filled) = true;
+            shared.bell.notify_one();
         }
     }
+}
+
+/// No code panics while it holds one of the locks and leaves anything half done.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn write_out(shared: &Shared) {
     let mut batch = Vec::new();
     loop {
-        let buffer = shared.buffer.lock().unwrap_or_else(PoisonError::into_inner);
-        let buffer = shared.filled.wait_while(buffer, |buffer| buffer.is_empty());
-        drop(buffer.unwrap_or_else(PoisonError::into_inner));
+        let filled = shared.bell.wait_while(lock(&shared.filled), |filled| !std::mem::take(filled));
+        drop(filled.unwrap_or_else(PoisonError::into_inner));
         std::thread::park_timeout(GATHER);
-        std::mem::swap(&mut *shared.buffer.lock().unwrap_or_else(PoisonError::into_inner), &mut batch);
+        let buffers = lock(&shared.buffers).clone();
+        for buffer in buffers {
+            std::mem::swap(&mut *lock(&buffer), &mut batch);
+            // Nobody may be reading; then there is nobody to tell.
+            let _ = std::io::stderr().write_all(&batch);
+            batch.clear();
+        }
         let dropped = shared.dropped.swap(0, Ordering::Relaxed);
         if dropped > 0 {
             tracing::warn!(dropped, "lines of requests were dropped");
         }
-        // Nobody may be reading; then there is nobody to tell.
-        let _ = std::io::stderr().write_all(&batch);
-        batch.clear();
     }
 }
 

@@ -189,7 +189,7 @@ impl Program {
             senders.push(sender);
             let link = Link::new(self.plan.hsm_socket.clone());
             let (service, delivery) = self.service(link.clone());
-            let (log, security) = (log.clone(), Arc::clone(&security));
+            let (log, security) = (log.lines(), Arc::clone(&security));
             let front = Front { service, log, security, requests: Requests::new() };
             threads.push(thread(number, Arc::new(front), link, delivery, receiver, stop.subscribe())?);
         }

@@ -66,6 +66,7 @@ pub async fn serve(listener: TcpListener, link: Link, ledger: Arc<Ledger>) {
 fn answer(request: &Request<Incoming>, link: &Link, ledger: &Ledger) -> Response<Full<Bytes>> {
     let (status, body) = match (request.method(), request.uri().path()) {
         (&Method::GET, "/metrics") => {
+            crate::metrics::tell_all();
             (StatusCode::OK, RECORDER.get().map(PrometheusHandle::render).unwrap_or_default())
         }
         (&Method::GET, "/healthz") => health(link, ledger),

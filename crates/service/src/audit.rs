@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use claviger_wire::incoming::{Incoming, Origin};
+use claviger_wire::incoming::Incoming;
 use claviger_wire::line::Line;
 use http::header::{HOST, USER_AGENT};
 use serde_json::value::RawValue;
@@ -87,6 +87,12 @@ pub(crate) struct Resource {
     pub(crate) arn: Arc<str>,
 }
 
+impl Resource {
+    fn describe(line: &mut Line, resource: &Self) {
+        line.text("accountId", &resource.account_id).text("type", "AWS::KMS::Key").text("ARN", &resource.arn);
+    }
+}
+
 /// Version of the record's form.
 const EVENT_VERSION: &str = "1.11";
 
@@ -160,15 +166,20 @@ pub(crate) fn event(subject: &Subject<'_>, draft: &Draft, ended: Option<&Ended<'
     line.text("requestID", subject.request_id)
         .text("eventID", subject.event_id)
         .flag("readOnly", subject.read_only)
-        .json("resources", &resources(&draft.resources))
+        .objects("resources", &draft.resources, Resource::describe)
         .text("eventType", "AwsApiCall")
         .flag("managementEvent", true)
         .text("recipientAccountId", recipient(caller, draft))
         .optional("vpcEndpointId", subject.endpoint.map(|endpoint| &**endpoint.id()))
         .optional("vpcEndpointAccountId", subject.endpoint.map(Endpoint::account))
         .text("eventCategory", "Management");
-    if let Some(tls) = tls_details(&incoming.origin, incoming.header(&HOST)) {
-        line.json("tlsDetails", &tls);
+    if let Some(tls) = &incoming.origin.tls {
+        line.object("tlsDetails", |line| {
+            line.text("tlsVersion", tls.version)
+                .text("cipherSuite", &tls.cipher_suite)
+                .text("clientProvidedHostHeader", clip(incoming.header(&HOST).unwrap_or("-")))
+                .text("keyExchange", &tls.key_exchange);
+        });
     }
     line.finish()
 }
@@ -198,11 +209,11 @@ pub(crate) fn service_event(
 ) -> Vec<u8> {
     let Happened { name, account, region, now } = *happened;
     const INTERNAL: &str = "AWS Internal";
-    let mut who = Line::with_capacity(128);
-    who.text("accountId", account).text("invokedBy", INTERNAL);
     let mut line = Line::with_capacity(USUAL_LEN);
     line.text("eventVersion", EVENT_VERSION)
-        .json("userIdentity", &json(who))
+        .object("userIdentity", |who| {
+            who.text("accountId", account).text("invokedBy", INTERNAL);
+        })
         .text("eventTime", &now.iso())
         .text("eventSource", "kms.amazonaws.com")
         .text("eventName", name)
@@ -214,7 +225,7 @@ pub(crate) fn service_event(
         .text("requestID", event_id)
         .text("eventID", event_id)
         .flag("readOnly", false)
-        .json("resources", &resources(touched))
+        .objects("resources", touched, Resource::describe)
         .text("eventType", "AwsServiceEvent")
         .flag("managementEvent", true)
         .text("recipientAccountId", account)
@@ -244,14 +255,14 @@ pub(crate) const MAX_DEED: usize = 8 * 1024;
 /// one of those that are no API calls.
 pub(crate) fn deed(deed: &Deed<'_>, event_id: &str, refused: Option<&Error>) -> Vec<u8> {
     const OPERATOR: &str = "claviger account";
-    let mut who = Line::with_capacity(128);
-    who.text("type", "Operator")
-        .text("principalId", &format!("uid:{}", deed.uid))
-        .text("accountId", deed.account)
-        .text("invokedBy", OPERATOR);
     let mut line = Line::with_capacity(USUAL_LEN);
     line.text("eventVersion", EVENT_VERSION)
-        .json("userIdentity", &json(who))
+        .object("userIdentity", |who| {
+            who.text("type", "Operator")
+                .text("principalId", &format!("uid:{}", deed.uid))
+                .text("accountId", deed.account)
+                .text("invokedBy", OPERATOR);
+        })
         .text("eventTime", &deed.now.iso())
         .text("eventSource", deed.source)
         .text("eventName", deed.name)
@@ -271,36 +282,6 @@ pub(crate) fn deed(deed: &Deed<'_>, event_id: &str, refused: Option<&Error>) -> 
         .text("recipientAccountId", deed.account)
         .text("eventCategory", "Management");
     line.finish()
-}
-
-/// The closed object as text. It was put together from text.
-fn json(line: Line) -> String {
-    String::from_utf8(line.finish()).unwrap_or_default()
-}
-
-fn resources(touched: &[Resource]) -> String {
-    let mut list = String::with_capacity(160 * touched.len() + 2);
-    list.push('[');
-    for resource in touched {
-        if list.len() > 1 {
-            list.push(',');
-        }
-        let mut line = Line::with_capacity(160);
-        line.text("accountId", &resource.account_id).text("type", "AWS::KMS::Key").text("ARN", &resource.arn);
-        list.push_str(&json(line));
-    }
-    list.push(']');
-    list
-}
-
-fn tls_details(origin: &Origin, host: Option<&str>) -> Option<String> {
-    let tls = origin.tls.as_ref()?;
-    let mut line = Line::with_capacity(192);
-    line.text("tlsVersion", tls.version)
-        .text("cipherSuite", &tls.cipher_suite)
-        .text("clientProvidedHostHeader", clip(host.unwrap_or("-")))
-        .text("keyExchange", &tls.key_exchange);
-    Some(json(line))
 }
 
 fn clip(text: &str) -> &str {

@@ -5,21 +5,29 @@
 
 /// A JSON object being written. Keys must be literals without characters that JSON escapes.
 #[derive(Debug)]
-pub struct Line(Vec<u8>);
+pub struct Line {
+    out: Vec<u8>,
+    /// Where its first member is, or will be.
+    first: usize,
+}
 
 impl Line {
     /// An empty object with room for so many bytes.
     pub fn with_capacity(bytes: usize) -> Self {
-        let mut line = Vec::with_capacity(bytes);
-        line.push(b'{');
-        Self(line)
+        Self::behind(Vec::with_capacity(bytes))
+    }
+
+    /// An empty object behind what was written before, so that it is not copied there.
+    pub fn behind(mut out: Vec<u8>) -> Self {
+        out.push(b'{');
+        Self { first: out.len(), out }
     }
 
     /// A member with a string.
     #[inline(always)]
     pub fn text(&mut self, key: &'static str, value: &str) -> &mut Self {
         self.key(key);
-        push_string(&mut self.0, value);
+        push_string(&mut self.out, value);
         self
     }
 
@@ -48,24 +56,56 @@ impl Line {
     #[inline(always)]
     pub fn json(&mut self, key: &'static str, value: &str) -> &mut Self {
         self.key(key);
-        self.0.extend_from_slice(value.as_bytes());
+        self.out.extend_from_slice(value.as_bytes());
         self
     }
 
-    /// The object, closed.
+    /// A member with an object.
+    pub fn object(&mut self, key: &'static str, write: impl FnOnce(&mut Self)) -> &mut Self {
+        self.key(key);
+        self.nested(write);
+        self
+    }
+
+    /// A member with a list of objects, one for each item.
+    pub fn objects<T>(
+        &mut self,
+        key: &'static str,
+        items: impl IntoIterator<Item = T>,
+        mut write: impl FnMut(&mut Self, T),
+    ) -> &mut Self {
+        self.key(key);
+        self.out.push(b'[');
+        for (index, item) in items.into_iter().enumerate() {
+            if index > 0 {
+                self.out.push(b',');
+            }
+            self.nested(|object| write(object, item));
+        }
+        self.out.push(b']');
+        self
+    }
+
+    /// The object, closed, behind what was there before it.
     pub fn finish(self) -> Vec<u8> {
-        let mut line = self.0;
-        line.push(b'}');
-        line
+        let mut out = self.out;
+        out.push(b'}');
+        out
+    }
+
+    fn nested(&mut self, write: impl FnOnce(&mut Self)) {
+        let mut object = Self::behind(std::mem::take(&mut self.out));
+        write(&mut object);
+        self.out = object.finish();
     }
 
     /// Always inlined, as all that calls it is: of a key that is known, a few stores are left.
     #[inline(always)]
     fn key(&mut self, key: &'static str) {
-        let comma: &[u8] = if self.0.len() > 1 { b",\"" } else { b"\"" };
-        self.0.extend_from_slice(comma);
-        self.0.extend_from_slice(key.as_bytes());
-        self.0.extend_from_slice(b"\":");
+        let comma: &[u8] = if self.out.len() > self.first { b",\"" } else { b"\"" };
+        self.out.extend_from_slice(comma);
+        self.out.extend_from_slice(key.as_bytes());
+        self.out.extend_from_slice(b"\":");
     }
 }
 
@@ -114,6 +154,21 @@ mod tests {
         let expected = r#"{"text":"a","some":"x","number":18446744073709551615,"flag":true,"json":[1,null]}"#;
         assert_eq!(line("a"), serde_json::from_str::<serde_json::Value>(expected).unwrap());
         assert_eq!(Line::with_capacity(0).finish(), b"{}");
+    }
+
+    #[test]
+    fn objects_stand_in_objects_and_in_lists() {
+        let mut line = Line::behind(b"before ".to_vec());
+        line.object("none", |_| ()).object("one", |one| {
+            one.flag("a", true).object("b", |_| ());
+        });
+        line.objects("empty", [] as [u64; 0], |_, _| ());
+        line.objects("list", [1, 2], |object, item| {
+            object.number("item", item);
+        })
+        .flag("last", true);
+        let expected = r#"before {"none":{},"one":{"a":true,"b":{}},"empty":[],"list":[{"item":1},{"item":2}],"last":true}"#;
+        assert_eq!(String::from_utf8(line.finish()).unwrap(), expected);
     }
 
     /// Attack I5: values that would break out of their string, or out of their line.
