@@ -22,7 +22,6 @@ use crate::cache::Credential;
 use crate::dispatch::Service;
 use crate::error::{Error, Result};
 use crate::moment::Moment;
-use crate::record;
 use crate::record::federation::FederationRecord;
 use crate::services::ServiceIdentity;
 use crate::vault;
@@ -395,8 +394,7 @@ async fn find(service: &Service, claim: &InScope, now: Moment) -> Result<Option<
         if let Some(service) = service.installation.services.of_access_key(access_key_id) {
             return Ok(Some(Found::Service(Arc::clone(service))));
         }
-        let name = record::credential(access_key_id);
-        let credential = service.installation.cache.credential(name).await?;
+        let credential = service.installation.cache.credential(access_key_id).await?;
         return Ok(credential.filter(|it| it.record.is_active()).map(Found::LongTerm));
     };
     let session = service.installation.sessions.open(token);

@@ -20,7 +20,7 @@ use crate::kms::key::Key;
 use crate::kms::key_policy::Policies;
 use crate::quota::ALIASES_LIMIT;
 use crate::record::iam::PrincipalRecord;
-use crate::record::{self, AccountRecord, AliasRecord, CredentialRecord, Kind, MaterialOwner};
+use crate::record::{self, AccountRecord, AliasRecord, CredentialRecord, Kind, MaterialOwner, Name};
 
 /// Bounds of the cache, in entries.
 #[derive(Debug, Clone, Copy)]
@@ -42,7 +42,7 @@ impl Default for Capacity {
 /// Most accounts and Regions of which one copy is kept.
 const MAX_SHARED: usize = 1024;
 
-type Table<T> = Bounded<Vec<u8>, Arc<T>>;
+type Table<T> = Bounded<Name, Arc<T>>;
 
 /// The cache of one host, shared by its threads.
 pub(crate) struct Cache {
@@ -51,7 +51,7 @@ pub(crate) struct Cache {
     shared: Bounded<Arc<str>, Arc<str>>,
     keys: Table<Key>,
     aliases: Table<AliasRecord>,
-    materials: Table<MaterialOwner>,
+    materials: Table<Owner>,
     credentials: Table<Credential>,
     accounts: Table<AccountRecord>,
     identities: Table<Identity>,
@@ -69,6 +69,14 @@ pub(crate) struct Cache {
 pub(crate) struct Credential {
     pub(crate) record: CredentialRecord,
     pub(crate) revision: Revision,
+}
+
+/// Which key a material belongs to.
+pub(crate) struct Owner {
+    /// The key's account.
+    pub(crate) account: Arc<str>,
+    /// The name of the key's record.
+    pub(crate) key: Name,
 }
 
 /// Grants on a key that are for one grantee, one of each that give the same.
@@ -166,7 +174,7 @@ impl Cache {
         match record::kind(name) {
             Kind::Key => drop(self.keys.remove(name)),
             // A key is kept with the names of its aliases.
-            Kind::AliasOf => drop(self.keys.remove(&record::key_of_alias(name))),
+            Kind::AliasOf => drop(self.keys.remove(record::key_of_alias(name).as_slice())),
             Kind::Alias => drop(self.aliases.remove(name)),
             Kind::Material => drop(self.materials.remove(name)),
             Kind::Credential => drop(self.credentials.remove(name)),
@@ -181,8 +189,11 @@ impl Cache {
     }
 
     /// A key by the name of its record, with the names of its aliases.
-    pub(crate) async fn key(&self, name: Vec<u8>) -> Result<Option<Arc<Key>>> {
-        let prefix = record::aliases_of_key(&name);
+    pub(crate) async fn key(&self, name: &Name) -> Result<Option<Arc<Key>>> {
+        if let Some(key) = self.keys.get(name) {
+            return Ok(Some(key));
+        }
+        let prefix = record::aliases_of_key(name);
         let aliases = Read::Range { prefix: prefix.clone(), after: None, limit: ALIASES_LIMIT + 1 };
         let decode = |record: &Record, aliases: &[Record]| {
             let mut key = self.decode_key(record)?;
@@ -190,7 +201,7 @@ impl Cache {
             key.aliases = names.map(|name| format!("alias/{name}")).collect();
             Ok(key)
         };
-        self.entry_with(&self.keys, name, vec![aliases], decode).await
+        self.read(&self.keys, name.clone(), vec![aliases], decode).await
     }
 
     /// Decodes a key's record with its policy compiled.
@@ -213,24 +224,29 @@ impl Cache {
 
     /// An alias by the name of its record.
     pub(crate) async fn alias(&self, name: Vec<u8>) -> Result<Option<Arc<AliasRecord>>> {
-        self.entry(&self.aliases, name, |record| record::decode(record)).await
+        self.entry(&self.aliases, name.into(), |record| record::decode(record)).await
     }
 
-    /// The owner of a material by the name of its record.
-    pub(crate) async fn material(&self, name: Vec<u8>) -> Result<Option<Arc<MaterialOwner>>> {
-        self.entry(&self.materials, name, |record| record::decode(record)).await
+    /// The owner of a material in a Region, by the material's id in hexadecimal.
+    pub(crate) async fn material(&self, region: &str, id: &str) -> Result<Option<Arc<Owner>>> {
+        let decode = |record: &Record| {
+            let MaterialOwner { account, key_id } = record::decode(record)?;
+            let key = record::key_name(&account, region, &key_id);
+            Ok(Owner { account: self.shared(&account.into()), key })
+        };
+        self.entry(&self.materials, record::material_name(region, id), decode).await
     }
 
-    /// A credential by the name of its record.
-    pub(crate) async fn credential(&self, name: Vec<u8>) -> Result<Option<Arc<Credential>>> {
+    /// A credential.
+    pub(crate) async fn credential(&self, access_key_id: &str) -> Result<Option<Arc<Credential>>> {
         let decode =
             |record: &Record| Ok(Credential { record: record::decode(record)?, revision: record.revision });
-        self.entry(&self.credentials, name, decode).await
+        self.entry(&self.credentials, record::credential_name(access_key_id), decode).await
     }
 
     /// Whether there is such an account, and it is not closed.
     pub(crate) async fn account_is_open(&self, account: &str) -> Result<bool> {
-        let found = self.entry(&self.accounts, record::account(account), |record| {
+        let found = self.entry(&self.accounts, record::account_name(account), |record| {
             let read: AccountRecord = record::decode(record)?;
             // A row that was copied over another must not stand for it (invariant I7).
             match record.name == record::account(&read.id) {
@@ -243,17 +259,17 @@ impl Cache {
 
     /// A user, group or role by the name of its record.
     pub(crate) async fn identity(&self, name: Vec<u8>) -> Result<Option<Arc<Identity>>> {
-        self.entry(&self.identities, name, Identity::decode).await
+        self.entry(&self.identities, name.into(), Identity::decode).await
     }
 
     /// A managed policy by the name of its record.
     pub(crate) async fn managed_policy(&self, name: Vec<u8>) -> Result<Option<Arc<ManagedPolicy>>> {
-        self.entry(&self.managed_policies, name, ManagedPolicy::decode).await
+        self.entry(&self.managed_policies, name.into(), ManagedPolicy::decode).await
     }
 
     /// Whom a unique id names, by the name of its record.
     pub(crate) async fn principal(&self, name: Vec<u8>) -> Result<Option<Arc<PrincipalRecord>>> {
-        self.entry(&self.principals, name, |record| record::decode(record)).await
+        self.entry(&self.principals, name.into(), |record| record::decode(record)).await
     }
 
     /// What is granted to one grantee on a key, by the prefix of its grants: the first page.
@@ -308,30 +324,30 @@ impl Cache {
 
     /// An identity provider by the name of its record.
     pub(crate) async fn provider(&self, name: Vec<u8>) -> Result<Option<Arc<Provider>>> {
-        self.entry(&self.providers, name, Provider::decode).await
+        self.entry(&self.providers, name.into(), Provider::decode).await
     }
 
     async fn entry<T>(
         &self,
         table: &Table<T>,
-        name: Vec<u8>,
+        name: Name,
         decode: impl Fn(&Record) -> Result<T>,
-    ) -> Result<Option<Arc<T>>> {
-        self.entry_with(table, name, Vec::new(), |record, _| decode(record)).await
-    }
-
-    /// An entry that is made of a record and of others, which are read at the same revision.
-    async fn entry_with<T>(
-        &self,
-        table: &Table<T>,
-        name: Vec<u8>,
-        more: Vec<Read>,
-        decode: impl Fn(&Record, &[Record]) -> Result<T>,
     ) -> Result<Option<Arc<T>>> {
         if let Some(entry) = table.get(&name) {
             return Ok(Some(entry));
         }
-        let reads = std::iter::once(Read::One(name.clone())).chain(more).collect();
+        self.read(table, name, Vec::new(), |record, _| decode(record)).await
+    }
+
+    /// Reads an entry that is made of a record and of others, all of the same revision, and keeps it.
+    async fn read<T>(
+        &self,
+        table: &Table<T>,
+        name: Name,
+        more: Vec<Read>,
+        decode: impl Fn(&Record, &[Record]) -> Result<T>,
+    ) -> Result<Option<Arc<T>>> {
+        let reads = std::iter::once(Read::One(name.to_vec())).chain(more).collect();
         let snapshot = self.store.read(reads).await?;
         let mut found = snapshot.found.into_iter();
         let Some(record) = found.next().into_iter().flatten().next() else { return Ok(None) };

@@ -77,7 +77,7 @@ pub async fn import_root(
 /// Where the store fails.
 pub async fn exists(installation: &Installation, account: &str, access_key_id: &str) -> Result<bool> {
     installation.cache.freshen().await?;
-    let found = installation.cache.credential(record::credential(access_key_id)).await?;
+    let found = installation.cache.credential(access_key_id).await?;
     Ok(found.is_some_and(|credential| credential.record.account == account))
 }
 
@@ -87,7 +87,7 @@ pub async fn exists(installation: &Installation, account: &str, access_key_id: &
 /// Where the store fails.
 pub async fn is_taken(installation: &Installation, access_key_id: &str) -> Result<bool> {
     installation.cache.freshen().await?;
-    Ok(installation.cache.credential(record::credential(access_key_id)).await?.is_some())
+    Ok(installation.cache.credential(access_key_id).await?.is_some())
 }
 
 async fn put(

@@ -6,6 +6,7 @@
 
 use claviger_store::{MAX_NAME_LEN, Record};
 use minicbor::{Decode, Encode};
+use smallvec::SmallVec;
 
 use crate::error::{Error, Result};
 use crate::moment::Moment;
@@ -91,9 +92,16 @@ pub(crate) fn kind(name: &[u8]) -> Kind {
     }
 }
 
+/// A name to look something up by. Those that requests look up fit in place.
+pub(crate) type Name = SmallVec<[u8; 96]>;
+
 /// Joins parts with `/`. Only the last part may itself hold one, so different parts make different names.
 fn join(parts: &[&str]) -> Vec<u8> {
-    let mut name = Vec::with_capacity(parts.iter().map(|part| part.len() + 1).sum());
+    joined(parts).into_vec()
+}
+
+fn joined(parts: &[&str]) -> Name {
+    let mut name = Name::with_capacity(parts.iter().map(|part| part.len() + 1).sum());
     for part in parts {
         if !name.is_empty() {
             name.push(b'/');
@@ -111,7 +119,12 @@ pub(crate) fn installation() -> Vec<u8> {
 
 /// A KMS key.
 pub(crate) fn key(account: &str, region: &str, id: &str) -> Vec<u8> {
-    join(&["key", account, region, id])
+    key_name(account, region, id).into_vec()
+}
+
+/// The same, to look it up.
+pub(crate) fn key_name(account: &str, region: &str, id: &str) -> Name {
+    joined(&["key", account, region, id])
 }
 
 /// How many keys an account has in a Region.
@@ -158,12 +171,22 @@ pub(crate) fn key_of_alias(name: &[u8]) -> Vec<u8> {
 
 /// Which key of a Region a material belongs to.
 pub(crate) fn material(region: &str, id: &str) -> Vec<u8> {
-    join(&["material", region, id])
+    material_name(region, id).into_vec()
+}
+
+/// The same, to look it up.
+pub(crate) fn material_name(region: &str, id: &str) -> Name {
+    joined(&["material", region, id])
 }
 
 /// A credential.
 pub(crate) fn credential(access_key_id: &str) -> Vec<u8> {
-    join(&["credential", access_key_id])
+    credential_name(access_key_id).into_vec()
+}
+
+/// The same, to look it up.
+pub(crate) fn credential_name(access_key_id: &str) -> Name {
+    joined(&["credential", access_key_id])
 }
 
 /// All credentials.
@@ -173,7 +196,12 @@ pub(crate) fn credentials() -> Vec<u8> {
 
 /// An account.
 pub(crate) fn account(id: &str) -> Vec<u8> {
-    join(&["account", id])
+    account_name(id).into_vec()
+}
+
+/// The same, to look it up.
+pub(crate) fn account_name(id: &str) -> Name {
+    joined(&["account", id])
 }
 
 /// All accounts.

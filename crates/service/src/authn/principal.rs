@@ -86,7 +86,7 @@ impl Standing {
     pub(crate) async fn of_session(cache: &Cache, session: &Session) -> Result<Option<Self>> {
         let record = &session.record;
         if let Some(source) = &record.source_key {
-            let credential = cache.credential(record::credential(source)).await?;
+            let credential = cache.credential(source).await?;
             let alive = credential.is_some_and(|credential| {
                 let source = &credential.record;
                 source.is_active() && source.account == record.account && source.principal == record.principal

@@ -67,7 +67,7 @@ pub(crate) async fn create(
 pub(crate) async fn all(service: &Service, user: &Identity) -> Result<Vec<AccessKeyMetadata>> {
     let mut keys = Vec::new();
     for id in &user.keys {
-        let credential = service.installation.cache.credential(record::credential(id)).await?;
+        let credential = service.installation.cache.credential(id).await?;
         keys.extend(credential.map(|credential| AccessKeyMetadata {
             user_name: user.name.clone(),
             access_key_id: id.clone(),
@@ -83,7 +83,7 @@ async fn of(service: &Service, user: &Identity, id: &str) -> Result<Arc<Credenti
     if !user.keys.iter().any(|key| key == id) {
         return Err(no_such_key(id));
     }
-    let credential = service.installation.cache.credential(record::credential(id)).await?;
+    let credential = service.installation.cache.credential(id).await?;
     credential.filter(|it| it.record.principal == user.id).ok_or_else(|| no_such_key(id))
 }
 
@@ -126,7 +126,7 @@ pub(crate) async fn owner(
     id: &str,
 ) -> Result<Arc<Identity>> {
     let (cache, account) = (&service.installation.cache, call.caller().account());
-    let credential = cache.credential(record::credential(id)).await?;
+    let credential = cache.credential(id).await?;
     let user = match credential.filter(|it| it.record.account == account) {
         Some(credential) => identity::by_id(cache, account, &credential.record.principal).await?,
         None => None,

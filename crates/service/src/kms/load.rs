@@ -19,7 +19,7 @@ use crate::kms::context::EncryptionContext;
 use crate::kms::identifier::{self, Forms, Identifier};
 use crate::kms::key::{Key, key_arn};
 use crate::kms::shapes::{EncryptionAlgorithm, KeyIdentifier};
-use crate::record;
+use crate::record::{self, Name};
 
 /// A key that a request names.
 pub(crate) struct Found {
@@ -88,18 +88,23 @@ pub(crate) async fn by_id(
     region: &str,
     id: &str,
 ) -> Result<Option<Arc<Key>>> {
-    service.installation.cache.key(record::key(account, region, id)).await
+    service.installation.cache.key(&record::key_name(account, region, id)).await
 }
 
 /// The key of this id in the call's Region, unless it is of another account that is closed.
 async fn reachable(service: &Service, call: &Call<'_>, account: &str, id: &str) -> Result<Option<Arc<Key>>> {
+    by_name(service, call, account, &record::key_name(account, call.region(), id)).await
+}
+
+/// The key of an account by the name of its record, unless the account is another's and closed.
+async fn by_name(service: &Service, call: &Call<'_>, account: &str, name: &Name) -> Result<Option<Arc<Key>>> {
     // That of a caller is known to be open, but a service is of no account.
     let caller = call.caller();
     let is_own = account == caller.account() && caller.principal() != Principal::Service;
     if !is_own && !service.installation.cache.account_is_open(account).await? {
         return Ok(None);
     }
-    by_id(service, account, call.region(), id).await
+    service.installation.cache.key(name).await
 }
 
 /// The error of an alias that does not exist.
@@ -196,9 +201,9 @@ impl Source<'_> {
             return Err(Error::validation(format!("{member} is required when the ciphertext is ignored.")));
         };
         let material = blob::split(blob).ok_or_else(|| self.unreadable())?.material;
-        let name = record::material(call.region(), &material.to_hex());
-        let key = match service.installation.cache.material(name).await? {
-            Some(owner) => reachable(service, call, &owner.account, &owner.key_id).await?,
+        let owner = service.installation.cache.material(call.region(), &material.to_hex()).await?;
+        let key = match owner {
+            Some(owner) => by_name(service, call, &owner.account, &owner.key).await?,
             None => None,
         };
         let key = key.ok_or_else(unknown_ciphertext)?;

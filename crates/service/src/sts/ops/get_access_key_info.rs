@@ -9,7 +9,6 @@ use crate::call::iam::IamAsks;
 use crate::dispatch::Service;
 use crate::error::{Error, Result};
 use crate::operation::Operation;
-use crate::record;
 use crate::sts::shapes::AccessKeyId;
 
 /// The operation.
@@ -39,8 +38,7 @@ impl Operation for GetAccessKeyInfo {
 
     async fn run(service: &Service, call: &mut Call<'_>, request: &mut Request) -> Result<Response> {
         call.authorize_iam("sts:GetAccessKeyInfo", "*", IamAsks::default())?;
-        let name = record::credential(&request.access_key_id);
-        let credential = service.installation.cache.credential(name).await?;
+        let credential = service.installation.cache.credential(&request.access_key_id).await?;
         let unknown = || Error::validation(format!("Invalid AccessKeyId: {}", &*request.access_key_id));
         let account = credential.ok_or_else(unknown)?.record.account.clone();
         Ok(Response { account })
