@@ -1,5 +1,9 @@
-//! The ceiling: the same HTTP and TLS stack, the same threads, the same bytes, and no work.
+//! The ceiling: the same HTTP and TLS stack, the same bytes, and no work.
+//!
+//! There are two. Both have as many threads as the server. One has the server's runtime, which lets others run before it
+//! waits ([`listen::runtime`]); the other has tokio's as it comes.
 
+use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -8,7 +12,7 @@ use ::http::{Request, Response};
 use bytes::Bytes;
 use claviger_server::entrance::Entrance;
 use claviger_server::http::{self, Handler};
-use claviger_server::listen::{self, Threads};
+use claviger_server::listen;
 use claviger_server::tls::{self, PostQuantum};
 use claviger_server::{certificate, serve, shell};
 use claviger_service::Outgoing;
@@ -16,6 +20,7 @@ use claviger_wire::incoming::Origin;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use tokio::net::TcpListener;
+use tokio::runtime::{self, Runtime};
 use tokio::sync::{mpsc, watch};
 
 /// Reads the whole body, as the real server must, and answers with as many bytes as the request asks for.
@@ -44,8 +49,26 @@ impl Handler for NoWork {
     }
 }
 
+/// Which runtime the threads of a ceiling have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Threads {
+    /// The server's.
+    Same,
+    /// Tokio's as it comes.
+    Stock,
+}
+
+impl Threads {
+    fn runtime(self) -> io::Result<Runtime> {
+        match self {
+            Self::Same => listen::runtime(),
+            Self::Stock => runtime::Builder::new_current_thread().enable_all().build(),
+        }
+    }
+}
+
 /// Serves on two free ports, plain and TLS, and writes them to `ports` in the folder. Runs until it is killed.
-pub(crate) async fn serve(dir: &Path) -> Result<(), String> {
+pub(crate) async fn serve(dir: &Path, threads: Threads) -> Result<(), String> {
     let certificates = certificate::ensure(&dir.join("tls"), shell::now())?;
     let config = tls::server_config(&certificates.certificate, &certificates.key, PostQuantum::Prefer)?;
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -58,20 +81,19 @@ pub(crate) async fn serve(dir: &Path) -> Result<(), String> {
         doors.push(sender);
         let stopped = stop.subscribe();
         std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            if let Ok(runtime) = runtime {
+            if let Ok(runtime) = threads.runtime() {
                 runtime.block_on(listen::serve(Arc::new(NoWork), receiver, stopped));
             }
         });
     }
-    let threads = Threads::new(doors);
+    let shares = listen::Threads::new(doors);
     let port =
         |listener: &TcpListener| listener.local_addr().map(|address| address.port()).unwrap_or_default();
     let ports = format!("{} {}", port(&plain), port(&secure));
     std::fs::write(dir.join("ports.new"), ports).map_err(|error| error.to_string())?;
     std::fs::rename(dir.join("ports.new"), dir.join("ports")).map_err(|error| error.to_string())?;
-    let one = listen::accept(plain, Arc::default(), threads.clone(), stop.subscribe());
-    let other = listen::accept(secure, Arc::new(Entrance::new(Some(config))), threads, stop.subscribe());
+    let one = listen::accept(plain, Arc::default(), shares.clone(), stop.subscribe());
+    let other = listen::accept(secure, Arc::new(Entrance::new(Some(config))), shares, stop.subscribe());
     tokio::join!(one, other);
     Ok(())
 }

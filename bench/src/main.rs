@@ -65,6 +65,9 @@ struct Cli {
     /// Serve the ceiling instead of measuring.
     #[arg(long, hide = true)]
     ceiling: Option<PathBuf>,
+    /// What threads the ceiling has.
+    #[arg(long, hide = true, value_enum, default_value = "same")]
+    ceiling_threads: ceiling::Threads,
 }
 
 fn main() -> ExitCode {
@@ -72,7 +75,7 @@ fn main() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let outcome = match (runtime, &cli.ceiling) {
         (Err(error), _) => Err(error.to_string()),
-        (Ok(runtime), Some(dir)) => runtime.block_on(ceiling::serve(dir)),
+        (Ok(runtime), Some(dir)) => runtime.block_on(ceiling::serve(dir, cli.ceiling_threads)),
         (Ok(runtime), None) => runtime.block_on(report::run(&report::Plan {
             programs: cli.programs.clone(),
             work_dir: cli.work_dir.clone(),

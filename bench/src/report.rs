@@ -7,6 +7,7 @@ use bytes::Bytes;
 use claviger_server::shell;
 use serde_json::Value;
 
+use crate::ceiling::Threads;
 use crate::load::{self, Connection, Seen, Target};
 use crate::requests::{self, Credentials};
 use crate::subject::{Ceiling, Claviger, Cpu};
@@ -82,8 +83,9 @@ pub(crate) async fn run(plan: &Plan) -> Result<(), String> {
         Some(Part::Keys) => return many_keys(plan, &programs, dir.path()).await,
     }
     let keys = Keys::make(&subject, FEW_KEYS).await?;
-    let ceiling = Ceiling::start(&dir.path().join("ceiling"))?;
-    operations(plan, &subject, &ceiling, &keys).await?;
+    let same = Ceiling::start(&dir.path().join("ceiling"), Threads::Same)?;
+    let stock = Ceiling::start(&dir.path().join("stock-ceiling"), Threads::Stock)?;
+    operations(plan, &subject, [&same, &stock], &keys).await?;
     if plan.quick && !plan.asymmetric {
         return subject.stop();
     }
@@ -235,14 +237,23 @@ async fn answer_length(target: &Target, request: &Bytes) -> Result<usize, String
     Ok(body.len())
 }
 
-async fn operations(plan: &Plan, subject: &Claviger, ceiling: &Ceiling, keys: &Keys) -> Result<(), String> {
+/// The symmetric operations, beside a ceiling with the server's runtime and one with tokio's as it comes.
+async fn operations(
+    plan: &Plan,
+    subject: &Claviger,
+    ceilings: [&Ceiling; 2],
+    keys: &Keys,
+) -> Result<(), String> {
     println!(
-        "| operation, {} connections | req/s | p50 us | p99 us | host us | HSM us | ceiling us | ratio |",
+        "| operation, {} connections | req/s | p50 us | p99 us | host us | HSM us | ceiling us | ratio | stock ceiling us | ratio |",
         plan.connections
     );
-    println!("|---|---|---|---|---|---|---|---|");
-    let transports = [("TLS", &subject.tls, &ceiling.tls), ("plain", &subject.plain, &ceiling.plain)];
-    for (name, target, bound) in transports.into_iter().take(if plan.quick { 1 } else { 2 }) {
+    println!("|---|---|---|---|---|---|---|---|---|---|");
+    let transports = [
+        ("TLS", &subject.tls, ceilings.map(|ceiling| &ceiling.tls)),
+        ("plain", &subject.plain, ceilings.map(|ceiling| &ceiling.plain)),
+    ];
+    for (name, target, bounds) in transports.into_iter().take(if plan.quick { 1 } else { 2 }) {
         let operations = ["Encrypt", "Decrypt", "GenerateDataKey", "ReEncrypt"];
         for operation in
             operations.into_iter().filter(|name| plan.only.as_deref().is_none_or(|only| only == *name))
@@ -250,22 +261,26 @@ async fn operations(plan: &Plan, subject: &Claviger, ceiling: &Ceiling, keys: &K
             let bodies = keys.bodies(operation, POOL);
             let signed = sign(&subject.credentials, target, operation, &bodies)?;
             let length = answer_length(target, signed.first().ok_or("no request")?).await?;
-            let idle = signed.iter().map(|request| requests::for_ceiling(request, length)).collect();
-            let (mut least, mut got) = (Windows::default(), Windows::default());
+            let idle: Vec<_> = signed.iter().map(|request| requests::for_ceiling(request, length)).collect();
+            let (mut least, mut got) = ([Windows::default(), Windows::default()], Windows::default());
             for _ in 0..ROUNDS {
-                let (idle, signed) = (Vec::clone(&idle), signed.clone());
-                least.add(measure(bound, idle, plan.connections, plan.slice(), || ceiling.cpu()).await?);
+                for ((least, bound), ceiling) in least.iter_mut().zip(bounds).zip(ceilings) {
+                    let idle = idle.clone();
+                    least.add(measure(bound, idle, plan.connections, plan.slice(), || ceiling.cpu()).await?);
+                }
+                let signed = signed.clone();
                 got.add(measure(target, signed, plan.connections, plan.slice(), || subject.cpu()).await?);
             }
+            let [same, stock] = least.each_ref().map(Windows::cost);
             println!(
-                "| {operation}, {name} | {:.0} | {:.0} | {:.0} | {:.1} | {:.1} | {:.1} | {:.2} |",
+                "| {operation}, {name} | {:.0} | {:.0} | {:.0} | {:.1} | {:.1} | {same:.1} | {:.2} | {stock:.1} | {:.2} |",
                 got.rate(),
                 got.percentile(50),
                 got.percentile(99),
                 got.median(|window| window.host_micros),
                 got.median(|window| window.hsm_micros),
-                least.cost(),
-                got.cost() / least.cost(),
+                got.cost() / same,
+                got.cost() / stock,
             );
         }
     }

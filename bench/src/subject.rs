@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use claviger_server::{certificate, shell};
 use rustls::ClientConfig;
 
+use crate::ceiling::Threads;
 use crate::load::{self, Target};
 use crate::machine;
 use crate::requests::Credentials;
@@ -97,10 +98,16 @@ pub(crate) struct Ceiling {
 }
 
 impl Ceiling {
-    pub(crate) fn start(dir: &Path) -> Result<Self, String> {
+    pub(crate) fn start(dir: &Path, threads: Threads) -> Result<Self, String> {
         std::fs::create_dir_all(dir).map_err(|error| error.to_string())?;
         let this = std::env::current_exe().map_err(|error| error.to_string())?;
-        let process = command(&this).arg("--ceiling").arg(dir).spawn().map_err(|error| error.to_string())?;
+        let threads = match threads {
+            Threads::Same => "same",
+            Threads::Stock => "stock",
+        };
+        let mut command = command(&this);
+        command.arg("--ceiling").arg(dir).args(["--ceiling-threads", threads]);
+        let process = command.spawn().map_err(|error| error.to_string())?;
         let ports = dir.join("ports");
         let deadline = shell::instant() + READY;
         while !machine::exists(&ports) {

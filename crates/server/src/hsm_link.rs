@@ -1,6 +1,6 @@
 //! The line to the HSM process: one connection for each thread, many commands in flight on it.
 //!
-//! Commands that become ready within a few turns of the runtime leave in one write. Each carries an id that is never
+//! Commands that become ready within a turn of the runtime leave in one write. Each carries an id that is never
 //! used again in this process, so a late answer can only be dropped, never given to somebody else.
 //!
 //! When a connection breaks, or the HSM is silent for [`DEADLINE_TICKS`] although it was asked for something that takes
@@ -45,8 +45,6 @@ const CONNECT_WAIT: Duration = Duration::from_secs(3);
 const CONNECT_PAUSE: Duration = Duration::from_millis(20);
 /// Most commands in flight on one link.
 const MAX_IN_FLIGHT: usize = 16 * 1024;
-/// How many turns of the runtime a batch of commands gathers.
-const TURNS: usize = 4;
 /// Length of the read buffer in bytes; grows to hold the largest frame.
 const READ_BUFFER: usize = 64 * 1024;
 
@@ -235,11 +233,11 @@ impl Shared {
         let mut batch = Zeroizing::new(Vec::new());
         loop {
             self.bell.notified().await;
-            // Tasks that become ready in the next few turns of the runtime get to add their commands first: one write,
-            // and one wake-up of the HSM, then serve them all. An idle runtime takes its turns at once.
-            for _ in 0..TURNS {
-                tokio::task::yield_now().await;
-            }
+            // Other threads may have work for this one, and tasks that become ready in the next turn of the runtime get
+            // to add their commands first: one write, and one wake-up of the HSM, then serve them all. Where there is
+            // nobody to wait for, neither takes any time.
+            std::thread::yield_now();
+            tokio::task::yield_now().await;
             std::mem::swap(&mut self.state().out, &mut batch);
             let written = write_all(stream, &batch).await;
             batch.as_mut_slice().zeroize();

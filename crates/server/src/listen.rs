@@ -1,5 +1,6 @@
 //! Accepts connections and gives them, one after the other, to the threads that serve them.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,6 +8,7 @@ use std::time::Duration;
 
 use claviger_wire::incoming::Origin;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::{self, Runtime};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
@@ -97,6 +99,18 @@ pub async fn accept(
             }
         }
     }
+}
+
+/// The runtime of a thread that serves connections.
+///
+/// Before it waits for events it lets others run who can (`sched_yield`). Where cores are scarce those are the clients,
+/// the HSM and the ledger: there is more to find at once afterwards, and there are fewer threads to wake. Where a core is
+/// free nobody takes this one, and asking costs a fraction of a microsecond.
+///
+/// # Errors
+/// The system's, where it has no descriptors left.
+pub fn runtime() -> io::Result<Runtime> {
+    runtime::Builder::new_current_thread().enable_all().on_thread_park(std::thread::yield_now).build()
 }
 
 /// Serves the connections that one thread is given, until `stop` says so and they have ended.

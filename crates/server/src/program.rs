@@ -278,8 +278,7 @@ fn thread(
     door: mpsc::UnboundedReceiver<listen::Accepted>,
     stop: watch::Receiver<bool>,
 ) -> Result<JoinHandle<()>, String> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| format!("cannot make a runtime: {error}"))?;
+    let runtime = listen::runtime().map_err(|error| format!("cannot make a runtime: {error}"))?;
     let run = move || {
         runtime.block_on(async move {
             tokio::spawn(link.run());
