@@ -23,8 +23,11 @@ use tokio::net::TcpListener;
 use tokio::runtime::{self, Runtime};
 use tokio::sync::{mpsc, watch};
 
-/// Reads the whole body, as the real server must, and answers with as many bytes as the request asks for.
-struct NoWork;
+use crate::parts::{Parts, Shared, Which};
+
+/// Reads the whole body, as the real server must, passes the parts that it has, and answers with as many bytes as the
+/// request asks for.
+struct NoWork(Parts);
 
 /// The request header that says how long the body of the answer is.
 pub(crate) const LENGTH_HEADER: &str = "x-ceiling-length";
@@ -39,7 +42,8 @@ impl Handler for NoWork {
         let length =
             head.headers.get(LENGTH_HEADER).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
         let answer = ANSWER.get(..length.unwrap_or_default().min(MAX_ANSWER)).unwrap_or_default();
-        let status = if http::read(body).await.is_ok() { 200 } else { 400 };
+        let read = http::read(body).await.is_ok();
+        let status = if read && self.0.pass().await { 200 } else { 400 };
         http::respond(Outgoing {
             status,
             content_type: Some("application/x-amz-json-1.1"),
@@ -68,7 +72,12 @@ impl Threads {
 }
 
 /// Serves on two free ports, plain and TLS, and writes them to `ports` in the folder. Runs until it is killed.
-pub(crate) async fn serve(dir: &Path, threads: Threads) -> Result<(), String> {
+pub(crate) async fn serve(
+    dir: &Path,
+    threads: Threads,
+    (which, programs): (Which, &Path),
+) -> Result<(), String> {
+    let shared = Shared::start(which, programs, dir).await?;
     let certificates = certificate::ensure(&dir.join("tls"), shell::now())?;
     let config = tls::server_config(&certificates.certificate, &certificates.key, PostQuantum::Prefer)?;
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -80,9 +89,13 @@ pub(crate) async fn serve(dir: &Path, threads: Threads) -> Result<(), String> {
         let (sender, receiver) = mpsc::unbounded_channel();
         doors.push(sender);
         let stopped = stop.subscribe();
+        let (parts, drivers) = shared.parts();
         std::thread::spawn(move || {
             if let Ok(runtime) = threads.runtime() {
-                runtime.block_on(listen::serve(Arc::new(NoWork), receiver, stopped));
+                runtime.block_on(async move {
+                    drivers.spawn();
+                    listen::serve(Arc::new(NoWork(parts)), receiver, stopped).await;
+                });
             }
         });
     }

@@ -12,12 +12,13 @@ mod crypto;
 mod library;
 mod load;
 mod machine;
+mod parts;
 mod principals;
 mod report;
 mod requests;
 mod subject;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -68,6 +69,9 @@ struct Cli {
     /// What threads the ceiling has.
     #[arg(long, hide = true, value_enum, default_value = "same")]
     ceiling_threads: ceiling::Threads,
+    /// What else the ceiling does.
+    #[arg(long, hide = true, value_enum, default_value = "none", requires = "programs")]
+    ceiling_parts: parts::Which,
 }
 
 fn main() -> ExitCode {
@@ -75,7 +79,10 @@ fn main() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let outcome = match (runtime, &cli.ceiling) {
         (Err(error), _) => Err(error.to_string()),
-        (Ok(runtime), Some(dir)) => runtime.block_on(ceiling::serve(dir, cli.ceiling_threads)),
+        (Ok(runtime), Some(dir)) => {
+            let parts = (cli.ceiling_parts, cli.programs.as_deref().unwrap_or_else(|| Path::new(".")));
+            runtime.block_on(ceiling::serve(dir, cli.ceiling_threads, parts))
+        }
         (Ok(runtime), None) => runtime.block_on(report::run(&report::Plan {
             programs: cli.programs.clone(),
             work_dir: cli.work_dir.clone(),

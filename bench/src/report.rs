@@ -9,9 +9,10 @@ use serde_json::Value;
 
 use crate::ceiling::Threads;
 use crate::load::{self, Connection, Seen, Target};
+use crate::parts::Which;
 use crate::requests::{self, Credentials};
 use crate::subject::{Ceiling, Claviger, Cpu};
-use crate::{asymmetric, crypto, machine, principals};
+use crate::{asymmetric, crypto, machine, parts, principals};
 
 /// What to measure.
 pub(crate) struct Plan {
@@ -49,12 +50,14 @@ pub(crate) enum Part {
     Durability,
     /// Start-up, memory and Decrypt with few and with many keys.
     Keys,
+    /// Encrypt beside HTTP with the HSM and the ledger and nothing else.
+    Parts,
 }
 
 /// Keys of the smaller installation.
 const FEW_KEYS: usize = 1_000;
 /// Length of what is encrypted, in bytes.
-const PLAINTEXT: usize = 64;
+pub(crate) const PLAINTEXT: usize = 64;
 /// Requests of a pool; connections go round them.
 const POOL: usize = 4_096;
 
@@ -81,10 +84,11 @@ pub(crate) async fn run(plan: &Plan) -> Result<(), String> {
         None => {}
         Some(Part::Durability) => return durability(plan, &programs, dir.path()).await,
         Some(Part::Keys) => return many_keys(plan, &programs, dir.path()).await,
+        Some(Part::Parts) => return beside_parts(plan, &subject, &programs, dir.path()).await,
     }
     let keys = Keys::make(&subject, FEW_KEYS).await?;
-    let same = Ceiling::start(&dir.path().join("ceiling"), Threads::Same)?;
-    let stock = Ceiling::start(&dir.path().join("stock-ceiling"), Threads::Stock)?;
+    let same = Ceiling::start(&dir.path().join("ceiling"), Threads::Same, (Which::None, &programs))?;
+    let stock = Ceiling::start(&dir.path().join("stock-ceiling"), Threads::Stock, (Which::None, &programs))?;
     operations(plan, &subject, [&same, &stock], &keys).await?;
     if plan.quick && !plan.asymmetric {
         return subject.stop();
@@ -231,7 +235,7 @@ async fn join<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> R
 }
 
 /// Length of the body that a request is answered with.
-async fn answer_length(target: &Target, request: &Bytes) -> Result<usize, String> {
+pub(crate) async fn answer_length(target: &Target, request: &Bytes) -> Result<usize, String> {
     let mut connection = Connection::open(target).await?;
     let (_, body) = connection.call(request).await?;
     Ok(body.len())
@@ -300,6 +304,13 @@ async fn one_connection(plan: &Plan, subject: &Claviger, keys: &Keys, fsync: u64
     Ok(())
 }
 
+/// What the parts that a request must pass cost without the rest.
+async fn beside_parts(plan: &Plan, subject: &Claviger, programs: &Path, dir: &Path) -> Result<(), String> {
+    let keys = Keys::make(subject, FEW_KEYS).await?;
+    let signed = sign(&subject.credentials, &subject.tls, "Encrypt", &keys.bodies("Encrypt", POOL))?;
+    parts::run(plan, subject, signed, (programs, dir)).await
+}
+
 /// The same load with the fsync and without it, in turn.
 async fn durability(plan: &Plan, programs: &Path, dir: &Path) -> Result<(), String> {
     let with = Claviger::start(programs, &dir.join("with"), true)?;
@@ -347,8 +358,13 @@ impl Windows {
     }
 
     /// Host and HSM together, in microseconds of a request.
-    fn cost(&self) -> f64 {
+    pub(crate) fn cost(&self) -> f64 {
         self.median(Measured::total)
+    }
+
+    /// Host and HSM each, in microseconds of a request.
+    pub(crate) fn parts(&self) -> (f64, f64) {
+        (self.median(|window| window.host_micros), self.median(|window| window.hsm_micros))
     }
 
     /// A percentile of the latency, in microseconds.

@@ -7,12 +7,14 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use clap::ValueEnum;
 use claviger_server::{certificate, shell};
 use rustls::ClientConfig;
 
 use crate::ceiling::Threads;
 use crate::load::{self, Target};
 use crate::machine;
+use crate::parts::Which;
 use crate::requests::Credentials;
 
 /// A running `claviger dev` with its HSM.
@@ -98,7 +100,11 @@ pub(crate) struct Ceiling {
 }
 
 impl Ceiling {
-    pub(crate) fn start(dir: &Path, threads: Threads) -> Result<Self, String> {
+    pub(crate) fn start(
+        dir: &Path,
+        threads: Threads,
+        (which, programs): (Which, &Path),
+    ) -> Result<Self, String> {
         std::fs::create_dir_all(dir).map_err(|error| error.to_string())?;
         let this = std::env::current_exe().map_err(|error| error.to_string())?;
         let threads = match threads {
@@ -107,6 +113,8 @@ impl Ceiling {
         };
         let mut command = command(&this);
         command.arg("--ceiling").arg(dir).args(["--ceiling-threads", threads]);
+        let which = which.to_possible_value().map(|value| value.get_name().to_owned());
+        command.arg("--programs").arg(programs).arg("--ceiling-parts").arg(which.unwrap_or_default());
         let process = command.spawn().map_err(|error| error.to_string())?;
         let ports = dir.join("ports");
         let deadline = shell::instant() + READY;
@@ -125,7 +133,8 @@ impl Ceiling {
     }
 
     pub(crate) fn cpu(&self) -> Cpu {
-        Cpu { host: machine::cpu_micros(self.process.id()), hsm: 0 }
+        let hsm = child_of(self.process.id()).map_or(0, machine::cpu_micros);
+        Cpu { host: machine::cpu_micros(self.process.id()), hsm }
     }
 }
 
