@@ -84,6 +84,9 @@ pub(crate) struct Asks<'a> {
     pub(crate) region: Option<&'a str>,
     /// The grant that is to be made or retired.
     pub(crate) grant: Option<GrantAsks<'a>>,
+    /// Whether the operation is about no key, neither one that is there nor one to be made: such a request has neither
+    /// `kms:CallerAccount` nor `kms:ViaService` (Service Authorization Reference).
+    pub(crate) of_no_key: bool,
     /// Whether a service asks for a resource of its user; of operations on grants.
     pub(crate) for_aws_resource: Option<bool>,
 }
@@ -357,6 +360,17 @@ fn flag<'a>(value: bool) -> Option<policy::Values<'a>> {
     one(if value { "true" } else { "false" })
 }
 
+/// The value of a name among pairs. Condition keys compare without regard to ASCII case, the names of tags and of an
+/// encryption context with it: pairs that differ only in case conflict.
+fn named<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>, wanted: &str) -> Option<policy::Values<'a>> {
+    let values = pairs.filter(|(name, _)| name.eq_ignore_ascii_case(wanted));
+    let mut values: Vec<Cow<'a, str>> = values.map(|(_, value)| Cow::Borrowed(value)).collect();
+    match values.len() {
+        0 | 1 => values.pop().map(policy::Values::One),
+        _ => Some(policy::Values::Conflicting(values)),
+    }
+}
+
 impl Circumstances<'_, '_> {
     fn kms(&self, name: &str) -> Option<policy::Values<'_>> {
         let asks = &self.asks;
@@ -367,8 +381,8 @@ impl Circumstances<'_, '_> {
             return asks.attested.and_then(|attested| attested.condition(name)).and_then(one);
         }
         match name {
-            "calleraccount" => principal::caller_account(self.call.subject.caller),
-            "viaservice" => principal::via_service(&self.call.subject),
+            "calleraccount" if !asks.of_no_key => principal::caller_account(self.call.subject.caller),
+            "viaservice" if !asks.of_no_key => principal::via_service(&self.call.subject),
             "keyspec" | "customermasterkeyspec" => self.kind().and_then(|(spec, _, _)| one(spec.as_str())),
             "keyusage" | "customermasterkeyusage" => {
                 self.kind().and_then(|(_, usage, _)| one(usage.as_str()))
@@ -408,18 +422,8 @@ impl Circumstances<'_, '_> {
         }
     }
 
-    /// Names compare without regard to ASCII case; pairs that differ only in case conflict.
     fn encryption_context(&self, wanted: &str) -> Option<policy::Values<'_>> {
-        let pairs = self.asks.encryption_context?.pairs();
-        let mut values: Vec<Cow<'_, str>> = pairs
-            .filter(|(key, _)| key.eq_ignore_ascii_case(wanted))
-            .map(|(_, value)| Cow::Borrowed(value))
-            .collect();
-        match values.len() {
-            0 => None,
-            1 => values.pop().map(policy::Values::One),
-            _ => Some(policy::Values::Conflicting(values)),
-        }
+        named(self.asks.encryption_context?.pairs(), wanted)
     }
 
     /// Spec, usage and origin of the key that is used or to be made.
@@ -437,12 +441,10 @@ impl Circumstances<'_, '_> {
 
     fn global(&self, name: &str) -> Option<policy::Values<'_>> {
         if let Some(wanted) = name.strip_prefix("requesttag/") {
-            let tag = self.asks.tags?.iter().find(|tag| tag.key.eq_ignore_ascii_case(wanted))?;
-            return one(&*tag.value);
+            return named(self.asks.tags?.iter().map(|tag| (&*tag.key, &*tag.value)), wanted);
         }
         if let Some(wanted) = name.strip_prefix("resourcetag/") {
-            let (_, value) = self.key?.tags.iter().find(|(key, _)| key.eq_ignore_ascii_case(wanted))?;
-            return one(value.as_str());
+            return named(self.key?.tags.iter().map(|(key, value)| (key.as_str(), value.as_str())), wanted);
         }
         match name {
             "requestedregion" => one(self.asks.region.unwrap_or(self.call.subject.region)),

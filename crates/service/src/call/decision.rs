@@ -134,7 +134,7 @@ impl<'a> Call<'a> {
     /// # Errors
     /// `AccessDeniedException`.
     pub(crate) fn authorize_principal(&mut self, action: &'static str, arn: &str) -> Result<Authorized<()>> {
-        self.authorize_other(action, arn, Asks::default())
+        self.authorize_other(action, arn, Asks { of_no_key: true, ..Asks::default() })
     }
 
     fn authorize_other(
@@ -148,14 +148,15 @@ impl<'a> Call<'a> {
         self.conclude(&question, decision, None).map(Authorized)
     }
 
-    /// Whether the caller could still put a policy on the key if it had this one (the lockout safety check).
+    /// Whether the caller could still put a policy on the key if it had this one (the lockout safety check). A key that is
+    /// to be made is described by what is asked for it.
     pub(crate) fn could_put_policy(
         &self,
         document: &policy::Document,
-        key_arn: &str,
+        (key_arn, key): (&str, Option<&Key>),
         asks: Asks<'_>,
     ) -> bool {
-        let context = Circumstances { call: self, key: None, asks };
+        let context = Circumstances { call: self, key, asks };
         let request = policy::Request {
             principal: self.principal(),
             action: "kms:PutKeyPolicy",

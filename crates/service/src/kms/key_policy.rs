@@ -13,6 +13,7 @@ use crate::dispatch::Service;
 use crate::error::{Error, Result};
 use crate::iam::document;
 use crate::iam::identity::Bindings;
+use crate::kms::key::Key;
 
 /// A key policy: the text as it was put, and what it means.
 pub struct KeyPolicy {
@@ -90,7 +91,7 @@ pub(crate) async fn check(
     service: &Service,
     call: &Call<'_>,
     policy: KeyPolicy,
-    key_arn: &str,
+    key: (&str, Option<&Key>),
     asks: Asks<'_>,
 ) -> Result<KeyPolicy> {
     let bound = match document::bindings(&service.installation.cache, &policy.document).await? {
@@ -103,7 +104,7 @@ pub(crate) async fn check(
         }
     };
     let policy = policy.bind(bound)?;
-    if asks.bypass_lockout_check == Some(true) || call.could_put_policy(&policy.document, key_arn, asks) {
+    if asks.bypass_lockout_check == Some(true) || call.could_put_policy(&policy.document, key, asks) {
         return Ok(policy);
     }
     let message = "The new key policy will not allow you to update the key policy in the future.";

@@ -379,7 +379,8 @@ fn conditions_ask_for_the_terms_of_a_keys_life() {
         check("GetParametersForImport", json!({"StringEquals": {key: "RSA_4096"}}), wrapping.clone(), false);
     }
     let valid_to = crate::world::START.seconds() + 100;
-    let import = json!({"ImportToken": "eA==", "EncryptedKeyMaterial": "eA==", "ValidTo": valid_to});
+    let import = json!({"ImportToken": "eA==", "EncryptedKeyMaterial": "eA==", "ValidTo": valid_to,
+        "ExpirationModel": "KEY_MATERIAL_EXPIRES"});
     for (condition, allowed) in [
         (json!({"StringEquals": {"kms:ExpirationModel": "KEY_MATERIAL_EXPIRES"}}), true),
         (json!({"StringEquals": {"kms:ExpirationModel": "KEY_MATERIAL_DOES_NOT_EXPIRE"}}), false),
@@ -390,6 +391,13 @@ fn conditions_ask_for_the_terms_of_a_keys_life() {
     ] {
         check("ImportKeyMaterial", condition, import.clone(), allowed);
     }
+    // What the request does not say is absent, although the material will expire.
+    let unsaid = json!({"ImportToken": "eA==", "EncryptedKeyMaterial": "eA==", "ValidTo": valid_to});
+    let mut said = unsaid.clone();
+    said["ExpirationModel"] = json!("KEY_MATERIAL_EXPIRES");
+    let expires = json!({"StringEquals": {"kms:ExpirationModel": "KEY_MATERIAL_EXPIRES"}});
+    check("ImportKeyMaterial", expires.clone(), said, true);
+    check("ImportKeyMaterial", expires, unsaid, false);
     let at_most = |days: &str| json!({"NumericLessThanEquals": {"kms:RotationPeriodInDays": days}});
     check("EnableKeyRotation", at_most("180"), json!({"RotationPeriodInDays": 180}), true);
     check("EnableKeyRotation", at_most("179"), json!({"RotationPeriodInDays": 180}), false);

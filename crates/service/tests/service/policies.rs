@@ -128,3 +128,38 @@ fn b16_nobody_locks_themselves_out_by_accident() {
     calls.ask(ALICE, "PutKeyPolicy", request);
     calls.compare(&expect_file!["golden/lockout.txt"]);
 }
+
+/// The lockout safety check sees the key as the next PutKeyPolicy would.
+#[test]
+fn b16_conditions_on_the_key_itself_lock_out_too() {
+    let world = World::new();
+    let tags = json!([{"TagKey": "Team", "TagValue": "a"}]);
+    let key = world.key_with(ALICE, json!({"Tags": tags}));
+    let check = |condition: &str, value: &str, matches: bool| {
+        let condition = json!({"StringEquals": {condition: value}});
+        let mut denied =
+            json!({"Effect": "Deny", "Principal": "*", "Action": "kms:PutKeyPolicy", "Resource": "*"});
+        denied["Condition"] = condition.clone();
+        let statements = [open_to(ALICE.account), denied];
+        let denying = json!({"Version": "2012-10-17", "Statement": statements}).to_string();
+        let mut only = open_to(ALICE.account);
+        only["Condition"] = condition.clone();
+        for (text, locks_out) in [(denying, matches), (policy(only), !matches)] {
+            let answer = world.send(&Ask::new(ALICE, "PutKeyPolicy", put(&key, &text)));
+            let expected = locks_out.then_some("MalformedPolicyDocumentException");
+            assert_eq!(answer.code, expected, "{condition} {text}");
+            // What is accepted does not lock out.
+            world.succeed(ALICE, "PutKeyPolicy", put(&key, &policy(open_to(ALICE.account))));
+        }
+    };
+    for (name, value) in [
+        ("kms:KeyOrigin", "AWS_KMS"),
+        ("kms:KeySpec", "SYMMETRIC_DEFAULT"),
+        ("kms:KeyUsage", "ENCRYPT_DECRYPT"),
+        ("aws:ResourceAccount", ALICE.account),
+        ("kms:CallerAccount", ALICE.account),
+    ] {
+        check(name, value, true);
+        check(name, "another", false);
+    }
+}

@@ -162,7 +162,7 @@ async fn policy(
     };
     let policy = KeyPolicy::parse(text)?;
     let arn = key_arn(account, region, id);
-    key_policy::check(service, call, policy, &arn, asks).await
+    key_policy::check(service, call, policy, (&arn, None), asks).await
 }
 
 /// What to make.

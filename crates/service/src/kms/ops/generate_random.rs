@@ -50,7 +50,7 @@ impl Operation for GenerateRandom {
         };
         let attested = recipient::attested(service, call, request.recipient.as_ref())?;
         let attested = attested.as_ref();
-        call.authorize_account("kms:GenerateRandom", Asks { attested, ..Asks::default() })?;
+        call.authorize_account("kms:GenerateRandom", Asks { attested, of_no_key: true, ..Asks::default() })?;
         if request.custom_key_store_id.is_some() {
             let message = "CustomKeyStoreId is not served by this version of Claviger.";
             return Err(Error::new(Code::UnsupportedOperation, message));

@@ -75,7 +75,7 @@ impl Operation for ImportKeyMaterial {
     async fn run(service: &Service, call: &mut Call<'_>, request: &mut Request) -> Result<Response> {
         let expires = expiry(request, call.now())?;
         let asks = Asks {
-            expiration_model: Some(request.expiration_model.unwrap_or(ExpirationModel::Expires)),
+            expiration_model: request.expiration_model,
             valid_to: request.valid_to.map(|timestamp| timestamp.0),
             ..Asks::default()
         };

@@ -65,7 +65,7 @@ impl Operation for ListAliases {
     type Response = Response;
 
     async fn run(service: &Service, call: &mut Call<'_>, request: &mut Request) -> Result<Response> {
-        call.authorize_account("kms:ListAliases", Asks::default())?;
+        call.authorize_account("kms:ListAliases", Asks { of_no_key: true, ..Asks::default() })?;
         let (account, region) = (call.caller().account(), call.region());
         let key = match &request.key_id {
             Some(named) => Some(load::own(service, call, "kms:ListAliases", named).await?),

@@ -53,7 +53,7 @@ impl Operation for ListKeys {
     type Response = Response;
 
     async fn run(service: &Service, call: &mut Call<'_>, request: &mut Request) -> Result<Response> {
-        call.authorize_account("kms:ListKeys", Asks::default())?;
+        call.authorize_account("kms:ListKeys", Asks { of_no_key: true, ..Asks::default() })?;
         let (account, region) = (call.caller().account(), call.region());
         let owners = request.resource_owners.as_ref().map_or(&[ResourceOwner::Own][..], |owners| &owners.0);
         let own = owners.contains(&ResourceOwner::Own);

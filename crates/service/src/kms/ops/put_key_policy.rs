@@ -52,7 +52,7 @@ impl Operation for PutKeyPolicy {
             _ => return Err(Error::new(Code::LimitExceeded, "Only one policy per key is supported")),
         }
         let policy = KeyPolicy::parse(&request.policy)?;
-        let policy = key_policy::check(service, call, policy, &key.arn, asks).await?;
+        let policy = key_policy::check(service, call, policy, (&key.arn, Some(&key)), asks).await?;
         let changed = Key { policy: Arc::new(policy), ..Key::clone(&key) };
         call.set_response_key(&changed)?;
         let writes = vec![Write::Put { name: changed.name(), value: changed.encode()? }];

@@ -174,7 +174,7 @@ async fn may_be_made(
     };
     let policy = KeyPolicy::parse(text)?;
     let arn = key_arn(&primary.account, region, primary.id());
-    key_policy::check(service, call, policy, &arn, asks).await
+    key_policy::check(service, call, policy, (&arn, None), asks).await
 }
 
 /// Notes what the trails of both Regions show.
