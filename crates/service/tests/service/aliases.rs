@@ -120,3 +120,33 @@ fn aliases_of_another_accounts_key_are_not_listed() {
     let all = world.succeed(BOB, "ListAliases", Value::Object(serde_json::Map::new()));
     assert_eq!(all["Aliases"], json!([]));
 }
+
+/// An alias goes to keys of the type and usage that its key has, whatever their spec (API reference, "UpdateAlias").
+#[test]
+fn an_alias_stays_with_its_kind() {
+    let world = World::new();
+    let key = |spec: &str, usage: &str| world.key_with(ALICE, json!({"KeySpec": spec, "KeyUsage": usage}));
+    let kinds = [
+        [key("SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT"), key("SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT")],
+        [key("RSA_2048", "SIGN_VERIFY"), key("ECC_NIST_P256", "SIGN_VERIFY")],
+        [key("HMAC_256", "GENERATE_VERIFY_MAC"), key("HMAC_512", "GENERATE_VERIFY_MAC")],
+        [key("ECC_NIST_P256", "KEY_AGREEMENT"), key("ECC_NIST_P384", "KEY_AGREEMENT")],
+        [key("RSA_2048", "ENCRYPT_DECRYPT"), key("RSA_2048", "ENCRYPT_DECRYPT")],
+    ];
+    for (place, [from, _]) in kinds.iter().enumerate() {
+        let name = format!("alias/{place}");
+        world.succeed(ALICE, "CreateAlias", json!({"AliasName": name, "TargetKeyId": from.id}));
+        for (other, [_, to]) in kinds.iter().enumerate() {
+            let request = json!({"AliasName": name, "TargetKeyId": to.id});
+            if other == place {
+                world.succeed(ALICE, "UpdateAlias", request);
+            } else {
+                assert_eq!(
+                    world.refuse(ALICE, "UpdateAlias", request),
+                    "ValidationException",
+                    "{place} {other}"
+                );
+            }
+        }
+    }
+}

@@ -7,8 +7,9 @@ use crate::call::Call;
 use crate::dispatch::Service;
 use crate::error::{Error, Result};
 use crate::kms::alias;
+use crate::kms::key::Key;
 use crate::kms::load;
-use crate::kms::shapes::{AliasName, KeyIdentifier};
+use crate::kms::shapes::{AliasName, KeyIdentifier, KeySpec};
 use crate::operation::Operation;
 use crate::record::{self, AliasRecord};
 
@@ -44,7 +45,7 @@ impl Operation for UpdateAlias {
         let new = alias::target(service, call, "kms:UpdateAlias", &request.target_key_id).await?;
         new.allows(Self::NAME)?;
         if let Some(old) = load::by_id(service, account, region, &held.record.target).await?
-            && (old.spec, old.usage) != (new.spec, new.usage)
+            && !are_alike(&old, &new)
         {
             return Err(Error::validation("Alias must be updated to a key of the same type and key usage."));
         }
@@ -62,4 +63,11 @@ impl Operation for UpdateAlias {
         }
         call.commit(service, vec![held.unchanged(), load::unchanged(&new)], writes).await
     }
+}
+
+/// Whether an alias may go from one key to the other: both symmetric, both asymmetric or both HMAC keys, for the same
+/// usage (API reference, "UpdateAlias"). Only symmetric keys share a usage with keys of another type.
+fn are_alike(old: &Key, new: &Key) -> bool {
+    let is_symmetric = |key: &Key| key.spec == KeySpec::SymmetricDefault;
+    old.usage == new.usage && is_symmetric(old) == is_symmetric(new)
 }
