@@ -55,7 +55,7 @@ pub(crate) fn upsert(existing: &mut Vec<(String, String)>, tags: &[Tag]) -> Resu
     if existing.len() > MAX_TAGS { Err(Error::new(Code::Tag, "Too many tags")) } else { Ok(()) }
 }
 
-/// Letters, digits, spaces and `_ . / = + - : @`.
+/// Letters, digits, spaces that are no control characters, and `_ . / = + - : @`.
 fn allowed(c: char) -> bool {
-    c.is_alphanumeric() || c.is_whitespace() || "_./=+-:@".contains(c)
+    c.is_alphanumeric() || (c.is_whitespace() && !c.is_control()) || "_./=+-:@".contains(c)
 }

@@ -35,6 +35,8 @@ fn tags_follow_rules() {
         json!([tag("AwS:x", "1")]),
         json!([tag("a,b", "1")]),
         json!([tag("a", "<b>")]),
+        json!([tag("a\nb", "1")]),
+        json!([tag("a", "1\t2")]),
         json!([tag("", "1")]),
         json!([{"TagKey": "a"}]),
         json!([{"TagValue": "a"}]),
