@@ -260,6 +260,7 @@ impl Config {
         if let Some(region) = self.regions.iter().find(|region| !arn::is_region(region)) {
             return Err(format!("`regions`: `{region}` is not a Region name"));
         }
+        check_partition(&self.regions).map_err(|cause| format!("`regions`: {cause}"))?;
         if self.listeners.is_empty() {
             return Err("there must be at least one `[[listener]]`".to_owned());
         }
@@ -311,6 +312,19 @@ pub fn is_exposed(address: IpAddr) -> bool {
     !address.is_loopback()
 }
 
+/// Regions that are served together are of one partition: an ARN of a user or role names its partition, so a policy that
+/// denies something to one would not hold in the other.
+///
+/// # Errors
+/// What to tell the operator.
+pub fn check_partition(regions: &[String]) -> Result<(), String> {
+    let Some(first) = regions.first() else { return Ok(()) };
+    match regions.iter().find(|region| arn::partition(region) != arn::partition(first)) {
+        Some(other) => Err(format!("`{other}` is of another partition than `{first}`")),
+        None => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -351,6 +365,7 @@ mod tests {
         check_refused("111122223333", "11112222333", "twelve digits");
         check_refused("eu-central-1", "Europe", "not a Region");
         check_refused("[\"eu-central-1\"]", "[]", "at least one Region");
+        check_refused("[\"eu-central-1\"]", "[\"eu-central-1\", \"cn-north-1\"]", "another partition");
         check_refused("127.0.0.1", "0.0.0.0", "needs `tls`");
         check_refused("[hsm]", "[audit]\nsegment_bytes = 10\n[hsm]", "segment_bytes");
         check_refused("account", "threads = 0\naccount", "threads");

@@ -111,7 +111,7 @@ fn check(options: &Dev) -> Result<(), String> {
     }
     match options.regions.iter().find(|region| !arn::is_region(region)) {
         Some(region) => Err(format!("`--region`: `{region}` is not a Region name")),
-        None => Ok(()),
+        None => config::check_partition(&options.regions).map_err(|cause| format!("`--region`: {cause}")),
     }
 }
 
@@ -279,5 +279,8 @@ mod tests {
         check_served(&two, "eu-west-1", &["eu-west-1", "us-east-1"], &["us-west-2"]);
         let wrong = options(&["--region", "eu-west-1", "--region", "Europe"]);
         assert_eq!(check(&wrong), Err("`--region`: `Europe` is not a Region name".to_owned()));
+        let mixed = options(&["--region", "eu-west-1", "--region", "cn-north-1"]);
+        let cause = "`--region`: `cn-north-1` is of another partition than `eu-west-1`";
+        assert_eq!(check(&mixed), Err(cause.to_owned()));
     }
 }

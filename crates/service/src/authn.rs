@@ -339,7 +339,7 @@ pub(crate) async fn authenticate(
     let serves = |region: &str| match expected {
         "kms" => regions.serve(region),
         // IAM is in one Region only, and STS has its oldest endpoint there.
-        _ => regions.serve(region) || region == GLOBAL_REGION,
+        _ => regions.serve(region) || region == service.installation.iam_region(),
     };
     let claim = claim.check_scope(expected, serves, now.seconds()).map_err(refused)?;
     let (found, verified, root) = verify(service, claim, now).await?;

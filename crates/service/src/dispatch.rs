@@ -128,7 +128,7 @@ impl Service {
                     now,
                     event_source: route.event_source(),
                     event_name: &name,
-                    region: route.region(caller.region()),
+                    region: route.region(caller.region(), self.installation.iam_region()),
                     request_id: &request_id,
                     event_id: &event_id,
                     read_only: route.read_only(),

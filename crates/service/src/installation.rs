@@ -231,6 +231,12 @@ impl Installation {
         }
     }
 
+    /// The Region of IAM: that of the partition whose Regions are served. The ARNs of users, roles and policies are of that
+    /// partition, whatever Region a request is signed for.
+    pub(crate) fn iam_region(&self) -> &'static str {
+        arn::global_region(self.home_region())
+    }
+
     /// Who may vouch for a recipient.
     pub fn attestation(&self) -> &Roots {
         &self.attestation

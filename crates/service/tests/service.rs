@@ -190,6 +190,9 @@ mod shown;
 #[path = "service/signatures.rs"]
 mod signatures;
 #[cfg(test)]
+#[path = "service/spellings.rs"]
+mod spellings;
+#[cfg(test)]
 #[path = "service/state_matrix.rs"]
 mod state_matrix;
 #[cfg(test)]

@@ -45,6 +45,17 @@ pub fn partition(region: &str) -> &'static str {
     }
 }
 
+/// The Region of a partition whose endpoint serves what is global in it, such as IAM (IAM User Guide, "AWS Identity and
+/// Access Management endpoints"), by any Region of the partition.
+pub fn global_region(region: &str) -> &'static str {
+    match partition(region) {
+        "aws-cn" => "cn-north-1",
+        "aws-us-gov" => "us-gov-west-1",
+        "aws-eusc" => "eusc-de-east-1",
+        _ => "us-east-1",
+    }
+}
+
 /// Whether the text has the form of a Region name: the API model's `^([a-z]+-){2,3}\d+$`, at most 32 characters.
 pub fn is_region(text: &str) -> bool {
     let mut parts = text.split('-').rev();
@@ -109,13 +120,14 @@ mod tests {
 
     #[test]
     fn partitions_follow_regions() {
-        for (region, expected) in [
-            ("us-east-1", "aws"),
-            ("cn-north-1", "aws-cn"),
-            ("us-gov-west-1", "aws-us-gov"),
-            ("eusc-de-east-1", "aws-eusc"),
+        for (region, expected, global) in [
+            ("eu-west-1", "aws", "us-east-1"),
+            ("cn-northwest-1", "aws-cn", "cn-north-1"),
+            ("us-gov-east-1", "aws-us-gov", "us-gov-west-1"),
+            ("eusc-de-east-1", "aws-eusc", "eusc-de-east-1"),
         ] {
-            assert_eq!(partition(region), expected);
+            assert_eq!((partition(region), global_region(region)), (expected, global));
+            assert_eq!(partition(global), expected);
         }
     }
 }

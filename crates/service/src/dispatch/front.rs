@@ -10,7 +10,6 @@ use http::Method;
 use http::header::{CONTENT_TYPE, HeaderName};
 
 use super::Protocol;
-use crate::authn::GLOBAL_REGION;
 use crate::error::Error;
 use crate::kms;
 use crate::operation::{Authentication, Entry};
@@ -127,9 +126,9 @@ impl Route<'_> {
     }
 
     /// The Region of the event. IAM is global; its events are of one Region ("Global service events").
-    pub(crate) fn region<'r>(&self, signed_for: &'r str) -> &'r str {
+    pub(crate) fn region<'r>(&self, signed_for: &'r str, iam_region: &'r str) -> &'r str {
         match self.protocol() {
-            Protocol::Query(api) if api.service == "iam" => GLOBAL_REGION,
+            Protocol::Query(api) if api.service == "iam" => iam_region,
             _ => signed_for,
         }
     }

@@ -9,7 +9,7 @@ use claviger_wire::fault::Code;
 use crate::cache::Cache;
 use crate::decided::Fingerprint;
 use crate::error::{Error, Result};
-use crate::iam::identity::{self, Bindings};
+use crate::iam::identity::{self, Bindings, Identity};
 use crate::iam::provider;
 use crate::record::{self, iam::BoundRecord};
 
@@ -89,6 +89,7 @@ impl Bound {
     /// `MalformedPolicyDocument`, also for users and roles that do not exist.
     pub(crate) async fn trust(cache: &Cache, text: &str) -> Result<Self> {
         let document = Document::parse(text, Kind::Trust).map_err(|malformed| refused(&malformed))?;
+        check_trust(text, &document)?;
         let bound = match bindings(cache, &document).await? {
             Ok(bound) => bound,
             Err(name) => return Err(Error::new(Code::MalformedPolicyDocument, invalid_principal(&name))),
@@ -97,6 +98,51 @@ impl Bound {
         let (text, fingerprint) = (text.to_owned(), Fingerprint::of(text));
         Ok(Self { text, bound, document: Arc::new(document), fingerprint })
     }
+}
+
+/// What trust policies are about, as globs may name it.
+const TRUST_ACTIONS: &[&str] = &[
+    "sts:assumerole",
+    "sts:assumerolewithsaml",
+    "sts:assumerolewithwebidentity",
+    "sts:tagsession",
+    "sts:setsourceidentity",
+    "sts:setcontext",
+];
+
+/// What is asked of a trust policy that is put, and not of those that older programs have stored: no two statements of
+/// one `Sid`, and no actions but those of assuming a role.
+fn check_trust(text: &str, document: &Document) -> Result<()> {
+    let refuse = |message: &str| Err(Error::new(Code::MalformedPolicyDocument, message));
+    let sids: Vec<&str> = document.statement_ids().flatten().collect();
+    if sids.iter().enumerate().any(|(place, sid)| sids.iter().skip(place + 1).any(|other| other == sid)) {
+        return refuse("Statement IDs (SID) in a single policy must be unique.");
+    }
+    let whole: serde_json::Value = serde_json::from_str(text).unwrap_or_default();
+    let statements = many(whole.get("Statement"));
+    let actions = statements.iter().flat_map(|statement| many(statement.get("Action")));
+    match actions.filter_map(serde_json::Value::as_str).all(is_of_trust) {
+        true => Ok(()),
+        false => refuse("AssumeRole policy may only specify STS AssumeRole actions."),
+    }
+}
+
+/// The entries of an array, or what stands in its place.
+fn many(element: Option<&serde_json::Value>) -> &[serde_json::Value] {
+    match element {
+        Some(serde_json::Value::Array(entries)) => entries,
+        Some(one) => std::slice::from_ref(one),
+        None => &[],
+    }
+}
+
+/// Whether a pattern of actions, in any case, is of STS and covers some that trust policies are about.
+fn is_of_trust(pattern: &str) -> bool {
+    let pattern = pattern.to_ascii_lowercase();
+    let begins = pattern.split(['*', '?']).next().unwrap_or_default();
+    begins.starts_with("sts:")
+        && TRUST_ACTIONS.iter().any(|action| action.starts_with(begins))
+        && (begins.len() < pattern.len() || TRUST_ACTIONS.contains(&begins))
 }
 
 /// Binds a compiled document to the ids that were found when it was put.
@@ -156,14 +202,14 @@ pub(crate) async fn id_of(cache: &Cache, name: &PrincipalName) -> Result<Option<
     }
 }
 
-/// The unique id of the user or role of an ARN, whose path must be right too.
+/// The unique id of the user or role of an ARN, whose path must be right too, to the letter.
 async fn unique_id(cache: &Cache, text: &str) -> Result<Option<String>> {
     let Some(arn) = Arn::parse(text) else { return Ok(None) };
     let Some((word, rest)) = arn.resource.split_once('/') else { return Ok(None) };
-    let (path, name) = rest.rsplit_once('/').unwrap_or(("", rest));
-    let path = if path.is_empty() { "/".to_owned() } else { format!("/{path}/") };
+    let name = rest.rsplit('/').next().unwrap_or_default();
     let found = cache.identity(record::iam::identity(word, arn.account, &identity::key(name))).await?;
-    Ok(found.filter(|it| it.path == path && it.name == name).map(|it| it.id.clone()))
+    let is_named = |it: &Identity| arn.resource == format!("{word}{}{}", it.path, it.name);
+    Ok(found.filter(|it| is_named(it)).map(|it| it.id.clone()))
 }
 
 /// The unique id of the role that an ARN of a session names.
@@ -171,5 +217,5 @@ async fn role_of_session(cache: &Cache, text: &str) -> Result<Option<String>> {
     let Some(arn) = Arn::parse(text) else { return Ok(None) };
     let Some(role) = arn.resource.split('/').nth(1) else { return Ok(None) };
     let found = cache.identity(record::iam::identity("role", arn.account, &identity::key(role))).await?;
-    Ok(found.map(|it| it.id.clone()))
+    Ok(found.filter(|it| it.name == role).map(|it| it.id.clone()))
 }

@@ -108,7 +108,8 @@ pub(crate) async fn attachable(service: &Service, account: &str, arn: &str) -> R
     found.ok_or_else(|| Error::new(Code::NoSuchEntity, missing()))
 }
 
-/// The managed policy of an ARN, if it is one of the account.
+/// The managed policy of an ARN, if it is one of the account. An ARN that is spelled otherwise names nothing: what is
+/// decided about an ARN must be decided about the policy that it stands for.
 pub(crate) async fn policy_of_arn(
     service: &Service,
     account: &str,
@@ -123,8 +124,7 @@ pub(crate) async fn policy_of_arn(
     if !arn::is_account(arn.account) || arn.account != account {
         return Ok(None);
     }
-    let (path, name) = path.rsplit_once('/').unwrap_or(("", path));
-    let path = if path.is_empty() { "/".to_owned() } else { format!("/{path}/") };
+    let name = path.rsplit('/').next().unwrap_or_default();
     let found = service.installation.cache.managed_policy(record::iam::policy(account, &identity::key(name)));
-    Ok(found.await?.filter(|policy| policy.path == path && policy.name == name))
+    Ok(found.await?.filter(|policy| policy.arn(service.installation.iam_region()) == text))
 }

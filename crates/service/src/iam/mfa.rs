@@ -89,13 +89,13 @@ pub(crate) fn serial_number(region: &str, account: &str, name: &str) -> String {
 
 /// The device of a serial number in an account.
 pub(crate) async fn find(service: &Service, account: &str, serial: &str) -> Result<Option<Device>> {
-    let Some(arn) = Arn::parse(serial) else { return Ok(None) };
-    let name = arn.resource.strip_prefix(RESOURCE).filter(|name| name.starts_with('/'));
-    let Some(name) = name.filter(|_| arn.service == "iam" && arn.account == account) else { return Ok(None) };
+    let name = Arn::parse(serial).and_then(|arn| arn.resource.strip_prefix(RESOURCE));
+    let Some(name) = name.filter(|name| name.starts_with('/')) else { return Ok(None) };
     let read = Read::One(record::mfa::device(account, &key(name)));
     let found = service.installation.store.read(vec![read]).await?.found;
     let device = found.iter().flatten().next().map(Device::decode).transpose()?;
-    Ok(device.filter(|device| device.record.name == name))
+    let region = service.installation.iam_region();
+    Ok(device.filter(|device| serial_number(region, account, &device.record.name) == serial))
 }
 
 /// Whether there is a device of this name, path included, in any spelling.

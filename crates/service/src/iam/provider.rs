@@ -189,7 +189,10 @@ pub(crate) async fn find(
         return Err(Error::new(Code::InvalidInput, "Invalid ARN:  Could not be parsed!"));
     }
     let account = call.caller().account();
-    let found = of_arn(&service.installation.cache, arn).await?.filter(|it| *it.account == *account);
+    // An ARN that is spelled otherwise names nothing: what is decided about is what it stands for.
+    let is_named =
+        |it: &Provider| *it.account == *account && it.arn(service.installation.iam_region()) == arn;
+    let found = of_arn(&service.installation.cache, arn).await?.filter(|it| is_named(it));
     let tags = found.as_ref().map(|provider| provider.tags.as_slice());
     call.authorize_iam(action, arn, IamAsks { resource_tags: tags, ..asks })?;
     Ok(found)

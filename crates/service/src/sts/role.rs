@@ -33,7 +33,8 @@ impl AssumedRoleUser {
     }
 }
 
-/// The role of an ARN, if there is one and its account is open.
+/// The role of an ARN, if there is one and its account is open. An ARN that is spelled otherwise names nothing: what is
+/// decided about an ARN must be decided about the role that it stands for.
 ///
 /// # Errors
 /// `ValidationError` for what is no ARN of a role.
@@ -44,14 +45,13 @@ pub(super) async fn find(service: &Service, text: &str) -> Result<Option<Arc<Ide
     if arn.service != "iam" || !arn.region.is_empty() || !arn::is_account(arn.account) {
         return Err(invalid());
     }
-    let (path, name) = path.rsplit_once('/').unwrap_or(("", path));
-    let path = if path.is_empty() { "/".to_owned() } else { format!("/{path}/") };
+    let name = path.rsplit('/').next().unwrap_or_default();
     if !service.installation.cache.account_is_open(arn.account).await? {
         return Ok(None);
     }
     let role = record::iam::identity("role", arn.account, &identity::key(name));
     let role = service.installation.cache.identity(role).await?;
-    Ok(role.filter(|role| role.path == path && role.name == name))
+    Ok(role.filter(|role| role.arn(service.installation.iam_region()) == text))
 }
 
 /// How long a session of the role is to be, in seconds.

@@ -93,13 +93,24 @@ impl Actor {
         action: &str,
         members: &[(&str, &str)],
     ) -> Incoming {
+        self.query_in(world, REGION, (service, action), members)
+    }
+
+    /// A call of IAM or STS that is signed for a Region.
+    pub(crate) fn query_in(
+        &self,
+        world: &World,
+        region: &str,
+        (service, action): (&str, &str),
+        members: &[(&str, &str)],
+    ) -> Incoming {
         let body = form(service, action, members);
         let request = Request::builder()
             .method(Method::POST)
             .uri("/")
             .header("host", "localhost")
             .header("content-type", "application/x-www-form-urlencoded; charset=utf-8");
-        self.signed(world, (service, REGION), request, &body)
+        self.signed(world, (service, region), request, &body)
     }
 
     /// A signed call of KMS.

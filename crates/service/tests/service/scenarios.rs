@@ -122,7 +122,8 @@ impl Scenario {
 
     /// What a role's trust policy says where a key's policy says this.
     pub(crate) fn trust_policy(&self, actions: &[String]) -> String {
-        resource_policy(self.key, actions, None)
+        // Of all actions it may name those of STS only.
+        resource_policy(self.key, actions, None).replace(r#""Action":"*""#, r#""Action":"sts:*""#)
     }
 
     /// The policy of the VPC endpoint that the operation is asked through, if it is.
