@@ -100,6 +100,8 @@ pub struct Installation {
     pub(crate) schedule: tokio::sync::Notify,
     /// The latest moment at which something that expires was looked at, milliseconds since the epoch.
     latest_ms: AtomicI64,
+    /// The latest expiry that a request has met.
+    expired_ms: AtomicI64,
     attestation: Roots,
     /// Held by a call that is decided anew because records changed under it, so that those who race for the same records
     /// do not beat each other time and again.
@@ -158,6 +160,7 @@ impl Installation {
             turn: tokio::sync::Mutex::new(()),
             count_turn: tokio::sync::Mutex::new(()),
             latest_ms: AtomicI64::new(now.0),
+            expired_ms: AtomicI64::new(i64::MIN),
             attestation: Roots::default(),
             quotas: Quotas::default(),
             domain_keys: None,
@@ -176,6 +179,14 @@ impl Installation {
     /// What time it is for what expires: a clock that is set back does not bring back what had expired before.
     pub(crate) fn latest(&self, now: Moment) -> Moment {
         Moment(self.latest_ms.fetch_max(now.0, Ordering::AcqRel).max(now.0))
+    }
+
+    /// Wakes the scheduler for what has expired at this moment, so that it is gone for good before the clock may be set
+    /// back and the host started anew. Once for each moment: what cannot be done then is tried again at intervals.
+    pub(crate) fn has_expired(&self, moment: Moment) {
+        if self.expired_ms.fetch_max(moment.0, Ordering::AcqRel) < moment.0 {
+            self.schedule.notify_one();
+        }
     }
 
     /// Trusts other roots than AWS's for attestation documents.

@@ -108,19 +108,30 @@ pub(crate) async fn first_of(first: impl Future<Output = ()>, second: impl Futur
 
 /// Does everything that is due. What cannot be done does not keep the rest from it, and goes to the log.
 ///
+/// Material expires by the latest moment that anybody has seen, also where the clock has been set back since: requests
+/// refuse it by the same. All else goes by the clock.
+///
 /// # Errors
 /// Where the index cannot be read. What was done stays done.
 pub async fn run_due(service: &Service, now: Moment) -> Result<Round> {
-    let mut failed = 0;
+    let latest = service.installation.latest(now);
+    let (mut failed, mut next) = (0, None);
     let mut after = None;
     loop {
         let read = Read::Range { prefix: record::all_due(), after: after.clone(), limit: 1 };
         let snapshot = service.installation.store.read(vec![read]).await?;
         let Some(entry) = snapshot.found.into_iter().flatten().next() else {
-            return Ok(Round { next: None, failed });
+            return Ok(Round { next, failed });
         };
         let outcome = match Due::parse(&entry) {
-            Some(due) if due.moment > now => return Ok(Round { next: Some(due.moment), failed }),
+            Some(due) if due.moment > latest => {
+                return Ok(Round { next: next.or(Some(due.moment)), failed });
+            }
+            Some(due) if due.task == Task::Expiry => carry_out(service, &due, &entry, latest).await,
+            Some(due) if due.moment > now => {
+                (next, after) = (next.or(Some(due.moment)), Some(entry.name));
+                continue;
+            }
             Some(due) => carry_out(service, &due, &entry, now).await,
             None => Err(Error::internal("the entry cannot be read")),
         };

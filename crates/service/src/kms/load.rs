@@ -78,7 +78,12 @@ pub(crate) async fn key(
 
 /// The key in the state it has now: what has expired is refused, also before the scheduler has come to it.
 fn as_of_now(service: &Service, call: &Call<'_>, key: Arc<Key>) -> Arc<Key> {
-    if key.expiry().is_none() { key } else { key.as_of(service.installation.latest(call.now())) }
+    let Some(expiry) = key.expiry() else { return key };
+    let latest = service.installation.latest(call.now());
+    if expiry <= latest {
+        service.installation.has_expired(expiry);
+    }
+    key.as_of(latest)
 }
 
 /// The key of this id.

@@ -160,6 +160,35 @@ fn expired_material_does_not_come_back() {
     assert_eq!(world.send(&decrypt).code, None);
 }
 
+/// A request that meets expired material has it dropped at once, before the clock can be set back and the host started
+/// anew; what is due for other reasons waits for the clock.
+#[test]
+fn a_clock_set_back_and_a_restart_bring_nothing_back() {
+    let mut world = World::new();
+    let (key, other) = (external(&world), world.key(ALICE));
+    import_for(&world, &key, &[1; 32], 8);
+    world.succeed(ALICE, "ScheduleKeyDeletion", json!({"KeyId": other.id, "PendingWindowInDays": 7}));
+    let blob = world.encrypt(ALICE, &key, b"x", json!({}));
+    let decrypt = Ask::new(ALICE, "Decrypt", json!({"CiphertextBlob": blob}));
+    {
+        let mut task = pin!(schedule::run(&world.service, Arc::<ManualClock>::clone(&world.clock)));
+        assert!(!advance(task.as_mut()));
+        world.clock.advance(8 * DAY_MS);
+        assert_eq!(world.send(&decrypt).code, Some("KMSInvalidStateException"));
+        world.clock.set(START);
+        assert!(!advance(task.as_mut()));
+    }
+    assert_eq!(world.service_events("DeleteExpiredKeyMaterial").len(), 1);
+    assert_eq!(world.service_events("DeleteKey").len(), 0, "a clock that is set back puts deletions off");
+    world.restart();
+    assert_eq!(world.send(&decrypt).code, Some("KMSInvalidStateException"));
+    assert_eq!(world.describe(&key)["KeyState"], "PendingImport");
+    assert_eq!(world.describe(&other)["KeyState"], "PendingDeletion");
+    world.clock.advance(7 * DAY_MS);
+    world.run_due();
+    assert_eq!(world.service_events("DeleteKey").len(), 1);
+}
+
 /// Material that waits for its rotation expires without a trace, and without harm to the key.
 #[test]
 fn waiting_material_expires_alone() {
