@@ -119,31 +119,39 @@ const STALLED: usize = 16;
 /// Before Decrypt is measured alone again: right after key pairs its p99 is twice what it is a moment later.
 const PAUSE: Duration = Duration::from_secs(2);
 
-/// What Decrypt waits for while key pairs are made on other connections, under one more key; and alone, in turn.
+/// What may stall others: a name for many of it a second, the operation, and the spec and usage of its key.
+const STALLING: &[(&str, Case)] = &[
+    ("RSA_2048 key pairs", case("GenerateDataKeyPair", "RSA_2048", "ENCRYPT_DECRYPT", "")),
+    ("RSA_4096 signatures", case("Sign", "RSA_4096", "SIGN_VERIFY", "RSASSA_PSS_SHA_256")),
+];
+
+/// What Decrypt waits for while keys are made, or used, on other connections; and alone, in turn.
 pub(crate) async fn stalls(plan: &Plan, subject: &Claviger, decrypts: Vec<Bytes>) -> Result<(), String> {
-    let created = calls(subject, "CreateKey", &["{}".to_owned()]).await?;
-    let key = text(created.first().and_then(|answer| answer.pointer("/KeyMetadata/KeyId")));
-    let body = format!(r#"{{"KeyId":"{key}","KeyPairSpec":"RSA_2048"}}"#);
-    let pairs = sign(&subject.credentials, &subject.tls, "GenerateDataKeyPair", &vec![body; STALLED])?;
     let window = 2 * plan.slice();
     let decrypting = || measure(&subject.tls, decrypts.clone(), STALLED, window, || subject.cpu());
-    let (mut alone, mut beside, mut made) = (Windows::default(), Windows::default(), Vec::new());
-    for _ in 0..ROUNDS {
-        alone.add(decrypting().await?);
-        let (target, pairs) = (subject.tls.clone(), pairs.clone());
-        let making = WARM_UP + window;
-        let makers = tokio::task::spawn_blocking(move || crate::load::run(&target, &pairs, STALLED, making));
-        beside.add(decrypting().await?);
-        made.push(makers.await.map_err(|error| error.to_string())??.per_second());
-        tokio::time::sleep(PAUSE).await;
-    }
-    let pairs = made.iter().sum::<f64>() / f64::from(u32::try_from(made.len()).unwrap_or(u32::MAX));
     println!("| Decrypt, TLS, {STALLED} connections | req/s | p50 us | p99 us |");
     println!("|---|---|---|---|");
-    print_stall("alone", &alone);
-    print_stall(&format!("beside {pairs:.0} RSA_2048 key pairs a second"), &beside);
-    let ratio = beside.percentile(99) / alone.percentile(99);
-    println!("\np99 of Decrypt while key pairs are made: {ratio:.2} times that alone\n");
+    let (mut keys, mut ratios) = (Keys::default(), Vec::new());
+    for (name, case) in STALLING {
+        let bodies = keys.bodies(subject, case).await?;
+        let stalling = sign(&subject.credentials, &subject.tls, case.operation, &bodies)?;
+        let (mut alone, mut beside, mut made) = (Windows::default(), Windows::default(), Vec::new());
+        for _ in 0..ROUNDS {
+            alone.add(decrypting().await?);
+            let (target, stalling) = (subject.tls.clone(), stalling.clone());
+            let making = WARM_UP + window;
+            let makers =
+                tokio::task::spawn_blocking(move || crate::load::run(&target, &stalling, STALLED, making));
+            beside.add(decrypting().await?);
+            made.push(makers.await.map_err(|error| error.to_string())??.per_second());
+            tokio::time::sleep(PAUSE).await;
+        }
+        let rate = made.iter().sum::<f64>() / f64::from(u32::try_from(made.len()).unwrap_or(u32::MAX));
+        print_stall("alone", &alone);
+        print_stall(&format!("beside {rate:.0} {name} a second on {STALLED} more"), &beside);
+        ratios.push(format!("{:.2} beside {name}", beside.percentile(99) / alone.percentile(99)));
+    }
+    println!("\np99 of Decrypt, times that alone: {}\n", ratios.join(", "));
     Ok(())
 }
 

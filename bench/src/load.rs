@@ -100,7 +100,10 @@ fn parse_head(buffer: &[u8]) -> Result<Option<(u16, usize, usize)>, String> {
 
 /// What a load saw.
 pub(crate) struct Seen {
+    /// Requests that were answered within the window.
     pub(crate) requests: u64,
+    /// Those, and the last of each connection, which was on its way when the window closed.
+    pub(crate) carried_out: u64,
     pub(crate) elapsed: Duration,
     /// Sorted, in microseconds.
     latencies: Vec<u32>,
@@ -148,7 +151,9 @@ pub(crate) fn run(
             latencies.extend(finished.await.map_err(|error| error.to_string())??);
         }
         latencies.sort_unstable();
-        Ok(Seen { requests: u64::try_from(latencies.len()).unwrap_or_default(), elapsed, latencies })
+        let count = |count: usize| u64::try_from(count).unwrap_or_default();
+        let requests = count(latencies.len());
+        Ok(Seen { requests, carried_out: requests + count(connections), elapsed, latencies })
     })
 }
 
@@ -159,9 +164,6 @@ async fn one(
 ) -> Result<Vec<u32>, String> {
     let mut latencies = Vec::with_capacity(64 * 1024);
     for request in requests.iter().cycle() {
-        if stop.load(Ordering::Relaxed) {
-            break;
-        }
         let started = shell::instant();
         let (status, body) = connection.call(request).await?;
         if status != 200 {

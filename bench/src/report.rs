@@ -226,7 +226,7 @@ pub(crate) async fn measure(
     let seen = join(move || load::run(&target, &requests, connections, window)).await??;
     let after = cpu();
     #[expect(clippy::cast_precision_loss, reason = "microseconds and counts of a few seconds")]
-    let each = |before: u64, after: u64| (after - before) as f64 / seen.requests.max(1) as f64;
+    let each = |before: u64, after: u64| (after - before) as f64 / seen.carried_out.max(1) as f64;
     Ok(Measured { host_micros: each(before.host, after.host), hsm_micros: each(before.hsm, after.hsm), seen })
 }
 

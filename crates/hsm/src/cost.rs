@@ -80,7 +80,7 @@ const COSTS: &[Costs] = &[
     spec("ECC_NIST_P256", 9, 10, [15, 50, 45]),
     spec("ECC_NIST_P384", 51, 51, [83, 196, 141]),
     spec("ECC_NIST_P521", 80, 80, [165, 333, 233]),
-    spec("ECC_SECG_P256K1", 233, 229, [243, 233, 243]),
+    spec("ECC_SECG_P256K1", 45, 40, [34, 52, 60]),
     spec("ECC_NIST_EDWARDS25519", 6, 8, [8, 36, 36]),
     spec("ML_DSA_44", 33, 29, [88, 23, 88]),
     spec("ML_DSA_65", 60, 50, [127, 37, 127]),
