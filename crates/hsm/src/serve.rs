@@ -7,14 +7,14 @@ use std::sync::Arc;
 use std::thread::Scope;
 use std::time::{Duration, Instant};
 
-use claviger_hsm::{Class, Closed, Deferred, Engine, Session, Step};
+use claviger_hsm::{Closed, Deferred, Engine, Session, Step};
 use claviger_hsm_proto::frame::{MAX_BODY_LEN, PREFIX_LEN};
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::line::{Held, Line};
 use crate::log::{Level, log};
 use crate::pool::quota::{ALL, CONNECTION, Charge, Full, Quota, Total};
-use crate::pool::{Pool, Workers};
+use crate::pool::{Place, Pool, Workers};
 
 /// How much is read at once: room for two of the largest frames.
 const INPUT_LEN: usize = 2 * (MAX_BODY_LEN + PREFIX_LEN);
@@ -97,11 +97,11 @@ impl Server {
         scope: &'scope Scope<'scope, 'env>,
         cores: usize,
     ) -> io::Result<Workers<'env, Job>> {
-        self.pool.start(scope, cores, move || self.executor(cores))
+        self.pool.start(scope, cores, move |place| self.executor(cores, place))
     }
 
     /// What carries out the jobs of one worker of so many. Its buffer holds plaintexts and is cleared after each job.
-    fn executor(&self, workers: usize) -> impl FnMut(Job) + use<'_> {
+    fn executor(&self, workers: usize, place: Place) -> impl FnMut(Job) + use<'_> {
         let mut session = self.engine.worker();
         let mut reply = Zeroizing::new(Vec::with_capacity(MAX_BODY_LEN + PREFIX_LEN));
         move |job| {
@@ -114,7 +114,7 @@ impl Server {
                 Task::Reply(frame) => return self.give(&line, connection, &frame, charge, workers),
             };
             match session.carry_out(self.clock.now(), &deferred, &frame, &mut reply) {
-                Ok(()) if deferred.cost().class() == Class::Long => {
+                Ok(()) if place != Place::Front => {
                     let task = Task::Reply(Zeroizing::new(reply.to_vec()));
                     self.pool.submit_brief(connection, Job { line, connection, charge, task });
                 }
@@ -218,7 +218,10 @@ impl Server {
             let input = batch.get(done..).unwrap_or_default();
             match session.step(now, input, out) {
                 Ok(Step::Partial) => return Ok((done, Ok(()))),
-                Ok(Step::Answered { len }) => done += len,
+                Ok(Step::Answered { len }) => {
+                    self.pool.step_aside();
+                    done += len;
+                }
                 Ok(Step::Deferred { len, deferred }) => {
                     self.submit(line, number, deferred, input.get(..len).unwrap_or_default(), out)?;
                     done += len;

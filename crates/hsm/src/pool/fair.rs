@@ -72,6 +72,11 @@ impl<T> FairQueue<T> {
         Some(item)
     }
 
+    /// Whether nothing waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.heads.is_empty()
+    }
+
     /// What waits in a flow costs, and the first of it, in microseconds. Its tags follow each other without gaps: it
     /// waits, so virtual time has not passed its finish.
     pub(crate) fn waiting(&self, flow_id: u64) -> (u64, u64) {

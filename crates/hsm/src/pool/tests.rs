@@ -77,14 +77,14 @@ impl Holder {
 fn with_workers(cores: usize, submit: impl FnOnce(&Pool<Held>, &mut Holder)) {
     let pool = Pool::new();
     std::thread::scope(|scope| {
-        let workers = pool.start(scope, cores, || Held::carry_out).unwrap();
+        let workers = pool.start(scope, cores, |_| Held::carry_out).unwrap();
         // Dropped before the workers, also where a test fails: all jobs are let go.
         let mut holder = Holder::new();
         submit(&pool, &mut holder);
         drop(holder);
         drop(workers);
     });
-    assert!(pool.short.lock().queue.pop().is_none() && pool.long.lock().queue.pop().is_none());
+    assert!(pool.short.is_empty() && pool.long.lock().queue.is_empty());
 }
 
 /// With so many cores, so much long work runs at a time, and short work begins whatever of it waits.
@@ -145,9 +145,9 @@ fn a_connection_that_is_forgotten_has_only_what_began() {
 }
 
 #[test]
-fn long_workers_step_back_and_all_have_names() {
+fn workers_stand_where_they_should_and_all_have_names() {
     let (pool, seen) = (Pool::<()>::new(), Mutex::new(BTreeMap::new()));
-    let look = || {
+    let look = |_| {
         let priority = rustix::process::getpriority_process(None).unwrap();
         let name = std::thread::current().name().unwrap().to_owned();
         seen.lock().unwrap().insert(name, priority);
@@ -155,8 +155,17 @@ fn long_workers_step_back_and_all_have_names() {
     };
     std::thread::scope(|scope| drop(pool.start(scope, 3, look).unwrap()));
     let own = rustix::process::getpriority_process(None).unwrap();
-    let back = (own + STEP_BACK).min(19);
-    let expected = [("long 0", back), ("long 1", back), ("short 0", own), ("short 1", own), ("short 2", own)];
+    let (aside, back) = ((own + STEP_ASIDE).min(19), (own + STEP_BACK).min(19));
+    let expected = [
+        ("aside 0", aside),
+        ("aside 1", aside),
+        ("aside 2", aside),
+        ("long 0", back),
+        ("long 1", back),
+        ("short 0", own),
+        ("short 1", own),
+        ("short 2", own),
+    ];
     assert!(seen.into_inner().unwrap().iter().map(|(name, priority)| (&**name, *priority)).eq(expected));
 }
 
@@ -172,7 +181,7 @@ fn jobs_of_many_threads_are_carried_out_once_each() {
         let workers = pool
             .start(scope, 4, {
                 let carry_out = &carry_out;
-                move || carry_out
+                move |_| carry_out
             })
             .unwrap();
         std::thread::scope(|submitters| {
@@ -189,4 +198,72 @@ fn jobs_of_many_threads_are_carried_out_once_each() {
         drop(workers);
     });
     assert!(done.iter().all(|count| count.load(Ordering::Relaxed) == 1));
+}
+
+/// Where each of so many jobs was carried out, one after the other, some of them after a connection has carried out a
+/// command itself.
+fn places(jobs: usize, disturbed: &[usize]) -> Vec<Place> {
+    let (pool, (done, places)) = (Pool::new(), sync_channel(1));
+    let executor = |place| {
+        let done = done.clone();
+        move |(): ()| done.send(place).unwrap()
+    };
+    std::thread::scope(|scope| {
+        let workers = pool.start(scope, 2, &executor).unwrap();
+        let carried_out = |number: usize| {
+            if disturbed.contains(&number) {
+                pool.step_aside();
+            }
+            pool.submit(1, short(), ());
+            places.recv_timeout(LIMIT).unwrap()
+        };
+        let places = (0..jobs).map(carried_out).collect();
+        drop(workers);
+        places
+    })
+}
+
+#[test]
+fn short_work_steps_aside_for_a_while() {
+    let calm = 20_000_usize.div_ceil(usize::try_from(short().micros()).unwrap());
+    let found = places(3 * calm + 4, &[0, calm + 1, 2 * calm]);
+    // It begins aside, and goes to the front when enough was done undisturbed, from the third time on for good.
+    let mut expected = vec![Place::Aside; calm];
+    expected.push(Place::Front);
+    expected.extend(vec![Place::Aside; 2 * calm - 1]);
+    expected.extend(vec![Place::Front; 4]);
+    assert_eq!(found, expected);
+}
+
+/// Whoever works when work moves on takes what waits along, and what takes no time is done in front wherever work is.
+#[test]
+fn nothing_waits_for_a_worker_in_the_wrong_place() {
+    const JOBS: usize = 5_000;
+    let (pool, done) = (Pool::new(), AtomicUsize::new(0));
+    let brief = AtomicUsize::new(0);
+    let executor = |place| {
+        let (pool, done, brief) = (&pool, &done, &brief);
+        move |number: usize| {
+            if number == JOBS {
+                assert_eq!(place, Place::Front);
+                brief.fetch_add(1, Ordering::SeqCst);
+                return;
+            }
+            if number.is_multiple_of(97) {
+                pool.step_aside();
+            }
+            if number.is_multiple_of(10) {
+                pool.submit_brief(2, JOBS);
+            }
+            done.fetch_add(1, Ordering::SeqCst);
+        }
+    };
+    std::thread::scope(|scope| {
+        let workers = pool.start(scope, 2, &executor).unwrap();
+        (0..JOBS).for_each(|number| pool.submit(1, key("ECC_NIST_P256"), number));
+        while done.load(Ordering::SeqCst) < JOBS || brief.load(Ordering::SeqCst) < JOBS / 10 {
+            std::thread::yield_now();
+        }
+        drop(workers);
+    });
 }

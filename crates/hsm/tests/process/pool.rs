@@ -124,8 +124,11 @@ fn threads(hsm: &Running) -> Vec<(String, i32)> {
 fn threads_are_as_many_as_workers_and_connections() {
     let hsm = Home::new().start_with(&["--workers", "3"]);
     let own = threads(&hsm).iter().find(|(name, _)| name == "claviger-hsm").unwrap().1;
-    let back = (own + 19).min(19);
+    let (aside, back) = ((own + 15).min(19), (own + 19).min(19));
     let idle = [
+        ("aside 0", aside),
+        ("aside 1", aside),
+        ("aside 2", aside),
         ("claviger-hsm", own),
         ("long 0", back),
         ("long 1", back),
@@ -136,7 +139,7 @@ fn threads_are_as_many_as_workers_and_connections() {
     .map(|(name, priority)| (name.to_owned(), priority));
     assert_eq!(threads(&hsm), idle);
     check_with_key(&hsm, |mut host, key| {
-        assert_eq!(threads(&hsm).len(), 7);
+        assert_eq!(threads(&hsm).len(), 10);
         for _ in 0..20 {
             let mut leaving = hsm.connect();
             (0..100).for_each(|id| leaving.write(id, &sign(key)));
