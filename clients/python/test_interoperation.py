@@ -4,13 +4,15 @@ import hashlib
 import hmac
 import secrets
 
+import nacl.bindings as sodium
 import pytest
 from botocore.exceptions import ClientError
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, mlkem, padding, rsa
+from nacl.exceptions import BadSignatureError
 
-from harness.importing import imported_key, openssl, pkcs8
+from harness.importing import import_material, imported_key, openssl, pkcs8
 from harness.oracle import CANARY
 from harness.server import Server
 
@@ -160,6 +162,35 @@ def test_the_representative_of_ml_dsa_may_be_made_outside(kms, signing_keys, spe
     outside.verify(signed["Signature"], MESSAGE * 100)
 
 
+def ed25519ph(message: bytes) -> object:
+    """What libsodium signs or verifies: Ed25519ph (RFC 8032) of a message."""
+    state = sodium.crypto_sign_ed25519ph_state()
+    sodium.crypto_sign_ed25519ph_update(state, message)
+    return state
+
+
+def test_ed25519_of_a_digest_both_ways(kms):
+    """The digest that is given is what is signed, so it is hashed once more."""
+    seed, digest_given = secrets.token_bytes(32), hashlib.sha512(MESSAGE).digest()
+    private = ed25519.Ed25519PrivateKey.from_private_bytes(seed)
+    key_id = imported_key(kms, pkcs8(private), "ECC_NIST_EDWARDS25519", "SIGN_VERIFY")
+    public, secret = sodium.crypto_sign_seed_keypair(seed)
+    common = {
+        "KeyId": key_id,
+        "Message": digest_given,
+        "MessageType": "DIGEST",
+        "SigningAlgorithm": "ED25519_PH_SHA_512",
+    }
+    inside = kms.sign(**common)["Signature"]
+    assert sodium.crypto_sign_ed25519ph_final_verify(ed25519ph(digest_given), inside, public)
+    with pytest.raises(BadSignatureError):
+        sodium.crypto_sign_ed25519ph_final_verify(ed25519ph(digest_given + b"x"), inside, public)
+    outside = sodium.crypto_sign_ed25519ph_final_create(ed25519ph(digest_given), secret)
+    assert kms.verify(**common, Signature=outside)["SignatureValid"] is True
+    with pytest.raises(ClientError, match="KMSInvalidSignatureException"):
+        kms.verify(**common, Signature=private.sign(digest_given))
+
+
 OAEP = ["RSAES_OAEP_SHA_1", "RSAES_OAEP_SHA_256"]
 
 
@@ -200,6 +231,15 @@ def test_encapsulation_both_ways(kms, spec):
     secret, ciphertext = outside.encapsulate()
     opened = kms.decapsulate(KeyId=key_id, SharedSecretCiphertextBlob=ciphertext, EncapsulationAlgorithm="ML_KEM")
     assert opened["SharedSecret"] == secret
+    # What opens the other library's secrets opens those that are made inside: they are of one kind.
+    made = kms.encapsulate(KeyId=key_id, EncapsulationAlgorithm="ML_KEM")
+    assert len(made["SharedSecretCiphertextBlob"]) == len(ciphertext)
+    opened = kms.decapsulate(
+        KeyId=key_id,
+        SharedSecretCiphertextBlob=made["SharedSecretCiphertextBlob"],
+        EncapsulationAlgorithm="ML_KEM",
+    )
+    assert opened["SharedSecret"] == made["SharedSecret"] != secret
     original = ML_KEM[spec].generate()
     pair = kms.create_key()["KeyMetadata"]["KeyId"]
     made = kms.generate_data_key_pair(KeyId=pair, KeyPairSpec=spec)
@@ -264,6 +304,96 @@ def test_every_way_to_import(kms, wrapping_key, algorithm):
     symmetric = imported_key(kms, secrets.token_bytes(32), algorithm=algorithm, wrapping_key=wrapping_key)
     sealed = kms.encrypt(KeyId=symmetric, Plaintext=CANARY)["CiphertextBlob"]
     assert kms.decrypt(CiphertextBlob=sealed)["Plaintext"] == CANARY
+
+
+def weak_rsa() -> bytes:
+    """An RSA key whose public exponent is 3."""
+    return openssl(
+        *("genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"),
+        *("-pkeyopt", "rsa_keygen_pubexp:3", "-outform", "DER"),
+    )
+
+
+def off_the_curve() -> bytes:
+    """A P-256 key whose PKCS #8 has a public point that does not lie on the curve."""
+    der = pkcs8(ec.generate_private_key(ec.SECP256R1()))
+    return der[:-1] + bytes([der[-1] ^ 1])
+
+
+def at_infinity() -> bytes:
+    """A P-256 key whose scalar is 0: its public point is at infinity."""
+    der = pkcs8(ec.generate_private_key(ec.SECP256R1()))
+    scalar = der.index(b"\x04\x20") + 2
+    return der[:scalar] + bytes(32) + der[scalar + 32 :]
+
+
+RSA = ("RSA_2048", "SIGN_VERIFY")
+P256 = ("ECC_NIST_P256", "SIGN_VERIFY")
+NOT_THE_MATERIAL = {
+    "a modulus of another size": (*RSA, lambda: pkcs8(own("RSA_3072"))),
+    "a public exponent of 3": (*RSA, weak_rsa),
+    "an RSA key with trailing bytes": (*RSA, lambda: pkcs8(own("RSA_2048")) + b"\0"),
+    "an EC key for an RSA key": (*RSA, lambda: pkcs8(own("ECC_NIST_P256"))),
+    "another curve": (*P256, lambda: pkcs8(own("ECC_NIST_P384"))),
+    "another curve of as many bits": (*P256, lambda: pkcs8(own("ECC_SECG_P256K1"))),
+    "a point off the curve": (*P256, off_the_curve),
+    "a point at infinity": (*P256, at_infinity),
+    "an EC key with trailing bytes": (*P256, lambda: pkcs8(own("ECC_NIST_P256")) + b"\0"),
+    "an EC key cut short": (*P256, lambda: pkcs8(own("ECC_NIST_P256"))[:-1]),
+    "a public key": (*P256, lambda: spki(own("ECC_NIST_P256"))),
+    "an Ed25519 seed without its frame": ("ECC_NIST_EDWARDS25519", "SIGN_VERIFY", lambda: secrets.token_bytes(32)),
+    "too short a key for HMAC": ("HMAC_512", "GENERATE_VERIFY_MAC", lambda: secrets.token_bytes(63)),
+    "too long a key for HMAC": ("HMAC_224", "GENERATE_VERIFY_MAC", lambda: secrets.token_bytes(129)),
+    "a symmetric key of 16 bytes": ("SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT", lambda: secrets.token_bytes(16)),
+}
+
+
+def spki(key) -> bytes:
+    return key.public_key().public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+
+
+def refusal(kms, key_id: str, material: bytes) -> str:
+    with pytest.raises(ClientError) as caught:
+        import_material(kms, key_id, material, "RSA_AES_KEY_WRAP_SHA_256", "RSA_2048")
+    return caught.value.response["Error"]["Code"]
+
+
+@pytest.mark.parametrize("what", NOT_THE_MATERIAL)
+def test_what_is_no_material_of_the_key_changes_nothing(kms, what):
+    spec, usage, make_material = NOT_THE_MATERIAL[what]
+    key_id = kms.create_key(KeySpec=spec, KeyUsage=usage, Origin="EXTERNAL")["KeyMetadata"]["KeyId"]
+    before = kms.describe_key(KeyId=key_id)["KeyMetadata"]
+    assert before["KeyState"] == "PendingImport"
+    assert refusal(kms, key_id, make_material()) == "IncorrectKeyMaterialException"
+    assert kms.describe_key(KeyId=key_id)["KeyMetadata"] == before
+
+
+REIMPORTED = {
+    "RSA_2048": lambda: pkcs8(own("RSA_2048")),
+    "ECC_NIST_P256": lambda: pkcs8(own("ECC_NIST_P256")),
+    "ECC_NIST_EDWARDS25519": lambda: pkcs8(own("ECC_NIST_EDWARDS25519")),
+    "ML_DSA_44": lambda: pkcs8(own("ML_DSA_44")),
+    "HMAC_256": lambda: secrets.token_bytes(32),
+}
+
+
+@pytest.mark.parametrize("spec", REIMPORTED)
+def test_a_key_takes_its_own_material_again_and_no_other(kms, spec):
+    usage = "GENERATE_VERIFY_MAC" if spec.startswith("HMAC") else "SIGN_VERIFY"
+    material, other = REIMPORTED[spec](), REIMPORTED[spec]()
+    key_id = imported_key(kms, material, spec, usage)
+    before = kms.describe_key(KeyId=key_id)["KeyMetadata"]
+    assert refusal(kms, key_id, other) == "IncorrectKeyMaterialException"
+    assert kms.describe_key(KeyId=key_id)["KeyMetadata"] == before
+    kms.delete_imported_key_material(KeyId=key_id)
+    waiting = kms.describe_key(KeyId=key_id)["KeyMetadata"]
+    assert waiting["KeyState"] == "PendingImport"
+    assert refusal(kms, key_id, other) == "IncorrectKeyMaterialException"
+    assert kms.describe_key(KeyId=key_id)["KeyMetadata"] == waiting
+    import_material(kms, key_id, material, "RSA_AES_KEY_WRAP_SHA_256", "RSA_2048")
+    assert kms.describe_key(KeyId=key_id)["KeyMetadata"] == before
 
 
 def test_sm2_against_openssl(server: Server, tmp_path):
@@ -336,7 +466,7 @@ def test_sm2_agreement_against_the_standards_arithmetic(server: Server):
         assert derived["SharedSecret"] == sm2_multiply(scalar, theirs)[0].to_bytes(32, "big")
 
 
-def test_what_sm2_wraps_is_taken_in(server: Server):
+def test_what_sm2_wraps_is_taken_in(server: Server, tmp_path):
     """In China's Regions, where AES key wrap is not offered, SM2 wraps material of every kind, RSA keys included."""
     kms = server.client(region="cn-north-1")
     material = secrets.token_bytes(32)
@@ -353,6 +483,18 @@ def test_what_sm2_wraps_is_taken_in(server: Server):
     own = imported_key(kms, made, "SM2", "SIGN_VERIFY", "SM2PKE", "SM2")
     public = openssl("pkey", "-inform", "DER", "-pubout", "-outform", "DER", given=made)
     assert kms.get_public_key(KeyId=own)["PublicKey"] == public
+    key, message = tmp_path / "key.pem", tmp_path / "message"
+    key.write_bytes(openssl("pkey", "-inform", "DER", given=made))
+    message.write_bytes(MESSAGE)
+    sign = ("pkeyutl", "-sign", "-rawin", "-digest", "sm3", "-inkey", key, "-in", message)
+    signature = openssl(*sign, "-pkeyopt", "distid:1234567812345678")
+    verified = kms.verify(KeyId=own, Message=MESSAGE, Signature=signature, SigningAlgorithm="SM2DSA")
+    assert verified["SignatureValid"] is True
+    with pytest.raises(ClientError, match="KMSInvalidSignatureException"):
+        kms.verify(KeyId=own, Message=MESSAGE + b"x", Signature=signature, SigningAlgorithm="SM2DSA")
+    own = imported_key(kms, made, "SM2", "ENCRYPT_DECRYPT", "SM2PKE", "SM2")
+    sealed = kms.encrypt(KeyId=own, Plaintext=CANARY, EncryptionAlgorithm="SM2PKE")["CiphertextBlob"]
+    assert openssl("pkeyutl", "-decrypt", "-inkey", key, given=sealed) == CANARY
 
     with pytest.raises(ClientError, match="RSA_AES_KEY_WRAP_SHA_256 is not supported in this Region"):
         imported_key(kms, material, algorithm="RSA_AES_KEY_WRAP_SHA_256")
