@@ -193,6 +193,9 @@ mod signatures;
 #[path = "service/spellings.rs"]
 mod spellings;
 #[cfg(test)]
+#[path = "service/state_kinds.rs"]
+mod state_kinds;
+#[cfg(test)]
 #[path = "service/state_matrix.rs"]
 mod state_matrix;
 #[cfg(test)]

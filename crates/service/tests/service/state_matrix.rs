@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::kinds::{make, public_key, uses};
 use crate::material::{Parameters, external, import};
 use crate::policies::{open_to, policy};
-use crate::world::{ALICE, Answer, Ask, Key, World, base64, block_on};
+use crate::world::{ALICE, Answer, Ask, Key, REGION, World, base64, block_on};
 
 /// Operations that are about no key.
 pub(crate) const KEYLESS: [&str; 4] = ["CreateKey", "GenerateRandom", "ListKeys", "ListRetirableGrants"];
@@ -180,7 +180,12 @@ impl Stage {
 
 /// Puts a state into the record: it is a text of its own there, with its length in front (RFC 8949).
 fn put(world: &World, key: &Key, state: &str) {
-    let name = format!("key/{}/us-east-1/{}", ALICE.account, key.id).into_bytes();
+    put_in(world, REGION, key, state);
+}
+
+/// The same for a key in a Region.
+pub(crate) fn put_in(world: &World, region: &str, key: &Key, state: &str) {
+    let name = format!("key/{}/{region}/{}", ALICE.account, key.id).into_bytes();
     let record = world.content().into_iter().find(|record| record.name == name).unwrap();
     let text = |text: &str| [&[0x60 + u8::try_from(text.len()).unwrap()], text.as_bytes()].concat();
     let (from, to) = (text("Enabled"), text(state));
@@ -204,7 +209,7 @@ fn cell(stage: &Stage, state: &str, number: usize) -> (&'static str, String) {
 }
 
 /// An answer's error in a word, and what it says.
-fn said(world: &World, answer: &Answer) -> String {
+pub(crate) fn said(world: &World, answer: &Answer) -> String {
     let message = serde_json::from_str::<Value>(&answer.body).unwrap_or_default()["message"].take();
     let said = message.as_str().map_or_else(String::new, |text| format!(": {}", world.normalize(text)));
     format!("{}{said}", answer.code.unwrap_or("ok"))
