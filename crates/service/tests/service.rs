@@ -49,8 +49,14 @@ mod devices;
 #[path = "service/domain_keys.rs"]
 mod domain_keys;
 #[cfg(test)]
+#[path = "service/dry_runs.rs"]
+mod dry_runs;
+#[cfg(test)]
 #[path = "service/durability.rs"]
 mod durability;
+#[cfg(test)]
+#[path = "service/each_of_many.rs"]
+mod each_of_many;
 #[cfg(test)]
 #[path = "service/enclave.rs"]
 mod enclave;
