@@ -209,7 +209,7 @@ fn places(jobs: usize, disturbed: &[usize]) -> Vec<Place> {
         move |(): ()| done.send(place).unwrap()
     };
     std::thread::scope(|scope| {
-        let workers = pool.start(scope, 2, &executor).unwrap();
+        let workers = pool.start(scope, 2, executor).unwrap();
         let carried_out = |number: usize| {
             if disturbed.contains(&number) {
                 pool.step_aside();
@@ -259,7 +259,7 @@ fn nothing_waits_for_a_worker_in_the_wrong_place() {
         }
     };
     std::thread::scope(|scope| {
-        let workers = pool.start(scope, 2, &executor).unwrap();
+        let workers = pool.start(scope, 2, executor).unwrap();
         (0..JOBS).for_each(|number| pool.submit(1, key("ECC_NIST_P256"), number));
         while done.load(Ordering::SeqCst) < JOBS || brief.load(Ordering::SeqCst) < JOBS / 10 {
             std::thread::yield_now();

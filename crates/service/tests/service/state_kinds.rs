@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
 use claviger_service::kms::shapes::KeyState;
 use expect_test::expect_file;
