@@ -118,7 +118,8 @@ fn check_trust(text: &str, document: &Document) -> Result<()> {
     if sids.iter().enumerate().any(|(place, sid)| sids.iter().skip(place + 1).any(|other| other == sid)) {
         return refuse("Statement IDs (SID) in a single policy must be unique.");
     }
-    let whole: serde_json::Value = serde_json::from_str(text).unwrap_or_default();
+    let whole: serde_json::Value = serde_json::from_str(text)
+        .map_err(|error| Error::internal(format!("a policy that was understood is no JSON: {error}")))?;
     let statements = many(whole.get("Statement"));
     let actions = statements.iter().flat_map(|statement| many(statement.get("Action")));
     match actions.filter_map(serde_json::Value::as_str).all(is_of_trust) {
