@@ -127,8 +127,7 @@ pub async fn run_due(service: &Service, now: Moment) -> Result<Round> {
             Some(due) if due.moment > latest => {
                 return Ok(Round { next: next.or(Some(due.moment)), failed });
             }
-            Some(due) if due.task == Task::Expiry => carry_out(service, &due, &entry, latest).await,
-            Some(due) if due.moment > now => {
+            Some(due) if due.moment > now && due.task != Task::Expiry => {
                 (next, after) = (next.or(Some(due.moment)), Some(entry.name));
                 continue;
             }
@@ -186,7 +185,7 @@ async fn carry_out(service: &Service, due: &Due<'_>, entry: &Record, now: Moment
     }
     match due.task {
         Task::Deletion => deletion::delete(service, &key, entry, now).await,
-        Task::Expiry => expiry::expire(service, &key, entry, now).await,
+        Task::Expiry => expiry::expire(service, &key, entry, (now, service.installation.latest(now))).await,
         Task::Rotation => rotation::rotate(service, &key, entry, now).await,
         Task::Sweep | Task::Grants | Task::DomainKey => Ok(()),
     }

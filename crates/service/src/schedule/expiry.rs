@@ -18,12 +18,18 @@ struct Details<'a> {
     key_id: &'a str,
 }
 
-/// Drops what has expired of a key's material. What waited for its rotation goes with it from the key's replicas.
-pub(super) async fn expire(service: &Service, key: &Key, entry: &Record, now: Moment) -> Result<()> {
+/// Drops what has expired of a key's material by the latest moment that anybody saw. What waited for its rotation goes
+/// with it from the key's replicas. The event is of the moment that the clock shows.
+pub(super) async fn expire(
+    service: &Service,
+    key: &Key,
+    entry: &Record,
+    (now, latest): (Moment, Moment),
+) -> Result<()> {
     let details = Details { key_id: key.id() };
     let announcement =
         Announcement::of(service, "DeleteExpiredKeyMaterial", key, Some(&details), now).await?;
-    let mut change = multi_region::share(service, key, &key.without_expired(now)).await?;
+    let mut change = multi_region::share(service, key, &key.without_expired(latest)).await?;
     change.writes.push(announcement.write(service)?);
     commit(service, entry, change).await?;
     forget(service, key).await;

@@ -8,7 +8,7 @@ use claviger_store::{Commit, Write};
 use serde_json::{Value, json};
 
 use crate::ledger::Fault;
-use crate::material::{external, import, import_for, import_new, on};
+use crate::material::{Parameters, external, import, import_for, import_new, on};
 use crate::world::{ALICE, Ask, DAY_MS, Key, ManualClock, START, World, advance, block_on};
 
 /// A key for each kind of thing, all due after 90 days.
@@ -177,7 +177,14 @@ fn a_clock_set_back_and_a_restart_bring_nothing_back() {
         assert_eq!(world.send(&decrypt).code, Some("KMSInvalidStateException"));
         world.clock.set(START);
         assert!(!advance(task.as_mut()));
+        // Nor is material taken in that would be dropped at once.
+        let gone = json!({"ExpirationModel": "KEY_MATERIAL_EXPIRES", "ValidTo": world.later(7, 0).seconds()});
+        let request = Parameters::of(&world, &key).request(&key, &[1; 32], gone);
+        let answer = world.send(&Ask::new(ALICE, "ImportKeyMaterial", request));
+        assert_eq!(answer.code, Some("ValidationException"), "{}", answer.body);
     }
+    let event = &world.service_events("DeleteExpiredKeyMaterial")[0];
+    assert_eq!(event["eventTime"], START.iso(), "the event has the clock's time");
     assert_eq!(world.service_events("DeleteExpiredKeyMaterial").len(), 1);
     assert_eq!(world.service_events("DeleteKey").len(), 0, "a clock that is set back puts deletions off");
     world.restart();

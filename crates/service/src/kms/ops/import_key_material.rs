@@ -73,7 +73,8 @@ impl Operation for ImportKeyMaterial {
     type Response = Response;
 
     async fn run(service: &Service, call: &mut Call<'_>, request: &mut Request) -> Result<Response> {
-        let expires = expiry(request, call.now())?;
+        // By the latest moment that anybody saw: what has expired by that is dropped at once.
+        let expires = expiry(request, service.installation.latest(call.now()))?;
         let asks = Asks {
             expiration_model: request.expiration_model,
             valid_to: request.valid_to.map(|timestamp| timestamp.0),
