@@ -119,14 +119,18 @@ fn b22_a_deny_on_a_role_holds_in_every_spelling() {
     check(&world, &ann, "AssumeRole", &[("RoleSessionName", "s1")], ("RoleArn", ADMIN));
 }
 
-#[test]
-fn b22_a_deny_on_a_provider_or_a_device_holds_in_every_spelling() {
-    let world = World::new();
-    let root = Actor::from(ALICE);
+fn with_provider() -> (World, Actor) {
+    let (world, root) = (World::new(), Actor::from(ALICE));
     let print = "0123456789012345678901234567890123456789";
     let members = [("Url", "https://issuer.example/a"), ("ThumbprintList.member.1", print)];
     let made = root.does(&world, "CreateOpenIDConnectProvider", &members);
     assert_eq!(made.element("OpenIDConnectProviderArn"), ISSUER);
+    (world, root)
+}
+
+#[test]
+fn b22_a_deny_on_a_provider_or_a_device_holds_in_every_spelling() {
+    let (world, root) = with_provider();
     let made = root.does(&world, "CreateVirtualMFADevice", &[("VirtualMFADeviceName", "telephone")]);
     assert_eq!(made.element("SerialNumber"), DEVICE);
     let ann = ann_without(&world, json!({"Effect": "Deny", "Action": "iam:*", "Resource": [ISSUER, DEVICE]}));
@@ -139,11 +143,7 @@ fn b22_a_deny_on_a_provider_or_a_device_holds_in_every_spelling() {
 /// A provider that is not there is deleted without complaint, as by AWS: so is what another spelling names.
 #[test]
 fn another_spelling_of_a_provider_deletes_nothing() {
-    let world = World::new();
-    let root = Actor::from(ALICE);
-    let print = "0123456789012345678901234567890123456789";
-    let members = [("Url", "https://issuer.example/a"), ("ThumbprintList.member.1", print)];
-    root.does(&world, "CreateOpenIDConnectProvider", &members);
+    let (world, root) = with_provider();
     let before = content(&world);
     for other in spellings(ISSUER) {
         root.iam(&world, "DeleteOpenIDConnectProvider", &[("OpenIDConnectProviderArn", &other)]);
