@@ -65,11 +65,16 @@ const MAX_PARAMETERS: usize = 100 * 1024;
 /// Longest header value or message kept, in bytes.
 const MAX_TEXT: usize = 1024;
 
-/// Most bytes that the event of a request with such a body takes. Members may be shown twice: as parameters, and as part
-/// of what is answered.
-pub(crate) fn event_size(incoming: &Incoming) -> usize {
+/// Most bytes that the record of a request with such a body takes. Members may be shown twice: as parameters, and as
+/// part of what is answered.
+pub(crate) fn record_size(incoming: &Incoming) -> usize {
+    event_size(incoming) + decided::MAX_LEN
+}
+
+/// Most bytes of its event.
+fn event_size(incoming: &Incoming) -> usize {
     let parameters = incoming.body.len().max(incoming.query.len()).min(MAX_PARAMETERS);
-    2 * parameters + EVENT_OVERHEAD + decided::MAX_LEN
+    2 * parameters + EVENT_OVERHEAD
 }
 
 /// A record of the ledger in its two parts: the event, in CloudTrail's form, and what was decided about the call
@@ -138,12 +143,28 @@ pub(crate) fn record(subject: &Subject<'_>, draft: &Draft, ended: Option<&Ended<
     record
 }
 
-/// The event alone.
+/// The event alone. It always fits the room that was taken for it: where what was asked and answered would not, it goes
+/// without.
 pub(crate) fn event(subject: &Subject<'_>, draft: &Draft, ended: Option<&Ended<'_>>) -> Vec<u8> {
     let denied = ended.is_some_and(|ended| ended.denied);
     let parameters = draft.parameters.as_deref().map(RawValue::get);
     let parameters = parameters.filter(|json| !denied && json.len() <= MAX_PARAMETERS);
     let response = draft.response_elements.as_deref().map(RawValue::get).filter(|_| ended.is_none());
+    let event = written(subject, draft, ended, parameters, response);
+    if event.len() <= event_size(subject.incoming) {
+        return event;
+    }
+    written(subject, draft, ended, None, None)
+}
+
+/// The event with these parameters and elements of the response.
+fn written(
+    subject: &Subject<'_>,
+    draft: &Draft,
+    ended: Option<&Ended<'_>>,
+    parameters: Option<&str>,
+    response: Option<&str>,
+) -> Vec<u8> {
     let (caller, incoming) = (subject.caller, subject.incoming);
     // A service stands for where a call comes from, and for what made it.
     let agent = caller.invoked_by().or_else(|| incoming.header(&USER_AGENT)).unwrap_or("-");

@@ -154,7 +154,7 @@ impl Service {
         let (request_id, name) = (subject.request_id.to_owned(), route.label());
         let caller = subject.caller;
         // Room for the event is taken first: where there is none, nothing may happen.
-        let reservation = match self.ledger.reserve(audit::event_size(subject.incoming)).await {
+        let reservation = match self.ledger.reserve(audit::record_size(subject.incoming)).await {
             Ok(reservation) => reservation,
             Err(error) => return failed(request_id, protocol, name, &outbox::ledger_failed(error)),
         };

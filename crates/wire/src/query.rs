@@ -23,6 +23,8 @@ pub enum BadQuery {
     Duplicate(String),
     /// A parameter is a value and a structure at once, or is nested deeper than any shape.
     Shape(String),
+    /// A parameter holds a character that no answer of the protocol can carry (XML 1.0 section 2.2, `Char`).
+    Character,
 }
 
 impl std::fmt::Display for BadQuery {
@@ -31,6 +33,7 @@ impl std::fmt::Display for BadQuery {
             Self::TooMany => write!(f, "a request has at most {MAX_PARAMETERS} parameters"),
             Self::Duplicate(name) => write!(f, "parameter {name} stands more than once"),
             Self::Shape(name) => write!(f, "parameter {name} is at odds with the others"),
+            Self::Character => write!(f, "a parameter holds a character that XML does not have"),
         }
     }
 }
@@ -40,11 +43,14 @@ impl<'a> Query<'a> {
     ///
     /// # Errors
     /// [`BadQuery`] for too many parameters, and for one that stands twice: readers that take the first and readers
-    /// that take the last would see different requests.
+    /// that take the last would see different requests. So does one for a character that XML does not have.
     pub fn parse(form: &'a [u8]) -> Result<Self, BadQuery> {
         let parameters: Vec<_> = form_urlencoded::parse(form).take(MAX_PARAMETERS + 1).collect();
         if parameters.len() > MAX_PARAMETERS {
             return Err(BadQuery::TooMany);
+        }
+        if !parameters.iter().all(|(name, value)| is_xml(name) && is_xml(value)) {
+            return Err(BadQuery::Character);
         }
         let mut names: Vec<&str> = parameters.iter().map(|(name, _)| name.as_ref()).collect();
         names.sort_unstable();
@@ -55,6 +61,12 @@ impl<'a> Query<'a> {
             Some(name) => Err(BadQuery::Duplicate(name.unwrap_or_default().to_owned())),
             None => Ok(Self { parameters }),
         }
+    }
+
+    /// The version of the API that a form names first, whether or not it can be used otherwise.
+    pub fn version_of(form: &'a [u8]) -> Option<Cow<'a, str>> {
+        let mut parameters = form_urlencoded::parse(form).take(MAX_PARAMETERS);
+        parameters.find_map(|(name, value)| (name == "Version").then_some(value))
     }
 
     /// The value of a parameter.
@@ -77,6 +89,11 @@ impl<'a> Query<'a> {
         }
         Ok(object(root))
     }
+}
+
+fn is_xml(text: &str) -> bool {
+    let has = |char| matches!(char, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..);
+    text.chars().all(has)
 }
 
 /// A value, or what stands below a name.
@@ -189,5 +206,21 @@ mod tests {
         assert_eq!(Query::parse(b"Action=A&Action=B"), Err(BadQuery::Duplicate("Action".to_owned())));
         assert_eq!(Query::parse(b"Action=A&%41ction=B"), Err(BadQuery::Duplicate("Action".to_owned())));
         assert_eq!(Query::parse("a&".repeat(MAX_PARAMETERS + 1).as_bytes()), Err(BadQuery::TooMany));
+    }
+
+    /// Attack I5, in XML: what an answer could not carry does not come in.
+    #[test]
+    fn i05_characters_that_xml_does_not_have_are_refused() {
+        for char in ['\0', '\u{1}', '\u{8}', '\u{b}', '\u{1f}', '\u{fffe}', '\u{ffff}'] {
+            for form in [format!("A=a{char}"), format!("A{char}=a")] {
+                assert_eq!(Query::parse(form.as_bytes()), Err(BadQuery::Character), "{form:?}");
+            }
+        }
+        assert_eq!(Query::parse(b"A=%01"), Err(BadQuery::Character));
+        for char in
+            ['\t', '\n', '\r', ' ', '\u{7f}', '\u{85}', '\u{d7ff}', '\u{e000}', '\u{fffd}', '\u{10ffff}']
+        {
+            assert!(Query::parse(format!("A{char}=a{char}").as_bytes()).is_ok(), "{char:?}");
+        }
     }
 }

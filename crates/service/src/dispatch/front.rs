@@ -218,7 +218,11 @@ fn json<'a>(name: &str, target: Option<&str>, incoming: &'a Incoming, plain: boo
 fn query(form: &[u8]) -> Route<'_> {
     let parsed = match Query::parse(form) {
         Ok(parsed) => parsed,
-        Err(error) => return refuse_query(&sts::API, "-", Code::Validation, error.to_string()),
+        Err(error) => {
+            // The first version that is named tells for whom it was signed, so that its event can be written.
+            let api = Query::version_of(form).and_then(|version| Api::of_version(&version));
+            return refuse_query(api.unwrap_or(&sts::API), "-", Code::Validation, error.to_string());
+        }
     };
     let (action, version) =
         (parsed.value("Action").unwrap_or("-").to_owned(), parsed.value("Version").unwrap_or_default());

@@ -104,13 +104,17 @@ impl Actor {
         (service, action): (&str, &str),
         members: &[(&str, &str)],
     ) -> Incoming {
-        let body = form(service, action, members);
+        self.posts(world, (service, region), &form(service, action, members))
+    }
+
+    /// A form, signed as it stands.
+    pub(crate) fn posts(&self, world: &World, scope: (&str, &str), form: &str) -> Incoming {
         let request = Request::builder()
             .method(Method::POST)
             .uri("/")
             .header("host", "localhost")
             .header("content-type", "application/x-www-form-urlencoded; charset=utf-8");
-        self.signed(world, (service, region), request, &body)
+        self.signed(world, scope, request, form)
     }
 
     /// A signed call of KMS.

@@ -6,6 +6,7 @@ use claviger_wire::incoming::{Origin, Tls};
 use expect_test::{ExpectFile, expect_file};
 use serde_json::{Value, json};
 
+use crate::actor::Actor;
 use crate::kinds::make;
 use crate::policies::{open_to, policy};
 use crate::world::{ALICE, Ask, BOB, DAY_MS, NO_KEY, World, base64, block_on};
@@ -376,5 +377,39 @@ fn the_largest_record_fits_its_room() {
         let answer = world.send(&Ask::new(ALICE, operation, request).header("user-agent", &agent));
         assert_ne!(answer.status, 500, "{operation}");
         assert_eq!(answer.event["userAgent"].as_str().map(str::len), Some(1024));
+    }
+}
+
+/// The same for forms, whose bytes may stand as they are: an escape in the record can take six times as many.
+#[test]
+fn the_largest_form_leaves_a_record() {
+    let world = World::new();
+    let root = Actor::from(ALICE);
+    let list = |name: &str, count: usize, text: &str| -> String {
+        (1..=count).map(|number| format!("&{name}.member.{number}={number}{text}")).collect()
+    };
+    let document = policy(json!({"Effect": "Allow", "Action": "kms:Encrypt", "Resource": "*"}));
+    let simulation = "Action=SimulateCustomPolicy&ActionNames.member.1=kms:Encrypt\
+                      &ContextEntries.member.1.ContextKeyName=aws:xContextKeyName=a:b&ContextEntries.member.1.ContextKeyType=stringList";
+    let refused = [Some("ValidationError"); 3];
+    let taken = [None, Some("InvalidInput"), None];
+    for (grows, expected) in [("\u{1}", refused), ("\"", taken), ("\\", taken), ("\t", taken)] {
+        let ids = list("ClientIDList", 60, &grows.repeat(253));
+        let values = list("ContextEntries.member.1.ContextKeyValues", 30, &grows.repeat(3000));
+        let forms = [
+            format!("Action=CreateOpenIDConnectProvider&Url=https://issuer.example{ids}"),
+            format!("Action=CreateOpenIDConnectProvider&Url=no{ids}"),
+            format!("{simulation}&PolicyInputList.member.1={document}{values}"),
+        ];
+        for (form, code) in forms.iter().zip(expected) {
+            let incoming = root.posts(&world, ("iam", "us-east-1"), &format!("Version=2010-05-08&{form}"));
+            let events = world.ledger.len();
+            let handled = block_on(world.service.handle(&incoming, world.now()));
+            assert_eq!(handled.code, code, "{grows:?} {}", String::from_utf8_lossy(&handled.outgoing.body));
+            assert_eq!(world.ledger.len(), events + 1, "{grows:?}");
+            let arn =
+                [("OpenIDConnectProviderArn", "arn:aws:iam::111122223333:oidc-provider/issuer.example")];
+            root.does(&world, "DeleteOpenIDConnectProvider", &arn);
+        }
     }
 }
