@@ -5,30 +5,31 @@ use crate::decide::{Layer, Reason};
 /// The message of `AccessDeniedException`, in AWS's words.
 ///
 /// `principal` is the caller's ARN (of the session, for a role), `action` has its service prefix, `resource` is an ARN
-/// or `*`. Between accounts the text is the same whatever the reason, so that a stranger cannot learn whether a key
+/// or `*`, or nothing for what is yet to be made and has no name. Between accounts the text is the same whatever the reason, so that a stranger cannot learn whether a key
 /// exists.
 pub fn denial_text(
     principal: &str,
     action: &str,
-    resource: &str,
+    resource: Option<&str>,
     reason: &Reason<'_>,
     cross_account: bool,
 ) -> String {
-    let who = format!("User: {principal} is not authorized to perform: {action} on");
+    let who = format!("User: {principal} is not authorized to perform: {action}");
     if cross_account {
         return format!(
-            "{who} this resource because the resource does not exist in this Region, no resource-based policies \
+            "{who} on this resource because the resource does not exist in this Region, no resource-based policies \
              allow access, or a resource-based policy explicitly denies access"
         );
     }
+    let on = resource.map(|resource| format!(" on resource: {resource}")).unwrap_or_default();
     match reason {
         Reason::Implicit(layer) => {
-            format!("{who} resource: {resource} because no {} allows the {action} action", name(*layer))
+            format!("{who}{on} because no {} allows the {action} action", name(*layer))
         }
         Reason::Explicit(statement) => {
             let name = name(statement.layer);
             let article = if statement.layer == Layer::Identity { "an" } else { "a" };
-            format!("{who} resource: {resource} with an explicit deny in {article} {name}")
+            format!("{who}{on} with an explicit deny in {article} {name}")
         }
     }
 }
@@ -56,9 +57,12 @@ mod tests {
     fn check(layer: Layer, implicit: &str, explicit: &str) {
         let whole = |suffix: &str| format!("{WHO}resource: {KEY} {suffix}");
         let statement = StatementRef { layer, document: 0, statement: 0, sid: None };
-        assert_eq!(denial_text(BOB, "kms:Encrypt", KEY, &Reason::Implicit(layer), false), whole(implicit));
         assert_eq!(
-            denial_text(BOB, "kms:Encrypt", KEY, &Reason::Explicit(statement), false),
+            denial_text(BOB, "kms:Encrypt", Some(KEY), &Reason::Implicit(layer), false),
+            whole(implicit)
+        );
+        assert_eq!(
+            denial_text(BOB, "kms:Encrypt", Some(KEY), &Reason::Explicit(statement), false),
             whole(explicit)
         );
     }
@@ -92,6 +96,15 @@ mod tests {
         );
     }
 
+    /// Seen of AWS, of tags that a key is to be made with.
+    #[test]
+    fn what_is_not_made_yet_has_no_name() {
+        let text = denial_text(BOB, "kms:TagResource", None, &Reason::Implicit(Layer::Identity), false);
+        let expected = "User: arn:aws:iam::111122223333:user/bob is not authorized to perform: kms:TagResource because no \
+                        identity-based policy allows the kms:TagResource action";
+        assert_eq!(text, expected);
+    }
+
     #[test]
     fn a_stranger_learns_nothing() {
         let expected = format!(
@@ -101,7 +114,7 @@ mod tests {
         for layer in [Layer::Identity, Layer::Resource, Layer::Boundary, Layer::Session, Layer::Endpoint] {
             let statement = StatementRef { layer, document: 0, statement: 0, sid: None };
             for reason in [Reason::Implicit(layer), Reason::Explicit(statement)] {
-                assert_eq!(denial_text(BOB, "kms:Encrypt", KEY, &reason, true), expected);
+                assert_eq!(denial_text(BOB, "kms:Encrypt", Some(KEY), &reason, true), expected);
             }
         }
     }

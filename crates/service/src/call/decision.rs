@@ -20,20 +20,30 @@ pub(super) enum On<'k> {
     Denying(&'k Key),
     /// The ARN of something else, or `*`.
     Other(&'k str),
+    /// The ARN of a key that is to be made.
+    New(&'k str),
 }
 
 impl<'k> On<'k> {
     fn key(self) -> Option<&'k Key> {
         match self {
             Self::Key(key) | Self::Denying(key) => Some(key),
-            Self::Other(_) => None,
+            Self::Other(_) | Self::New(_) => None,
         }
     }
 
     fn resource(self) -> &'k str {
         match self {
             Self::Key(key) | Self::Denying(key) => &key.arn,
-            Self::Other(resource) => resource,
+            Self::Other(resource) | Self::New(resource) => resource,
+        }
+    }
+
+    /// As a denial names it: a key that was not made has no name for its caller.
+    fn told(self) -> Option<&'k str> {
+        match self {
+            Self::New(_) => None,
+            other => Some(other.resource()),
         }
     }
 }
@@ -116,7 +126,16 @@ impl<'a> Call<'a> {
         action: &'static str,
         asks: Asks<'_>,
     ) -> Result<Authorized<()>> {
-        self.authorize_other(action, "*", asks)
+        self.authorize_other(action, On::Other("*"), asks)
+    }
+
+    /// Decides whether the caller may give tags to the key that it makes, which will have this ARN. It has no policy yet
+    /// that could allow it.
+    ///
+    /// # Errors
+    /// `AccessDeniedException`.
+    pub(crate) fn authorize_tags_of_new(&mut self, arn: &str, asks: Asks<'_>) -> Result<()> {
+        self.authorize_other("kms:TagResource", On::New(arn), asks).map(drop)
     }
 
     /// Decides whether the caller may do `action` with an alias of its account.
@@ -126,7 +145,7 @@ impl<'a> Call<'a> {
         alias_arn: &str,
     ) -> Result<Authorized<()>> {
         self.touch(&self.subject.caller.account().into(), &alias_arn.into());
-        self.authorize_other(action, alias_arn, Asks::default())
+        self.authorize_other(action, On::Other(alias_arn), Asks::default())
     }
 
     /// Decides whether the caller may list what a principal may retire.
@@ -134,16 +153,16 @@ impl<'a> Call<'a> {
     /// # Errors
     /// `AccessDeniedException`.
     pub(crate) fn authorize_principal(&mut self, action: &'static str, arn: &str) -> Result<Authorized<()>> {
-        self.authorize_other(action, arn, Asks { of_no_key: true, ..Asks::default() })
+        self.authorize_other(action, On::Other(arn), Asks { of_no_key: true, ..Asks::default() })
     }
 
     fn authorize_other(
         &mut self,
         action: &'static str,
-        resource: &str,
+        on: On<'_>,
         asks: Asks<'_>,
     ) -> Result<Authorized<()>> {
-        let question = Question { action, on: On::Other(resource), asks, grant: policy::Grant::None };
+        let question = Question { action, on, asks, grant: policy::Grant::None };
         let decision = self.ask(&question, policy::decide);
         self.conclude(&question, decision, None).map(Authorized)
     }
@@ -184,7 +203,7 @@ impl<'a> Call<'a> {
                 policy::ResourceSide::Guarded { policy: &key.policy.document, account: &key.account }
             }
             On::Denying(key) => policy::ResourceSide::Denying { policy: &key.policy.document },
-            On::Other(_) => policy::ResourceSide::Unguarded,
+            On::Other(_) | On::New(_) => policy::ResourceSide::Unguarded,
         };
         let policies = policy::Policies { resource, grant, ..principal::policies(&self.subject) };
         answer(&request, &policies)
@@ -216,7 +235,8 @@ impl<'a> Call<'a> {
         match outcome.decision {
             policy::Decision::Allow(_) => Ok(()),
             policy::Decision::Deny(reason) => {
-                let text = policy::denial_text(caller.arn(), action, resource, &reason, foreign);
+                let told = question.on.told();
+                let text = policy::denial_text(caller.arn(), action, told, &reason, foreign);
                 Err(Error::new(Code::AccessDenied, text))
             }
         }

@@ -105,7 +105,8 @@ impl Call<'_> {
         match outcome.decision {
             policy::Decision::Allow(_) => Ok(Authorized(())),
             policy::Decision::Deny(reason) => {
-                let text = policy::denial_text(self.subject.caller.arn(), action, resource, &reason, false);
+                let text =
+                    policy::denial_text(self.subject.caller.arn(), action, Some(resource), &reason, false);
                 Err(Error::new(Code::AccessDenied, text))
             }
         }
@@ -133,7 +134,7 @@ impl Call<'_> {
         match (trace.endpoint, trace.conclusion()) {
             (Finding::Silent(_) | Finding::Denies(_), decision @ policy::Decision::Deny(reason)) => {
                 self.note(action, ON, &Outcome { decision, trace: Some(trace) }, None, None);
-                let text = policy::denial_text(self.subject.caller.arn(), action, ON, &reason, false);
+                let text = policy::denial_text(self.subject.caller.arn(), action, Some(ON), &reason, false);
                 Err(Error::new(Code::AccessDenied, text))
             }
             _ => {

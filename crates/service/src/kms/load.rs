@@ -125,7 +125,7 @@ pub(crate) fn alias_arn(account: &str, region: &str, name: &str) -> String {
 /// The error for a key of another account that does not exist: the same as for one that may not be used.
 fn elsewhere(call: &Call<'_>, action: &str) -> Error {
     let reason = policy::Reason::Implicit(policy::Layer::Resource);
-    let text = policy::denial_text(call.caller().arn(), action, "*", &reason, true);
+    let text = policy::denial_text(call.caller().arn(), action, Some("*"), &reason, true);
     Error::new(Code::AccessDenied, text)
 }
 

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::actor::{Actor, give, new_user};
 use crate::policies::{open_to, policy};
-use crate::world::{ALICE, Key, World};
+use crate::world::{ALICE, Key, World, block_on};
 
 /// A user who may describe keys on a condition, and manage nothing.
 fn user_with(world: &World, condition: &Value) -> Actor {
@@ -72,7 +72,7 @@ fn a_deny_by_alias_serves_no_later_call() {
     give(&world, ALICE, "Ann", &document);
     let host = world.another_host();
     let describe = user.json(&world, "DescribeKey", &json!({"KeyId": key.id}));
-    let code = || crate::world::block_on(host.handle(&describe, world.now())).code;
+    let code = || block_on(host.handle(&describe, world.now())).code;
     for _ in 0..3 {
         assert_eq!(code(), None);
         world.succeed(ALICE, "CreateAlias", json!({"AliasName": "alias/closed", "TargetKeyId": key.id}));
@@ -100,4 +100,44 @@ fn a_key_policy_does_not_see_tags_and_aliases() {
         world.succeed(ALICE, "PutKeyPolicy", json!({"KeyId": key.id, "Policy": both.to_string()}));
         assert_eq!(may(&world, &user, &key), expected, "{condition}");
     }
+}
+
+/// Tags that a key is made with are asked about as those of that key, of which nobody knows the id before: a policy has
+/// to name all keys of the account and Region.
+#[test]
+fn b14_tags_of_a_new_key_are_decided_about_as_a_keys() {
+    let world = World::serving(&["us-east-1", "eu-west-1"]);
+    let primary = world.key_with(ALICE, json!({"MultiRegion": true}));
+    let user = new_user(&world, ALICE, "Ann");
+    let here = "arn:aws:kms:us-east-1:111122223333:key/*";
+    let there = "arn:aws:kms:eu-west-1:111122223333:key/*";
+    let makes = json!({"Effect": "Allow", "Action": ["kms:CreateKey", "kms:ReplicateKey"], "Resource": "*"});
+    let tags = json!([{"TagKey": "Team", "TagValue": "a"}]);
+    let create = json!({"Tags": tags});
+    let replicate = json!({"KeyId": primary.id, "ReplicaRegion": "eu-west-1", "Tags": tags});
+    let check = |statements: Value, made: bool, replicated: bool| {
+        let mut all = vec![makes.clone()];
+        all.extend(statements.as_array().unwrap().iter().cloned());
+        give(&world, ALICE, "Ann", &json!({"Version": "2012-10-17", "Statement": all}).to_string());
+        for (operation, request, may) in
+            [("CreateKey", &create, made), ("ReplicateKey", &replicate, replicated)]
+        {
+            let handled = block_on(world.service.handle(&user.json(&world, operation, request), world.now()));
+            let body = String::from_utf8_lossy(&handled.outgoing.body).into_owned();
+            assert_eq!(handled.code.is_none(), may, "{operation} {statements} {body}");
+            if !may {
+                assert!(body.contains("is not authorized to perform: kms:TagResource "), "{body}");
+                assert!(!body.contains(":key/"), "it was not made: {body}");
+            }
+        }
+    };
+    let on = |effect: &str, resource: &str| json!({"Effect": effect, "Action": "kms:TagResource", "Resource": resource});
+    check(json!([]), false, false);
+    check(json!([on("Allow", &primary.arn)]), false, false);
+    check(json!([on("Allow", "*"), on("Deny", "arn:aws:kms:*:111122223333:key/*")]), false, false);
+    check(json!([on("Allow", "arn:aws:kms:*:444455556666:key/*")]), false, false);
+    check(json!([on("Allow", here)]), true, false);
+    check(json!([on("Allow", "*"), on("Deny", here)]), false, true);
+    world.succeed_in("eu-west-1", ALICE, "ScheduleKeyDeletion", json!({"KeyId": primary.id}));
+    check(json!([on("Allow", "*"), on("Deny", there)]), true, false);
 }

@@ -84,11 +84,11 @@ impl Operation for CreateKey {
             ..Asks::default()
         };
         call.authorize_account("kms:CreateKey", asks)?;
+        let id = new_id(service, request.multi_region)?;
         if !new_tags.is_empty() {
-            call.authorize_account("kms:TagResource", asks)?;
+            call.authorize_tags_of_new(&key_arn(call.caller().account(), call.region(), &id), asks)?;
         }
         tags::check(new_tags)?;
-        let id = new_id(service, request.multi_region)?;
         let policy = policy(service, call, request, &id, asks).await?;
         key_count::check(service, call.caller().account(), call.region()).await?;
         let key = make(service, call, Plan { id, spec, usage, policy, request }).await?;

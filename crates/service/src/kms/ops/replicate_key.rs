@@ -165,15 +165,15 @@ async fn may_be_made(
         ..Asks::default()
     };
     call.authorize_account("kms:CreateKey", asks)?;
+    let arn = key_arn(&primary.account, region, primary.id());
     if !new_tags.is_empty() {
-        call.authorize_account("kms:TagResource", asks)?;
+        call.authorize_tags_of_new(&arn, asks)?;
     }
     tags::check(new_tags)?;
     let Some(text) = &request.policy else {
         return KeyPolicy::parse(&key_policy::default_policy(&primary.account, region));
     };
     let policy = KeyPolicy::parse(text)?;
-    let arn = key_arn(&primary.account, region, primary.id());
     key_policy::check(service, call, policy, (&arn, None), asks).await
 }
 
