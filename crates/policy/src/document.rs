@@ -59,7 +59,7 @@ impl Document {
         for (index, element) in elements.iter().enumerate() {
             let problem = |problem| Malformed::Grammar { statement: Some(index), problem };
             let statement = Statement::parse(element, kind, &mut compiler).map_err(problem)?;
-            if let Some(sid) = &statement.sid
+            if let Some(sid) = statement.sid.as_ref().filter(|sid| !sid.is_empty())
                 && kind == Kind::Identity
                 && statements.iter().any(|other| other.sid.as_ref() == Some(sid))
             {
@@ -86,7 +86,8 @@ impl Document {
                 }
                 let found = unique_id(name);
                 if found.is_none() {
-                    let problem = Problem::InvalidPrincipal(name.arn().unwrap_or_default().to_owned());
+                    let name = name.arn().unwrap_or_default().to_owned();
+                    let problem = Problem::InvalidPrincipal { kind: "AWS".to_owned(), name };
                     return Err(Malformed::Grammar { statement: Some(index), problem });
                 }
                 name.bind(found);

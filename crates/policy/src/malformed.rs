@@ -64,8 +64,13 @@ pub enum Problem {
     InvalidResource(String),
     /// A statement without `Principal` and `NotPrincipal`, or with nobody in it.
     NoPrincipal,
-    /// A principal that cannot be one.
-    InvalidPrincipal(String),
+    /// A principal that cannot be one, and as what it is named: `AWS`, `Service`, `Federated`.
+    InvalidPrincipal {
+        /// The member of `Principal` that it stands under; `STAR` where it stands by itself.
+        kind: String,
+        /// What stands there.
+        name: String,
+    },
     /// A condition operator that does not exist.
     UnknownOperator(String),
     /// A condition key that is not `service:name`.
@@ -112,7 +117,7 @@ impl Problem {
     fn message(&self) -> String {
         match self {
             Self::NoPrincipal => "Policy contains a statement with no principal.".to_owned(),
-            Self::InvalidPrincipal(_) => {
+            Self::InvalidPrincipal { .. } => {
                 "Policy contains a statement with one or more invalid principals.".to_owned()
             }
             Self::OverlyPermissiveCondition { key } => overly_permissive(key),
@@ -162,7 +167,7 @@ impl fmt::Display for Problem {
             Self::InvalidAction(text) => write!(f, "`{text}` is not an action"),
             Self::InvalidResource(text) => write!(f, "`{text}` is not a resource"),
             Self::NoPrincipal => f.write_str("no principal"),
-            Self::InvalidPrincipal(text) => write!(f, "`{text}` is not a valid principal"),
+            Self::InvalidPrincipal { name, .. } => write!(f, "`{name}` is not a valid principal"),
             Self::UnknownOperator(name) => write!(f, "unknown condition operator `{name}`"),
             Self::InvalidConditionKey(key) => write!(f, "`{key}` is not a condition key"),
             Self::InvalidConditionValue { operator, value } => {

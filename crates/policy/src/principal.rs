@@ -243,7 +243,7 @@ impl Principals {
     pub(crate) fn except(element: &Json, forms: Forms) -> Result<Self, Problem> {
         let names = parse_names(element, forms)?;
         match names.iter().any(PrincipalName::is_everyone) {
-            true => Err(Problem::InvalidPrincipal("*".to_owned())),
+            true => Err(invalid("STAR", "*")),
             false => Ok(Self::Except(names)),
         }
     }
@@ -313,7 +313,7 @@ fn parse_names(element: &Json, forms: Forms) -> Result<Box<[PrincipalName]>, Pro
             }]
             .into());
         }
-        Json::String(text) => return Err(Problem::InvalidPrincipal(text.clone())),
+        Json::String(text) => return Err(invalid("STAR", text)),
         Json::Object(members) => members,
         _ => return Err(Problem::WrongType { element: "Principal", expected: "`*` or an object" }),
     };
@@ -324,7 +324,7 @@ fn parse_names(element: &Json, forms: Forms) -> Result<Box<[PrincipalName]>, Pro
             one => std::slice::from_ref(one),
         };
         for value in values {
-            let Json::String(text) = value else { return Err(Problem::InvalidPrincipal(kind.clone())) };
+            let Json::String(text) = value else { return Err(invalid(kind, "")) };
             let name = match (kind.as_str(), forms) {
                 ("AWS", _) => PrincipalName::parse_aws(text),
                 ("Service", _) => PrincipalName::parse_service(text),
@@ -334,13 +334,17 @@ fn parse_names(element: &Json, forms: Forms) -> Result<Box<[PrincipalName]>, Pro
                 // `Federated` and `CanonicalUser` mean nothing in a key policy (inferred: refused).
                 _ => None,
             };
-            names.push(name.ok_or_else(|| Problem::InvalidPrincipal(text.clone()))?);
+            names.push(name.ok_or_else(|| invalid(kind, text))?);
         }
     }
     match names.is_empty() {
         true => Err(Problem::NoPrincipal),
         false => Ok(names.into()),
     }
+}
+
+fn invalid(kind: &str, name: &str) -> Problem {
+    Problem::InvalidPrincipal { kind: kind.to_owned(), name: name.to_owned() }
 }
 
 /// Twelve ASCII digits.

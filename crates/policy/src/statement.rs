@@ -273,12 +273,12 @@ fn parse_resources(
     })
 }
 
-/// `*`, or `service:pattern`. The service has no wildcards.
+/// `*`, which `*:*` is as well, or `service:pattern`. The service has no other wildcards.
 fn is_action(text: &str) -> bool {
     let name_ok = |name: &str, extra: &[u8]| {
         !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || extra.contains(&b))
     };
-    text == "*"
+    matches!(text, "*" | "*:*")
         || text
             .split_once(':')
             .is_some_and(|(service, name)| name_ok(service, b"-") && name_ok(name, b"*?-_"))
@@ -300,7 +300,8 @@ fn clause<T>(
     };
     let values = match value {
         // A negated element without entries would cover everything.
-        Json::Array(values) if values.is_empty() && (negated || !optional) => return Err(wrong),
+        Json::Array(values) if values.is_empty() && !optional => return Err(Problem::MissingElement(element)),
+        Json::Array(values) if values.is_empty() && negated => return Err(wrong),
         Json::Array(values) if values.is_empty() => return Ok(Clause::Nothing),
         Json::Array(values) => values.as_slice(),
         one => std::slice::from_ref(one),

@@ -351,8 +351,14 @@ pub(crate) async fn authenticate(
         return Ok(forward::unless_presented(incoming, root));
     }
     let standing = standing(service, &found).await?.ok_or_else(unrecognized)?;
-    if matches!(found, Found::LongTerm(_)) {
-        service.installation.last_used.note(access_key_id, &scope.service, &scope.region, now);
+    let used = match &found {
+        Found::LongTerm(_) => Some(access_key_id),
+        // Only the sessions of roles have names.
+        Found::Session(session) => session.record.name.is_some().then_some(&*session.record.principal),
+        Found::Service(_) => None,
+    };
+    if let Some(id) = used {
+        service.installation.last_used.note(id, &scope.service, &scope.region, now);
     }
     let caller = Arc::new(Caller::new(standing, access_key_id, &scope.region));
     Ok(forward::unless_presented(incoming, caller))

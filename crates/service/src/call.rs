@@ -270,6 +270,11 @@ impl<'a> Call<'a> {
         Ok(())
     }
 
+    /// Whether it is a call of IAM, which does not repeat what it refuses.
+    pub(crate) fn is_of_iam(&self) -> bool {
+        self.subject.event_source == crate::iam::API.event_source
+    }
+
     /// The event for another Region's trail, and room for it.
     async fn event_elsewhere(&self, service: &Service) -> Result<Option<CommittedElsewhere>> {
         let Some(elsewhere) = &self.elsewhere else { return Ok(None) };

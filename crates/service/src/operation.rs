@@ -117,7 +117,8 @@ async fn answer<O: Operation>(
     call: &mut Call<'_>,
     body: &Value<'_>,
 ) -> Result<O::Response> {
-    let mut request: O::Request = codec::decode(body)?;
+    let mut request: O::Request =
+        if call.is_of_iam() { codec::decode_silently(body)? } else { codec::decode(body)? };
     if !O::READ_ONLY {
         call.set_parameters(&request)?;
     }

@@ -51,6 +51,10 @@ impl<T> Default for Members<T> {
     }
 }
 
+/// An element of a list of what there is none of.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub enum Nothing {}
+
 /// A secret that an answer shows its caller, once. It does not print; cleared when dropped.
 pub(crate) struct Secret(pub(crate) Zeroizing<String>);
 

@@ -100,6 +100,9 @@ mod iam;
 #[path = "service/iam_matrix.rs"]
 mod iam_matrix;
 #[cfg(test)]
+#[path = "service/iam_texts.rs"]
+mod iam_texts;
+#[cfg(test)]
 #[path = "service/identifiers.rs"]
 mod identifiers;
 #[cfg(test)]

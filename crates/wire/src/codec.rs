@@ -77,6 +77,8 @@ impl fmt::Display for Path<'_> {
 pub struct Notes {
     violations: Vec<String>,
     unknown: Vec<String>,
+    /// What the caller sent is not repeated to it.
+    silent: bool,
 }
 
 /// Most violations that one message lists; the count in front is exact.
@@ -87,6 +89,9 @@ const MAX_ECHO: usize = 2048;
 impl Notes {
     /// Notes a violated constraint of a value that may be shown.
     pub fn violated(&mut self, at: Path<'_>, value: &str, constraint: fmt::Arguments<'_>) {
+        if self.silent {
+            return self.violated_secretly(at, constraint);
+        }
         let shown = value.get(..value.floor_char_boundary(MAX_ECHO)).unwrap_or_default();
         self.violations.push(format!("Value '{shown}' at '{at}' failed to satisfy constraint: {constraint}"));
     }
@@ -141,7 +146,15 @@ pub trait Member: Sized {
 /// # Errors
 /// The refusal to answer with.
 pub fn decode<T: Member>(body: &Value<'_>) -> Result<T, Refusal> {
-    decode_noting(body).map(|(request, _)| request)
+    decode_with(body, Notes::default()).map(|(request, _)| request)
+}
+
+/// Like [`decode`], for a service that does not repeat a value that it refuses.
+///
+/// # Errors
+/// The refusal to answer with.
+pub fn decode_silently<T: Member>(body: &Value<'_>) -> Result<T, Refusal> {
+    decode_with(body, Notes { silent: true, ..Notes::default() }).map(|(request, _)| request)
 }
 
 /// Like [`decode`], and names the members that were ignored because no shape knows them.
@@ -149,7 +162,10 @@ pub fn decode<T: Member>(body: &Value<'_>) -> Result<T, Refusal> {
 /// # Errors
 /// The refusal to answer with.
 pub fn decode_noting<T: Member>(body: &Value<'_>) -> Result<(T, Vec<String>), Refusal> {
-    let mut notes = Notes::default();
+    decode_with(body, Notes::default())
+}
+
+fn decode_with<T: Member>(body: &Value<'_>, mut notes: Notes) -> Result<(T, Vec<String>), Refusal> {
     let decoded =
         T::decode(body, Path::ROOT, &mut notes).map_err(|WrongType(text)| Refusal::Serialization(text))?;
     match (notes.refusal(), decoded) {

@@ -299,6 +299,7 @@ fn each_kind_has_its_grammar() {
     check(Kind::Identity, &with_sid("Two words"), false);
     check(Kind::Identity, &format!("{},{}", with_sid("A"), with_sid("B")), true);
     check(Kind::Identity, &format!("{},{}", with_sid("A"), with_sid("A")), false);
+    check(Kind::Identity, &format!("{},{}", with_sid(""), with_sid("")), true);
     for action in ["kms", "kms:", ":x", "k*:x", "kms:a b", "kms:${x:a}"] {
         check(Kind::Identity, &plain.replace("kms:*", action), false);
     }

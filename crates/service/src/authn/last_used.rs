@@ -1,4 +1,4 @@
-//! When users' access keys were last used.
+//! When access keys of users and sessions of roles were last used; of a role it is kept by its unique id.
 //!
 //! Kept in memory, and written down along with whatever is committed next, so that looking at it costs no request a
 //! write of its own. What AWS tells is as coarse ("Last used information").
@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::moment::Moment;
 use crate::record::{self, iam::LastUsedRecord};
 
-/// Most access keys remembered.
+/// Most access keys and roles remembered.
 const MAX_KEYS: usize = 65_536;
 /// Uses closer together than this count as one, in milliseconds.
 const GRAIN_MS: i64 = 60 * 1000;
@@ -31,9 +31,9 @@ impl LastUsed {
         Self { seen: Bounded::new(MAX_KEYS), waiting: Mutex::default() }
     }
 
-    /// Notes a use.
-    pub(crate) fn note(&self, access_key_id: &str, service: &str, region: &str, now: Moment) {
-        let known = self.seen.get(access_key_id);
+    /// Notes a use of an access key, or of a role by its unique id.
+    pub(crate) fn note(&self, id: &str, service: &str, region: &str, now: Moment) {
+        let known = self.seen.get(id);
         let is_new = known.is_none_or(|known| {
             now.0.saturating_sub(known.at_ms) >= GRAIN_MS
                 || known.service != service
@@ -44,10 +44,10 @@ impl LastUsed {
         }
         let (service, region) = (service.to_owned(), region.to_owned());
         let used = LastUsedRecord { at_ms: now.0, service, region };
-        self.seen.insert(access_key_id.to_owned(), Arc::new(used));
+        self.seen.insert(id.to_owned(), Arc::new(used));
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        if waiting.len() < MAX_WAITING && !waiting.iter().any(|id| id == access_key_id) {
-            waiting.push(access_key_id.to_owned());
+        if waiting.len() < MAX_WAITING && !waiting.iter().any(|waits| waits == id) {
+            waiting.push(id.to_owned());
         }
     }
 
@@ -69,12 +69,12 @@ impl LastUsed {
         Ok(taken)
     }
 
-    /// The last use of an access key that is known of.
-    pub(crate) async fn of(&self, store: &dyn Store, access_key_id: &str) -> Result<Option<LastUsedRecord>> {
-        let read = Read::One(record::iam::last_used(access_key_id));
+    /// The last use of an access key, or of a role, that is known of.
+    pub(crate) async fn of(&self, store: &dyn Store, id: &str) -> Result<Option<LastUsedRecord>> {
+        let read = Read::One(record::iam::last_used(id));
         let found = store.read(vec![read]).await?.found;
         let written = found.iter().flatten().next().map(record::decode::<LastUsedRecord>).transpose()?;
-        let seen = self.seen.get(access_key_id).map(|seen| LastUsedRecord::clone(&seen));
+        let seen = self.seen.get(id).map(|seen| LastUsedRecord::clone(&seen));
         Ok(match (written, seen) {
             (Some(written), Some(seen)) if written.at_ms > seen.at_ms => Some(written),
             (written, seen) => seen.or(written),

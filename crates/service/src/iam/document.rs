@@ -36,18 +36,21 @@ pub(crate) fn counted(text: &str) -> usize {
 pub(crate) fn refused(malformed: &Malformed) -> Error {
     let message = match malformed {
         Malformed::Grammar { problem, .. } => match problem {
+            Problem::ForbiddenElement("Resource") => "Has prohibited field Resource".to_owned(),
             Problem::ForbiddenElement(name) => {
                 format!("Policy document should not specify a {}.", lower(name))
             }
             Problem::MissingElement("Action") => "Policy statement must contain actions.".to_owned(),
             Problem::MissingElement("Resource") => "Policy statement must contain resources.".to_owned(),
             Problem::UnknownVersion(_) => "The policy must contain a valid version string".to_owned(),
-            Problem::InvalidSid(_) => "Statement IDs (SID) in a single policy must be unique.".to_owned(),
-            Problem::InvalidAction(text) if !text.contains(':') => {
-                "Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.".to_owned()
+            Problem::InvalidSid(sid) if !is_sid(sid) => {
+                "Statement IDs (SID) must be alpha-numeric. Check that your input satisfies the regular expression [0-9A-Za-z]*"
+                    .to_owned()
             }
+            Problem::InvalidSid(_) => "Statement IDs (SID) in a single policy must be unique.".to_owned(),
+            Problem::InvalidAction(text) => invalid_action(text),
             Problem::InvalidResource(text) => format!("Resource {text} must be in ARN format or \"*\"."),
-            Problem::InvalidPrincipal(text) => invalid_principal(text),
+            Problem::InvalidPrincipal { kind, name } => invalid_principal(&kind.to_ascii_uppercase(), name),
             _ => "Syntax errors in policy.".to_owned(),
         },
         Malformed::Json(_) => "This policy contains invalid Json".to_owned(),
@@ -56,13 +59,33 @@ pub(crate) fn refused(malformed: &Malformed) -> Error {
     Error::new(Code::MalformedPolicyDocument, message).because(malformed.to_string())
 }
 
+fn is_sid(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
 fn lower(name: &str) -> String {
     name.to_ascii_lowercase()
 }
 
-fn invalid_principal(text: &str) -> String {
-    let kind = if text.contains("-provider/") { "FEDERATED" } else { "AWS" };
-    format!("Invalid principal in policy: \"{kind}\":\"{text}\"")
+fn invalid_principal(kind: &str, name: &str) -> String {
+    format!("Invalid principal in policy: \"{kind}\":\"{name}\"")
+}
+
+/// The same for one that could be a principal and is none here: all but identity providers stand under `AWS`.
+fn unknown_principal(name: &str) -> String {
+    let federated = name.contains("-provider/") || !name.starts_with("arn:") && name.contains('.');
+    invalid_principal(if federated { "FEDERATED" } else { "AWS" }, name)
+}
+
+fn invalid_action(text: &str) -> String {
+    match text.split_once(':') {
+        None => "Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.".to_owned(),
+        Some((_, name)) if name.contains(':') => "Actions/Condition can contain only one colon.".to_owned(),
+        Some((vendor, _)) if !vendor.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') => {
+            format!("Vendor {vendor} is not valid")
+        }
+        Some(_) => "Syntax errors in policy.".to_owned(),
+    }
 }
 
 /// A document that names principals, with the unique ids of those that it meant when it was put.
@@ -92,7 +115,7 @@ impl Bound {
         check_trust(text, &document)?;
         let bound = match bindings(cache, &document).await? {
             Ok(bound) => bound,
-            Err(name) => return Err(Error::new(Code::MalformedPolicyDocument, invalid_principal(&name))),
+            Err(name) => return Err(Error::new(Code::MalformedPolicyDocument, unknown_principal(&name))),
         };
         let document = rebind(document, &bound)?;
         let (text, fingerprint) = (text.to_owned(), Fingerprint::of(text));
@@ -114,7 +137,7 @@ const TRUST_ACTIONS: &[&str] = &[
 /// one `Sid`, and no actions but those of assuming a role.
 fn check_trust(text: &str, document: &Document) -> Result<()> {
     let refuse = |message: &str| Err(Error::new(Code::MalformedPolicyDocument, message));
-    let sids: Vec<&str> = document.statement_ids().flatten().collect();
+    let sids: Vec<&str> = document.statement_ids().flatten().filter(|sid| !sid.is_empty()).collect();
     if sids.iter().enumerate().any(|(place, sid)| sids.iter().skip(place + 1).any(|other| other == sid)) {
         return refuse("Statement IDs (SID) in a single policy must be unique.");
     }

@@ -164,6 +164,9 @@ pub(crate) async fn delete(service: &Service, call: &mut Call<'_>, identity: &Id
     let mut preconditions = vec![identity.unchanged()];
     let mut writes =
         vec![Write::Delete(identity.record_name()), Write::Delete(record::iam::principal(&identity.id))];
+    if identity.kind == Kind::Role {
+        writes.push(Write::Delete(record::iam::last_used(&identity.id)));
+    }
     if let Some((policy, more)) = holder::unbound(service, identity).await? {
         preconditions.push(policy.unchanged());
         writes.extend(more);

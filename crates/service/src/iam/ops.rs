@@ -51,6 +51,7 @@ pub mod get_role_policy;
 pub mod get_user;
 pub mod get_user_policy;
 pub mod list_access_keys;
+pub mod list_account_aliases;
 pub mod list_attached_group_policies;
 pub mod list_attached_role_policies;
 pub mod list_attached_user_policies;
@@ -58,6 +59,7 @@ pub mod list_entities_for_policy;
 pub mod list_group_policies;
 pub mod list_groups;
 pub mod list_groups_for_user;
+pub mod list_instance_profiles_for_role;
 pub mod list_mfa_devices;
 pub mod list_open_id_connect_provider_tags;
 pub mod list_open_id_connect_providers;
@@ -151,6 +153,7 @@ pub const ALL: &[Entry] = &[
     Entry::query::<get_user::GetUser>(),
     Entry::query::<get_user_policy::GetUserPolicy>(),
     Entry::query::<list_access_keys::ListAccessKeys>(),
+    Entry::query::<list_account_aliases::ListAccountAliases>(),
     Entry::query::<list_attached_group_policies::ListAttachedGroupPolicies>(),
     Entry::query::<list_attached_role_policies::ListAttachedRolePolicies>(),
     Entry::query::<list_attached_user_policies::ListAttachedUserPolicies>(),
@@ -158,6 +161,7 @@ pub const ALL: &[Entry] = &[
     Entry::query::<list_group_policies::ListGroupPolicies>(),
     Entry::query::<list_groups::ListGroups>(),
     Entry::query::<list_groups_for_user::ListGroupsForUser>(),
+    Entry::query::<list_instance_profiles_for_role::ListInstanceProfilesForRole>(),
     Entry::query::<list_mfa_devices::ListMfaDevices>(),
     Entry::query::<list_open_id_connect_provider_tags::ListOpenIdConnectProviderTags>(),
     Entry::query::<list_open_id_connect_providers::ListOpenIdConnectProviders>(),

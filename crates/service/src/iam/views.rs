@@ -7,8 +7,9 @@ use crate::cache::Cache;
 use crate::error::Result;
 use crate::iam::identity::Identity;
 use crate::iam::managed::{ManagedPolicy, Version};
+use crate::moment::Moment;
 use crate::query::Members;
-use crate::record;
+use crate::record::{self, iam::LastUsedRecord};
 
 /// What RFC 3986 leaves as it is.
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -146,9 +147,30 @@ pub(crate) struct Role {
     permissions_boundary: Option<Boundary>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tags: Option<Members<TagView>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    role_last_used: Option<RoleLastUsed>,
+}
+
+/// Empty where no session of the role has called yet.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct RoleLastUsed {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_used_date: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    region: Option<String>,
 }
 
 impl Role {
+    /// With the last use that is known of.
+    pub(crate) fn used(self, last: Option<LastUsedRecord>) -> Self {
+        let last = last.map(|last| RoleLastUsed {
+            last_used_date: Some(Moment(last.at_ms).iso()),
+            region: Some(last.region),
+        });
+        Self { role_last_used: Some(last.unwrap_or_default()), ..self }
+    }
+
     /// As the trail shows it: without its trust policy, which is among the parameters already.
     pub(crate) fn for_trail(role: &Identity, region: &str) -> Self {
         Self {
@@ -162,6 +184,7 @@ impl Role {
             max_session_duration: None,
             permissions_boundary: None,
             tags: None,
+            role_last_used: None,
         }
     }
 

@@ -111,6 +111,12 @@ fn holds(now: &Value, then: &Value) -> bool {
     }
 }
 
+/// The same for an answer in XML, tag by tag.
+fn holds_xml(now: &str, then: &str) -> bool {
+    let mut said = now.split('<');
+    then.split('<').all(|tag| said.any(|other| other == tag))
+}
+
 /// Reads a release's corpus; answers which operations were called, and how often.
 fn check(folder: &Path) -> BTreeMap<String, usize> {
     let read = |file: &str| std::fs::read_to_string(folder.join(file)).unwrap();
@@ -130,7 +136,7 @@ fn check(folder: &Path) -> BTreeMap<String, usize> {
         let same = then.is_empty()
             || match (serde_json::from_str(&now), serde_json::from_str(then)) {
                 (Ok(now), Ok(then)) => holds(&now, &then),
-                _ => now == *then,
+                _ => holds_xml(&now, then),
             };
         assert!(reply.status == call.status && same, "{folder:?}: {line:.300}\n{now}\n{then}");
         *called.entry(call.operation).or_default() += 1;

@@ -43,6 +43,8 @@ impl Operation for GetRole {
         let named = (Kind::Role, &*request.role_name);
         let role = load::identity(service, call, "iam:GetRole", named, IamAsks::default()).await?;
         let boundary = Boundary::of(&service.installation.cache, &role, region).await?;
-        Ok(Response { role: views::Role::whole(&role, boundary, region)? })
+        let installation = &service.installation;
+        let last = installation.last_used.of(&*installation.store, &role.id).await?;
+        Ok(Response { role: views::Role::whole(&role, boundary, region)?.used(last) })
     }
 }
