@@ -1,6 +1,6 @@
 //! The engine: carries out commands. No sockets, no files, no clock.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use claviger_hsm_proto::{Binding, Command, Disclosed, MaterialId, Refusal, Reply, VERSION, WrappedKey};
@@ -44,6 +44,9 @@ pub struct Engine {
     macs: Cache<SecretBytes>,
     /// Asymmetric keys.
     parsed: Cache<Arc<PrivateKey>>,
+    /// Held while materials are forgotten, so that all caches count evictions in one order: a command that was deferred
+    /// knows one number for all of them.
+    evicting: Mutex<()>,
     entropy: Entropy,
     arena: Arc<SecretArena>,
 }
@@ -128,6 +131,7 @@ impl Engine {
             cache: Cache::new(cache_len),
             macs: Cache::new(macs),
             parsed: Cache::new(parsed),
+            evicting: Mutex::default(),
             entropy,
             arena,
         };
@@ -251,6 +255,7 @@ impl Engine {
 
     /// Forgets materials, in whatever form.
     fn evict(&self, materials: &[MaterialId], now: Duration) -> Result<(), Refusal> {
+        let _turn = self.evicting.lock().unwrap_or_else(PoisonError::into_inner);
         self.parsed.evict(materials, now)?;
         self.macs.evict(materials, now)?;
         self.cache.evict(materials, now)
