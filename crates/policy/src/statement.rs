@@ -300,7 +300,9 @@ fn clause<T>(
     };
     let values = match value {
         // A negated element without entries would cover everything.
-        Json::Array(values) if values.is_empty() && !optional => return Err(Problem::MissingElement(element)),
+        Json::Array(values) if values.is_empty() && !optional => {
+            return Err(Problem::MissingElement(element));
+        }
         Json::Array(values) if values.is_empty() && negated => return Err(wrong),
         Json::Array(values) if values.is_empty() => return Ok(Clause::Nothing),
         Json::Array(values) => values.as_slice(),

@@ -49,6 +49,12 @@ impl service::Ledger for ServiceLane {
         Box::pin(async move { appended.await.map_err(translated) })
     }
 
+    fn shrink(&self, reservation: &mut service::Reservation, bytes: usize) {
+        if let Some(reservation) = reservation.0.downcast_mut::<Reservation>() {
+            reservation.shrink(bytes);
+        }
+    }
+
     fn next_sequence(&self) -> u64 {
         self.ledger.durable_sequence() + 1
     }

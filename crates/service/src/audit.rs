@@ -47,6 +47,9 @@ pub trait Ledger: Send + Sync {
         event: Vec<u8>,
     ) -> BoxFuture<'static, Result<u64, LedgerError>>;
 
+    /// Gives back what of the room is not needed for an event of at most so many bytes.
+    fn shrink(&self, reservation: &mut Reservation, bytes: usize);
+
     /// The sequence number that the next event gets.
     fn next_sequence(&self) -> u64;
 
@@ -65,16 +68,33 @@ const MAX_PARAMETERS: usize = 100 * 1024;
 /// Longest header value or message kept, in bytes.
 const MAX_TEXT: usize = 1024;
 
-/// Most bytes that the record of a request with such a body takes. Members may be shown twice: as parameters, and as
-/// part of what is answered.
-pub(crate) fn record_size(incoming: &Incoming) -> usize {
-    event_size(incoming) + decided::MAX_LEN
-}
+/// Most bytes that the record of a call may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Room(usize);
 
-/// Most bytes of its event.
-fn event_size(incoming: &Incoming) -> usize {
-    let parameters = incoming.body.len().max(incoming.query.len()).min(MAX_PARAMETERS);
-    2 * parameters + EVENT_OVERHEAD
+impl Room {
+    /// For an event on its own, for which room is taken when it is written.
+    pub(crate) const ANY: Self = Self(usize::MAX);
+
+    /// What a request may need, as far as its length tells.
+    pub(crate) fn of_request(incoming: &Incoming) -> Self {
+        Self::of_parameters(incoming.body.len().max(incoming.query.len()))
+    }
+
+    /// What parameters of so many bytes may need. Members may be shown twice: as parameters, and as part of what is
+    /// answered.
+    pub(crate) fn of_parameters(bytes: usize) -> Self {
+        Self(2 * bytes.min(MAX_PARAMETERS) + EVENT_OVERHEAD + decided::MAX_LEN)
+    }
+
+    /// In bytes.
+    pub(crate) fn bytes(self) -> usize {
+        self.0
+    }
+
+    fn of_event(self) -> usize {
+        self.0 - decided::MAX_LEN
+    }
 }
 
 /// A record of the ledger in its two parts: the event, in CloudTrail's form, and what was decided about the call
@@ -137,21 +157,21 @@ pub(crate) struct Subject<'a> {
 const USUAL_LEN: usize = 2048;
 
 /// The record of a call: its event, in the order of members that CloudTrail has, and what was decided.
-pub(crate) fn record(subject: &Subject<'_>, draft: &Draft, ended: Option<&Ended<'_>>) -> Vec<u8> {
-    let mut record = event(subject, draft, ended);
+pub(crate) fn record(subject: &Subject<'_>, draft: &Draft, ended: Option<&Ended<'_>>, room: Room) -> Vec<u8> {
+    let mut record = event(subject, draft, ended, room);
     draft.decisions.append_to(&mut record);
     record
 }
 
 /// The event alone. It always fits the room that was taken for it: where what was asked and answered would not, it goes
 /// without.
-pub(crate) fn event(subject: &Subject<'_>, draft: &Draft, ended: Option<&Ended<'_>>) -> Vec<u8> {
+pub(crate) fn event(subject: &Subject<'_>, draft: &Draft, ended: Option<&Ended<'_>>, room: Room) -> Vec<u8> {
     let denied = ended.is_some_and(|ended| ended.denied);
     let parameters = draft.parameters.as_deref().map(RawValue::get);
     let parameters = parameters.filter(|json| !denied && json.len() <= MAX_PARAMETERS);
     let response = draft.response_elements.as_deref().map(RawValue::get).filter(|_| ended.is_none());
     let event = written(subject, draft, ended, parameters, response);
-    if event.len() <= event_size(subject.incoming) {
+    if event.len() <= room.of_event() {
         return event;
     }
     written(subject, draft, ended, None, None)

@@ -17,7 +17,7 @@ use claviger_wire::fault::Code;
 use serde::Serialize;
 
 use crate::attestation::Attested;
-use crate::audit::{self, Draft, Reservation, Resource, Subject};
+use crate::audit::{self, Draft, Reservation, Resource, Room, Subject};
 use crate::authn::Caller;
 use crate::decided;
 use crate::dispatch::Service;
@@ -91,10 +91,17 @@ pub(crate) struct Asks<'a> {
     pub(crate) for_aws_resource: Option<bool>,
 }
 
+/// Bytes of a body beyond which it is looked at how much of them the event needs.
+const LONG_BODY: usize = 4 * 1024;
+
 /// A call that is being carried out.
 pub struct Call<'a> {
     pub(crate) subject: Subject<'a>,
     pub(crate) draft: Draft,
+    /// What the record may take.
+    pub(crate) room: Room,
+    /// The room in the ledger that was taken for it.
+    pub(crate) reservation: Option<Reservation>,
     decided: bool,
     /// That the grant is still there which allowed it, if one did.
     held: Option<Precondition>,
@@ -126,8 +133,10 @@ pub(crate) struct CommittedElsewhere {
 impl<'a> Call<'a> {
     pub(crate) fn new(subject: Subject<'a>) -> Self {
         Self {
+            room: Room::of_request(subject.incoming),
             subject,
             draft: Draft::default(),
+            reservation: None,
             decided: false,
             held: None,
             charge: charge::Charge::default(),
@@ -195,6 +204,20 @@ impl<'a> Call<'a> {
     /// Notes the request as the trail shows it.
     pub(crate) fn set_parameters(&mut self, request: &impl Serialize) -> Result<()> {
         self.draft.parameters = Some(raw(request)?);
+        Ok(())
+    }
+
+    /// Notes the request as the trail shows it, and gives back the room that a long body took and its members do not need:
+    /// the call may wait long for its turn at the HSM.
+    pub(crate) fn make_room(&mut self, service: &Service, request: &impl Serialize) -> Result<()> {
+        self.set_parameters(request)?;
+        let needed = Room::of_parameters(self.draft.parameters.as_ref().map_or(0, |json| json.get().len()));
+        if needed.bytes() < self.room.bytes()
+            && let Some(reservation) = &mut self.reservation
+        {
+            service.ledger.shrink(reservation, needed.bytes());
+            self.room = needed;
+        }
         Ok(())
     }
 
@@ -270,6 +293,11 @@ impl<'a> Call<'a> {
         Ok(())
     }
 
+    /// Whether it came with so long a body that the room taken for its event is worth giving back.
+    pub(crate) fn is_long(&self) -> bool {
+        self.subject.incoming.body.len() > LONG_BODY
+    }
+
     /// Whether it is a call of IAM, which does not repeat what it refuses.
     pub(crate) fn is_of_iam(&self) -> bool {
         self.subject.event_source == crate::iam::API.event_source
@@ -293,7 +321,7 @@ impl<'a> Call<'a> {
             event_id: &event_id,
             read_only,
         };
-        let mut event = audit::event(&subject, &elsewhere.draft, None);
+        let mut event = audit::event(&subject, &elsewhere.draft, None, Room::ANY);
         decided::append_reference(&mut event, self.subject.event_id);
         let reservation = service.ledger.reserve(event.len()).await.map_err(outbox::ledger_failed)?;
         Ok(Some(CommittedElsewhere { event_id, event, reservation }))
@@ -308,7 +336,7 @@ impl<'a> Call<'a> {
     ) -> Result<()> {
         self.must_be_decided()?;
         preconditions.extend(self.held.take());
-        let event = audit::record(&self.subject, &self.draft, None);
+        let event = audit::record(&self.subject, &self.draft, None, self.room);
         writes.push(outbox::put(service, self.subject.event_id, &event)?);
         let elsewhere = self.event_elsewhere(service).await?;
         if let Some(CommittedElsewhere { event_id, event, .. }) = &elsewhere {

@@ -10,7 +10,7 @@ use claviger_wire::incoming::Incoming;
 use claviger_wire::xml;
 use zeroize::Zeroizing;
 
-use crate::audit::{self, Ended, Ledger, Subject};
+use crate::audit::{self, Ended, Ledger, LedgerError, Subject};
 use crate::authn::{self, Caller};
 use crate::call::{Call, CommittedElsewhere};
 use crate::error::{Error, Result};
@@ -154,11 +154,11 @@ impl Service {
         let (request_id, name) = (subject.request_id.to_owned(), route.label());
         let caller = subject.caller;
         // Room for the event is taken first: where there is none, nothing may happen.
-        let reservation = match self.ledger.reserve(audit::record_size(subject.incoming)).await {
-            Ok(reservation) => reservation,
+        let mut call = Call::new(subject);
+        call.reservation = match self.ledger.reserve(call.room.bytes()).await {
+            Ok(reservation) => Some(reservation),
             Err(error) => return failed(request_id, protocol, name, &outbox::ledger_failed(error)),
         };
-        let mut call = Call::new(subject);
         let outcome = match call.charge_by(&self.installation.quotas, route.rule()) {
             Ok(()) => self.outcome(&mut call, route).await,
             Err(throttled) => Err(throttled),
@@ -179,10 +179,13 @@ impl Service {
                     message: error.message.as_deref(),
                     denied: error.code == Code::AccessDenied,
                 });
-                audit::record(&call.subject, &call.draft, ended.as_ref())
+                audit::record(&call.subject, &call.draft, ended.as_ref(), call.room)
             }
         };
-        let mut appended = self.ledger.append(reservation, event).await;
+        let mut appended = match call.reservation.take() {
+            Some(reservation) => self.ledger.append(reservation, event).await,
+            None => Err(LedgerError::TooLarge),
+        };
         if call.committed.is_some() && appended.is_ok() {
             self.installation.outbox.add(call.subject.event_id);
         }

@@ -119,7 +119,9 @@ async fn answer<O: Operation>(
 ) -> Result<O::Response> {
     let mut request: O::Request =
         if call.is_of_iam() { codec::decode_silently(body)? } else { codec::decode(body)? };
-    if !O::READ_ONLY {
+    if call.is_long() {
+        call.make_room(service, &request)?;
+    } else if !O::READ_ONLY {
         call.set_parameters(&request)?;
     }
     let mut attempt = 1;

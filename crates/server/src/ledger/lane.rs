@@ -150,8 +150,9 @@ impl Lane {
         Shared::reserve(&self.ledger, bytes)
     }
 
-    /// [`try_reserve`](Self::try_reserve), but where the next segment is being prepared it waits for the end of that.
-    /// So a slow disk slows callers down and only a full one refuses them.
+    /// [`try_reserve`](Self::try_reserve), but where there is no room it waits for another segment to be prepared. So a
+    /// slow disk slows callers down, and those who reserve much do not shut out others: only a full disk refuses them, or
+    /// the bound on how many segments are prepared.
     pub async fn reserve(&self, bytes: usize) -> Result<Reservation, LedgerError> {
         match self.try_reserve(bytes) {
             Err(LedgerError::Full) => {}
@@ -161,7 +162,7 @@ impl Lane {
         loop {
             preparation.mark_unchanged();
             match self.try_reserve(bytes) {
-                Err(LedgerError::Full) if self.ledger.wants_spare() => {}
+                Err(LedgerError::Full) if self.ledger.may_have_spare() => {}
                 // The spare may have come in between.
                 Err(LedgerError::Full) => return self.try_reserve(bytes),
                 outcome => return outcome,

@@ -73,6 +73,15 @@ impl Reservation {
         Arc::ptr_eq(&self.ledger, ledger) && (FRAME_HEAD_LEN + bytes) as u64 <= self.bytes
     }
 
+    /// Gives back all but the room for a payload of `bytes` bytes.
+    pub fn shrink(&mut self, bytes: usize) {
+        let needed = (FRAME_HEAD_LEN + bytes) as u64;
+        if let Some(spare) = self.bytes.checked_sub(needed) {
+            self.bytes = needed;
+            self.ledger.room().give(spare);
+        }
+    }
+
     /// A record with a payload of `bytes` bytes takes the room; what it does not need goes back.
     pub(super) fn spend(mut self, bytes: usize) {
         self.bytes = self.bytes.saturating_sub((FRAME_HEAD_LEN + bytes) as u64);

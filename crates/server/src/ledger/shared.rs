@@ -17,6 +17,8 @@ use super::{Closed, LedgerError, Preparation};
 
 /// How many spare segments are kept ready.
 const SPARES: usize = 1;
+/// How many there may be, while more room is asked for than those have.
+const MOST_SPARES: usize = 8;
 /// How long a batch waits for the next record that is [expected](Expected) to come. One sync for all of them costs less
 /// than one for each few, and a lone record waits for nobody.
 const LINGER: Duration = Duration::from_micros(250);
@@ -39,7 +41,7 @@ pub(super) struct Shared {
     complete: Condvar,
     lanes: Mutex<Vec<Arc<Waiters>>>,
     spares: Mutex<VecDeque<Spare>>,
-    wish: Mutex<Wish>,
+    wishes: Mutex<Wish>,
     wished: Condvar,
     held: Mutex<Held>,
     preparation: watch::Sender<Preparation>,
@@ -63,7 +65,8 @@ struct Gather {
 
 #[derive(Debug, Default)]
 struct Wish {
-    spare: bool,
+    /// How many spares there should be; 0 where none is wished for.
+    spares: usize,
     over: bool,
 }
 
@@ -90,7 +93,7 @@ impl Shared {
             expected: Expected::default(),
             complete: Condvar::new(),
             lanes: Mutex::default(),
-            wish: Mutex::new(Wish { spare: spares.len() < SPARES, over: false }),
+            wishes: Mutex::new(Wish { spares: SPARES, over: false }),
             spares: Mutex::new(spares),
             wished: Condvar::new(),
             held: Mutex::new(Held {
@@ -155,7 +158,7 @@ impl Shared {
         }
         Reservation::take(this, bytes).inspect_err(|error| {
             if *error == LedgerError::Full {
-                this.wish_spare();
+                this.wish(MOST_SPARES);
             }
         })
     }
@@ -238,7 +241,7 @@ impl Shared {
     pub(super) fn close(&self) {
         self.gather.lock().over.get_or_insert(LedgerError::Closed);
         self.gathered.notify_one();
-        self.wish.lock().over = true;
+        self.wishes.lock().over = true;
         self.wished.notify_one();
     }
 
@@ -253,7 +256,7 @@ impl Shared {
     pub(super) fn fail(&self) {
         self.progress.fail();
         self.gather.lock().over = Some(LedgerError::Failed);
-        self.wish.lock().over = true;
+        self.wishes.lock().over = true;
         self.wished.notify_one();
         self.notify(u64::MAX);
         self.failed.send_replace(true);
@@ -274,29 +277,36 @@ impl Shared {
             held.closed.push_back(closed);
             held.current_bytes = current_bytes;
         }
-        self.wish_spare();
+        self.wish(SPARES);
         self.current.send_replace(current);
     }
 
-    /// Whether fewer spares are ready than should be.
-    pub(super) fn wants_spare(&self) -> bool {
-        self.spares.lock().len() < SPARES
+    /// Whether there may be more spares than are ready.
+    pub(super) fn may_have_spare(&self) -> bool {
+        self.has_fewer_than(MOST_SPARES)
     }
 
-    fn wish_spare(&self) {
-        if self.wants_spare() {
-            self.wish.lock().spare = true;
+    pub(super) fn has_fewer_than(&self, spares: usize) -> bool {
+        self.spares.lock().len() < spares
+    }
+
+    /// Has a spare made where fewer than so many are ready.
+    fn wish(&self, spares: usize) {
+        if self.has_fewer_than(spares) {
+            let mut wish = self.wishes.lock();
+            wish.spares = wish.spares.max(spares);
             self.wished.notify_one();
         }
     }
 
-    /// Waits until a spare segment should be made; `false` once the ledger is closed.
-    pub(super) fn next_wish(&self) -> bool {
-        let mut wish = self.wish.lock();
-        while !wish.over && !std::mem::take(&mut wish.spare) {
+    /// Waits until a spare segment should be made where there are fewer than so many; `None` once the ledger is closed.
+    pub(super) fn next_wish(&self) -> Option<usize> {
+        let mut wish = self.wishes.lock();
+        while !wish.over && wish.spares == 0 {
             wish = wait(&self.wished, wish);
         }
-        !wish.over
+        let spares = std::mem::take(&mut wish.spares);
+        (!wish.over).then_some(spares)
     }
 
     /// An attempt to make a spare segment has ended.

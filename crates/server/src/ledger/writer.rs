@@ -147,8 +147,8 @@ impl Preparer {
     /// Runs until the ledger is closed. A failure here is no failure of the ledger: it means that there is no more
     /// room, until an attempt succeeds.
     pub(super) fn run(mut self) {
-        while self.shared.next_wish() {
-            if !self.shared.wants_spare() {
+        while let Some(spares) = self.shared.next_wish() {
+            if !self.shared.has_fewer_than(spares) {
                 continue;
             }
             let outcome = prepare(&self.directory, &*self.disk, self.number, self.segment_bytes);

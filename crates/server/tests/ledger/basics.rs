@@ -260,16 +260,38 @@ fn room_is_counted_and_given_back() {
     let (lane, _) = ledger.lane();
     let frame = HEAD + 1000;
     let longest = HEAD + MAX_PAYLOAD_LEN;
-    let room = 2 * (MIB as usize - HEADER) - longest;
+    let segment = MIB as usize - HEADER;
+    let first: Vec<_> =
+        (0..(2 * segment - longest) / frame).map(|_| lane.try_reserve(1000).unwrap()).collect();
+    assert_eq!(lane.try_reserve(1000).unwrap_err(), LedgerError::Full);
+    // A refusal has asked for another segment, and whoever waits gets its room; so up to eight that are not used yet.
+    let more = || std::iter::from_fn(|| block_on(lane.reserve(1000)).ok()).collect::<Vec<_>>();
+    let room = 9 * segment - 8 * longest;
+    assert_eq!(first.len() + more().len(), room / frame);
+    drop(first);
     for _ in 0..2 {
-        let held: Vec<_> = std::iter::from_fn(|| lane.try_reserve(1000).ok()).collect();
+        let mut held = more();
         assert_eq!(held.len(), room / frame);
         assert_eq!(lane.try_reserve(1000).unwrap_err(), LedgerError::Full);
         assert_eq!(block_on(lane.reserve(1000)).unwrap_err(), LedgerError::Full);
+        // What a reservation turns out not to need is there for others.
+        held.iter_mut().for_each(|reservation| reservation.shrink(500));
+        let left = room - room / frame * (HEAD + 500);
+        assert_eq!(more().len(), left / frame);
+        held.iter_mut().for_each(|reservation| reservation.shrink(5000));
     }
+    let mut small = lane.try_reserve(5000).unwrap();
+    small.shrink(4);
+    assert_eq!(block_on(lane.append(small, b"small")), Err(LedgerError::TooLarge));
     let left = room - (HEAD + 5);
     drop(lane.append(lane.try_reserve(5000).unwrap(), b"small"));
-    assert_eq!(std::iter::from_fn(|| lane.try_reserve(1000).ok()).collect::<Vec<_>>().len(), left / frame);
+    assert_eq!(more().len(), left / frame);
+    drop(ledger);
+    assert_eq!(verify(&dir).unwrap().last, 1);
+    let (ledger, _) = open(&dir);
+    let (lane, _) = ledger.lane();
+    let kept: Vec<_> = std::iter::from_fn(|| lane.try_reserve(1000).ok()).collect();
+    assert_eq!(kept.len(), left / frame, "they are kept");
 }
 
 /// Whatever is reserved can be written, in any order and with any sizes, even when segments are left half full.

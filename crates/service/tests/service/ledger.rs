@@ -25,6 +25,8 @@ pub(crate) struct MemoryLedger(Mutex<State>);
 #[derive(Default)]
 struct State {
     events: Vec<Vec<u8>>,
+    /// Room that the last event had.
+    last_room: usize,
     fault: Fault,
 }
 
@@ -32,6 +34,11 @@ impl MemoryLedger {
     /// How many events there are.
     pub(crate) fn len(&self) -> usize {
         lock(&self.0).events.len()
+    }
+
+    /// How much room the last event had, in bytes.
+    pub(crate) fn last_room(&self) -> usize {
+        lock(&self.0).last_room
     }
 
     /// The events from a place on, without what was decided; none where the ledger is shorter.
@@ -69,10 +76,16 @@ impl Ledger for MemoryLedger {
             Err(LedgerError::Failed)
         } else {
             state.events.push(event);
+            state.last_room = room;
             Ok(u64::try_from(state.events.len() - 1).unwrap())
         };
         drop(state);
         Box::pin(std::future::ready(outcome))
+    }
+
+    fn shrink(&self, reservation: &mut Reservation, bytes: usize) {
+        let room = reservation.0.downcast_mut::<usize>().unwrap();
+        *room = bytes.min(*room);
     }
 
     fn next_sequence(&self) -> u64 {
