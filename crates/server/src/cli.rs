@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use claviger_service::usage;
+use claviger_service::writeback;
 
 /// A key management service that speaks the AWS KMS API, on your own machines.
 #[derive(Debug, Parser)]
@@ -54,7 +54,7 @@ pub struct Dev {
     #[arg(long, value_name = "N", default_value_t = crate::serve::cores())]
     pub threads: usize,
     /// How often the last uses of keys (GetKeyLastUsage) are written, in seconds.
-    #[arg(long, value_name = "SECONDS", default_value_t = usage::WRITE_SECONDS, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "SECONDS", default_value_t = writeback::WRITE_SECONDS, value_parser = clap::value_parser!(u32).range(1..))]
     pub last_use_seconds: u32,
     /// Write no line for each request.
     #[arg(long)]
@@ -69,6 +69,9 @@ pub struct Dev {
     /// The HSM program; the one beside this program when absent.
     #[arg(long, value_name = "PATH")]
     pub hsm_program: Option<PathBuf>,
+    /// Start although the audit ledger has lost its last events, and go on without them.
+    #[arg(long)]
+    pub accept_lost_events: bool,
     /// Do not wait for the disk. Events can be lost with the power.
     #[arg(long, hide = true)]
     pub no_fsync_for_benchmark_only: bool,
@@ -83,6 +86,9 @@ pub struct Serve {
     /// Check the file and end.
     #[arg(long)]
     pub check_config: bool,
+    /// Start although the audit ledger has lost its last events, and go on without them.
+    #[arg(long)]
+    pub accept_lost_events: bool,
 }
 
 /// Options of `account`.

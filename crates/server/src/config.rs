@@ -76,7 +76,7 @@ pub struct Config {
     /// Threads that carry out requests; as many as there are cores when absent.
     #[serde(default)]
     pub threads: Option<usize>,
-    /// How often the last uses of keys are written, in seconds; [`claviger_service::usage::WRITE_SECONDS`] when absent.
+    /// How often the last uses of keys are written, in seconds; [`claviger_service::writeback::WRITE_SECONDS`] when absent.
     pub last_use_seconds: Option<u32>,
 }
 

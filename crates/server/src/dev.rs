@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use claviger_service::attestation::Roots;
+use claviger_service::credential::{self, Imported};
 use claviger_service::schedule::{DomainKeys, PERIOD_DAYS};
-use claviger_service::{Endpoints, Regions, credential};
+use claviger_service::{Endpoints, Regions};
 use claviger_wire::arn;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -91,6 +92,7 @@ async fn serve(
             Durability::Fsync
         },
         log_requests: !options.no_request_log,
+        accepts_lost_events: options.accept_lost_events,
     })
     .await?;
     let given = credentials(&program, options, dir).await?;
@@ -173,8 +175,12 @@ async fn next_port(address: SocketAddr, offset: u16) -> Result<TcpListener, Stri
 async fn credentials(program: &Program, options: &Dev, dir: &Path) -> Result<Given, String> {
     let now = shell::now();
     if let Some(given) = secrets::from_environment()? {
-        secrets::import(program, &options.account, &given, now).await?;
-        return Ok(given);
+        return match secrets::import(program, &options.account, &given, now).await? {
+            Imported::Taken => Ok(given),
+            Imported::Deleted => {
+                Err(format!("the access key {} was deleted; give another", given.access_key_id))
+            }
+        };
     }
     if let Some(given) = written_before(&dir.join("aws/credentials")) {
         let known = credential::exists(&program.installation, &options.account, &given.access_key_id).await;

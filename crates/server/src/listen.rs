@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use claviger_wire::incoming::Origin;
+use rustix::net::sockopt::set_tcp_user_timeout;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{self, Runtime};
 use tokio::sync::{mpsc, watch};
@@ -20,6 +21,11 @@ use crate::{metrics, tls};
 
 /// Most connections at a time; further ones are closed at once.
 const MAX_CONNECTIONS: usize = 20_000;
+/// Descriptors that connections leave to the rest of the program: its files, and its line to the HSM.
+const OTHER_DESCRIPTORS: u64 = 256;
+/// How long a client may take nothing of what is sent to it, in milliseconds. TCP asks on its own whether there is room
+/// again, and would do so for as long as the client answers.
+const TAKE_TIMEOUT_MS: u32 = 60_000;
 /// Longest time for a TLS handshake, and for the PROXY protocol's header before it.
 pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Pause after the system refused to accept, for want of file descriptors.
@@ -39,11 +45,18 @@ pub struct Accepted {
 struct Counted(Arc<AtomicUsize>);
 
 impl Counted {
-    fn new(count: &Arc<AtomicUsize>) -> Option<Self> {
+    fn new(count: &Arc<AtomicUsize>, most: usize) -> Option<Self> {
         let counted = Self(Arc::clone(count));
         // Adding first and looking after keeps the bound without a lock; dropping takes the one back.
-        (count.fetch_add(1, Ordering::Relaxed) < MAX_CONNECTIONS).then_some(counted)
+        (count.fetch_add(1, Ordering::Relaxed) < most).then_some(counted)
     }
+}
+
+/// How many connections there may be where the process may have so many descriptors: what is left of them must be enough
+/// to go on with, whatever clients do.
+fn most_connections(descriptors: Option<u64>) -> usize {
+    let left = descriptors.map(|limit| limit.saturating_sub(OTHER_DESCRIPTORS).max(limit / 2));
+    left.and_then(|left| usize::try_from(left).ok()).map_or(MAX_CONNECTIONS, |left| left.min(MAX_CONNECTIONS))
 }
 
 impl Drop for Counted {
@@ -58,18 +71,21 @@ pub struct Threads {
     doors: Arc<Vec<mpsc::UnboundedSender<Accepted>>>,
     next: Arc<AtomicUsize>,
     connections: Arc<AtomicUsize>,
+    most: usize,
 }
 
 impl Threads {
-    /// Shares connections out over these threads.
-    pub fn new(doors: Vec<mpsc::UnboundedSender<Accepted>>) -> Self {
-        Self { doors: Arc::new(doors), next: Arc::default(), connections: Arc::default() }
+    /// Shares connections out over these threads, as many as so many descriptors of the process allow.
+    pub fn new(doors: Vec<mpsc::UnboundedSender<Accepted>>, descriptors: Option<u64>) -> Self {
+        let most = most_connections(descriptors);
+        Self { doors: Arc::new(doors), next: Arc::default(), connections: Arc::default(), most }
     }
 
     fn give(&self, stream: TcpStream, peer: SocketAddr, entrance: Arc<Entrance>) {
-        let Some(counted) = Counted::new(&self.connections) else { return };
+        let Some(counted) = Counted::new(&self.connections, self.most) else { return };
         // Replies are small and complete; waiting to fill a packet would only delay them.
-        let Ok(stream) = stream.set_nodelay(true).and_then(|()| stream.into_std()) else { return };
+        let set = stream.set_nodelay(true).and_then(|()| Ok(set_tcp_user_timeout(&stream, TAKE_TIMEOUT_MS)?));
+        let Ok(stream) = set.and_then(|()| stream.into_std()) else { return };
         let turn = self.next.fetch_add(1, Ordering::Relaxed);
         let door = self.doors.get(turn.checked_rem(self.doors.len()).unwrap_or_default());
         if let Some(door) = door {

@@ -3,7 +3,8 @@
 //! The line of a request is written here and not through `tracing`, which would cost more than the whole decision: it
 //! is serialized straight into a buffer of its thread's, and one thread writes all of them out. Lines of one thread are
 //! in order; those of different threads only as far as they are [gathered](GATHER) apart. When a buffer is full, lines
-//! are dropped and counted, so that a slow reader of the log cannot stop the service. The audit ledger loses nothing.
+//! are dropped and counted, so that a slow reader of the log cannot stop the service; for the same reason the rare lines
+//! have a thread of their own. The audit ledger loses nothing.
 
 use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,6 +12,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use claviger_wire::line::Line;
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 
 /// Most bytes of one thread that wait to be written.
 const MAX_BUFFER: usize = 4 * 1024 * 1024;
@@ -110,11 +112,22 @@ fn write_out(shared: &Shared) {
     }
 }
 
-/// Sends the rare lines to standard error as JSON. Does nothing when something was set up before.
-pub fn set_up(filter: &str) {
+/// Most rare lines that wait to be written; further ones are dropped.
+const MAX_RARE_LINES: usize = 4096;
+
+/// Sends the rare lines to standard error as JSON. Does nothing when something was set up before. What waits to be
+/// written when the program ends is written when the guard is dropped, unless nobody reads it.
+#[must_use = "dropping the guard ends the log"]
+pub fn set_up(filter: &str) -> WorkerGuard {
+    let (stderr, guard) = NonBlockingBuilder::default()
+        .lossy(true)
+        .buffered_lines_limit(MAX_RARE_LINES)
+        .thread_name("log")
+        .finish(std::io::stderr());
     let filter = tracing_subscriber::EnvFilter::try_new(filter)
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
     let lines =
         tracing_subscriber::fmt().json().flatten_event(true).with_target(false).with_env_filter(filter);
-    let _ = lines.with_writer(std::io::stderr).try_init();
+    let _ = lines.with_writer(stderr).try_init();
+    guard
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use claviger_server::cli::{Cli, Command};
 use claviger_server::config::Config;
-use claviger_server::{account, audit, dev, explain, log, serve, status};
+use claviger_server::{account, audit, dev, explain, log, serve, shell, status};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -26,7 +26,7 @@ fn run(cli: Cli) -> Result<(), String> {
         Command::Account(options) => account::run(options),
         Command::Explain(options) => explain::run(&options),
         Command::Dev(options) => {
-            log::set_up("info");
+            let _log = log::set_up("info");
             on_runtime(dev::run(options))
         }
         Command::Serve(options) => {
@@ -34,8 +34,8 @@ fn run(cli: Cli) -> Result<(), String> {
             if options.check_config {
                 return Ok(());
             }
-            log::set_up(&config.log.filter);
-            on_runtime(serve::run(config))
+            let _log = log::set_up(&config.log.filter);
+            on_runtime(serve::run(config, options.accept_lost_events))
         }
     }
 }
@@ -49,6 +49,7 @@ fn on_runtime(work: impl Future<Output = Result<(), String>>) -> Result<(), Stri
         rustix::process::Rlimit { current: Some(0), maximum: Some(0) },
     )
     .map_err(|error| format!("cannot switch core files off: {error}"))?;
+    shell::raise_descriptors();
     // Keys in use are very many small allocations, of which huge pages would waste a part: a ninth of the memory at
     // 100,000 keys, for no gain that can be measured. A kernel that knows no huge pages loses nothing.
     let _ = rustix::thread::disable_transparent_huge_pages(true);

@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use claviger_hsm_proto::{Command, HostKeyLabel, Reply, frame};
 use claviger_service::attestation::Roots;
+use claviger_service::ledger_end::{self, Mismatch};
 use claviger_service::schedule::DomainKeys;
 use claviger_service::{
     Endpoints, Installation, Regions, Service, ServiceDefinition, Services, Vault, credential, outbox,
-    schedule, usage,
+    schedule, writeback,
 };
 use claviger_store::{Embedded, Sealer};
 use tokio::net::TcpListener;
@@ -70,6 +71,8 @@ pub struct Plan {
     pub durability: Durability,
     /// Whether each request gets a line in the log.
     pub log_requests: bool,
+    /// Whether a ledger that has lost events is taken as it is.
+    pub accepts_lost_events: bool,
 }
 
 /// The running program, before it listens.
@@ -120,6 +123,7 @@ impl Program {
                 "a batch cut off by a crash was taken away"
             );
         }
+        belong_together(&*store, &ledger, &plan).await?;
         let ledger = Arc::new(ledger);
         let entropy = Arc::new(SystemEntropy::default());
         let shared: Arc<dyn claviger_store::Store> = Arc::clone(&store) as _;
@@ -193,7 +197,7 @@ impl Program {
             let front = Front { service, log, security, requests: Requests::new() };
             threads.push(thread(number, Arc::new(front), link, delivery, receiver, stop.subscribe())?);
         }
-        let shares = Threads::new(senders);
+        let shares = Threads::new(senders, shell::descriptors());
         for (listener, entrance) in doors.listeners {
             tokio::spawn(listen::accept(listener, Arc::new(entrance), shares.clone(), stop.subscribe()));
         }
@@ -207,8 +211,8 @@ impl Program {
         let scheduler = tokio::spawn(async move { schedule::run(&scheduling, Arc::new(SystemClock)).await });
         let noting = Arc::clone(&service);
         let every = self.plan.last_use_seconds;
-        let uses = tokio::spawn(async move { usage::run(&noting, Arc::new(SystemClock), every).await });
-        let retention = tokio::spawn(retain(Arc::clone(&self.ledger)));
+        let uses = tokio::spawn(async move { writeback::run(&noting, Arc::new(SystemClock), every).await });
+        let retention = tokio::spawn(retain(Arc::clone(&service), Arc::clone(&self.ledger)));
         let outcome = tokio::select! {
             outcome = self.watch(stop.subscribe()) => outcome,
             never = self.door.serve(&service) => match never {},
@@ -225,9 +229,9 @@ impl Program {
             }
         }
         if outcome.is_ok()
-            && let Err(error) = usage::write(&service).await
+            && let Err(error) = writeback::write(&service).await
         {
-            tracing::error!(cause = error.cause, "the last uses of keys could not be written");
+            tracing::error!(cause = error.cause, "what was noted could not be written");
         }
         outcome
     }
@@ -321,11 +325,45 @@ async fn records_key(link: &Link) -> Result<Zeroizing<[u8; 32]>, String> {
     }
 }
 
-/// Removes the oldest segments of the ledger beyond what is to be kept; says so in the log first.
-async fn retain(ledger: Arc<Ledger>) {
+/// A store and a ledger that know of each other start together only; neither is taken for a new one.
+async fn belong_together(
+    store: &dyn claviger_store::Store,
+    ledger: &Ledger,
+    plan: &Plan,
+) -> Result<(), String> {
+    let (dir, last) = (plan.data_dir.display(), ledger.durable_sequence());
+    let failed = |error: claviger_service::Error| format!("{dir}: {}", error.cause.unwrap_or_default());
+    match ledger_end::compare(store, last).await.map_err(failed)? {
+        None => Ok(()),
+        Some(mismatch @ Mismatch::Shorter { .. }) if plan.accepts_lost_events => {
+            tracing::warn!(%mismatch, "the ledger is taken as it is");
+            ledger_end::accept(store, last).await.map_err(failed)
+        }
+        Some(mismatch @ Mismatch::Shorter { .. }) => Err(format!(
+            "{dir}: {mismatch}. Bring the ledger back, or start once with --accept-lost-events to go on without them"
+        )),
+        Some(mismatch @ Mismatch::NoStore { .. }) => Err(format!("{dir}: {mismatch}, or use another folder")),
+    }
+}
+
+/// Removes the oldest segments of the ledger beyond what is to be kept, as far as the outbox does not need them; says so
+/// in the log first.
+async fn retain(service: Arc<Service>, ledger: Arc<Ledger>) {
     let mut current = ledger.current_segment();
     loop {
-        for segment in ledger.expired() {
+        let expired = ledger.expired();
+        let needed = match expired.is_empty() {
+            true => Ok(None),
+            false => outbox::needs_from(&service).await,
+        };
+        let needed = needed.unwrap_or_else(|error| {
+            tracing::error!(cause = error.cause, "the outbox cannot be read; the ledger keeps its segments");
+            Some(0)
+        });
+        for segment in expired {
+            if needed.is_some_and(|first| first <= segment.last_sequence) {
+                break;
+            }
             tracing::warn!(
                 segment = segment.segment,
                 first = segment.first_sequence,

@@ -3,7 +3,8 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use claviger_service::{Moment, credential};
+use claviger_service::Moment;
+use claviger_service::credential::{self, Imported};
 use zeroize::Zeroizing;
 
 use crate::program::Program;
@@ -76,11 +77,16 @@ pub fn check_strength(whose: &str, secret: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Takes over a credential of the operator's.
+/// Takes over a credential of the operator's, unless an operator has deleted it before.
 ///
 /// # Errors
 /// What to tell the operator.
-pub async fn import(program: &Program, account: &str, given: &Given, now: Moment) -> Result<(), String> {
+pub async fn import(
+    program: &Program,
+    account: &str,
+    given: &Given,
+    now: Moment,
+) -> Result<Imported, String> {
     let imported = credential::import_root(
         &program.installation,
         &program.link,

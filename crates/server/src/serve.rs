@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use claviger_service::credential::{self, Imported};
 use claviger_service::schedule::{self, DomainKeys};
-use claviger_service::{Regions, credential, usage};
+use claviger_service::{Regions, writeback};
 use zeroize::Zeroizing;
 
 use crate::config::Config;
@@ -18,7 +19,7 @@ use crate::{files, shell, tls};
 ///
 /// # Errors
 /// What to tell the operator.
-pub async fn run(config: Config) -> Result<(), String> {
+pub async fn run(config: Config, accepts_lost_events: bool) -> Result<(), String> {
     let given = given(&config)?;
     if let Some(given) = &given
         && config.is_exposed()
@@ -31,7 +32,7 @@ pub async fn run(config: Config) -> Result<(), String> {
         return Err("the root user and a service have the same access key id".to_owned());
     }
     let doors = doors(&config).await?;
-    let program = Program::open(plan(&config)?).await?;
+    let program = Program::open(Plan { accepts_lost_events, ..plan(&config)? }).await?;
     root(&program, &config, given).await?;
     let stop = program::stop_when_asked()?;
     announce(&config);
@@ -51,12 +52,13 @@ fn plan(config: &Config) -> Result<Plan, String> {
         account: config.account.clone(),
         issuers: Arc::new(config.oidc.read()?),
         threads: config.threads.unwrap_or_else(cores),
-        last_use_seconds: config.last_use_seconds.unwrap_or(usage::WRITE_SECONDS),
+        last_use_seconds: config.last_use_seconds.unwrap_or(writeback::WRITE_SECONDS),
         shares_security_log: true,
         segment_bytes: config.audit.segment_bytes,
         keep_bytes: config.audit.keep_bytes,
         durability: Durability::Fsync,
         log_requests: config.log.requests,
+        accepts_lost_events: false,
     })
 }
 
@@ -103,14 +105,21 @@ fn given(config: &Config) -> Result<Option<Given>, String> {
     }
 }
 
-/// Makes sure that there is a root credential.
+/// Makes sure that there is a root credential, or was: where the operator has none any more, that is meant.
 async fn root(program: &Program, config: &Config, given: Option<Given>) -> Result<(), String> {
     let (now, account) = (shell::now(), &config.account);
     if let Some(given) = given {
-        return secrets::import(program, account, &given, now).await;
+        if secrets::import(program, account, &given, now).await? == Imported::Deleted {
+            tracing::warn!(
+                access_key_id = given.access_key_id,
+                "the root user's access key of the configuration was deleted and stays so; configure another or none"
+            );
+        }
+        return Ok(());
     }
     let file = config.data_dir.join("root-credentials");
-    if file.exists() {
+    let had = credential::had_root(&program.installation, account).await;
+    if file.exists() || had.map_err(|error| error.cause.unwrap_or_default())? {
         return Ok(());
     }
     let made =

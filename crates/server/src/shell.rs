@@ -37,6 +37,21 @@ pub fn instant() -> Instant {
     Instant::now()
 }
 
+/// Raises how many descriptors the process may have to what the system lets it: each connection takes one, and most
+/// systems begin with a thousand.
+pub fn raise_descriptors() {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    let raised = rustix::process::Rlimit { current: limit.maximum, ..limit };
+    if let Err(error) = rustix::process::setrlimit(rustix::process::Resource::Nofile, raised) {
+        tracing::warn!(cause = error.to_string(), "the limit of descriptors stays as it is");
+    }
+}
+
+/// How many descriptors the process may have; `None` where there is no limit.
+pub fn descriptors() -> Option<u64> {
+    rustix::process::getrlimit(rustix::process::Resource::Nofile).current
+}
+
 /// Says something to whoever started the program. Nobody may be listening any more; that must not stop the service.
 pub fn say(text: &str) {
     let mut out = std::io::stdout().lock();

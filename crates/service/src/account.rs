@@ -17,7 +17,7 @@ use crate::dispatch::Service;
 use crate::error::{Error, Result};
 use crate::moment::{Entropy, Moment};
 use crate::outbox;
-use crate::record::{self, AccountRecord, CredentialRecord};
+use crate::record::{self, AccountRecord, CredentialRecord, DeletedRootKeyRecord};
 
 /// Longest name of an account in characters (AWS Organizations, `CreateAccountName`).
 const MAX_NAME: usize = 50;
@@ -213,7 +213,10 @@ pub async fn delete_root_key(
         }
         found.root_keys.retain(|key| key != access_key_id);
         let gone = [record::credential(access_key_id), record::iam::last_used(access_key_id)];
-        let writes = gone.into_iter().map(Write::Delete).chain([put(&found)?]).collect();
+        let deleted = DeletedRootKeyRecord { account: id.to_owned(), deleted_ms: now.0 };
+        let deleted =
+            Write::Put { name: record::deleted_root_key(access_key_id), value: record::encode(&deleted)? };
+        let writes = gone.into_iter().map(Write::Delete).chain([put(&found)?, deleted]).collect();
         Ok((Commit { preconditions: vec![unchanged], writes }, ()))
     })
     .await

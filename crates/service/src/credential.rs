@@ -48,6 +48,15 @@ pub async fn create_root(
     Ok(NewCredential { access_key_id, secret_access_key })
 }
 
+/// What became of a credential that an operator brings along.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Imported {
+    /// It is the root user's.
+    Taken,
+    /// It was, until an operator deleted it; it is not taken again.
+    Deleted,
+}
+
 /// Seals a credential that an operator brings along, replacing one of the same id and account.
 ///
 /// # Errors
@@ -59,16 +68,30 @@ pub async fn import_root(
     access_key_id: &str,
     secret_access_key: &str,
     now: Moment,
-) -> Result<()> {
+) -> Result<Imported> {
     if !arn::is_account(account) || !is_access_key_id(access_key_id) {
         return Err(Error::validation("the account or access key id is not valid"));
     }
     if !(MIN_SECRET_LEN..=MAX_SECRET_LEN).contains(&secret_access_key.len()) {
         return Err(Error::validation("the secret access key is too short or too long"));
     }
+    let deleted = Read::One(record::deleted_root_key(access_key_id));
+    if installation.store.read(vec![deleted]).await?.found.iter().flatten().next().is_some() {
+        return Ok(Imported::Deleted);
+    }
     let binding = CredentialBinding { account, access_key_id };
     let made = vault::create_credential(vault, binding, Some(secret_access_key.as_bytes())).await?;
-    put(installation, account, access_key_id, made.token, now).await
+    put(installation, account, access_key_id, made.token, now).await?;
+    Ok(Imported::Taken)
+}
+
+/// Whether the account has, or had, a credential of its root user.
+///
+/// # Errors
+/// Where the store fails.
+pub async fn had_root(installation: &Installation, account: &str) -> Result<bool> {
+    let found = installation.store.read(vec![Read::One(record::account(account))]).await?.found;
+    Ok(found.iter().flatten().next().is_some())
 }
 
 /// Whether the credential exists and is of the account.
@@ -113,7 +136,9 @@ async fn put(
         }
     };
     let value = record::encode(&CredentialRecord::of_root(account, token, now))?;
-    let mut commit = Commit { preconditions: vec![precondition], writes: vec![Write::Put { name, value }] };
+    let deleted = Precondition::Absent(record::deleted_root_key(access_key_id));
+    let writes = vec![Write::Put { name, value }];
+    let mut commit = Commit { preconditions: vec![precondition, deleted], writes };
     let (mut of_account, precondition) = match of_account.into_iter().next() {
         Some(found) => {
             let revision = found.revision;

@@ -25,6 +25,7 @@ pub mod explain;
 pub mod iam;
 mod installation;
 pub mod kms;
+pub mod ledger_end;
 mod moment;
 pub mod oidc;
 mod operation;
@@ -37,6 +38,7 @@ mod services;
 pub mod sts;
 pub mod usage;
 mod vault;
+pub mod writeback;
 
 pub use audit::{Ledger, LedgerError, Reservation};
 pub use authn::{Caller, Principal};

@@ -4,6 +4,7 @@
 //! later commit clears it from the store. When the process dies in between, [`recover`] appends at the next start
 //! what the ledger does not have yet. So no effect is ever without its event, and no event stands twice.
 
+use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
 use claviger_store::{Commit, Read, Write};
@@ -43,6 +44,50 @@ impl Delivered {
     }
 }
 
+/// Clears what the ledger holds and no commit has cleared yet: a change that nobody follows would leave its event in the
+/// store for as long as nobody changes anything.
+///
+/// # Errors
+/// Where the store fails; what could not be cleared stays to be.
+pub(crate) async fn clear(service: &Service) -> Result<()> {
+    loop {
+        let names = service.installation.outbox.take();
+        if names.is_empty() {
+            return Ok(());
+        }
+        let writes = names.iter().cloned().map(Write::Delete).collect();
+        if let Err(error) =
+            service.installation.store.commit(Commit { preconditions: Vec::new(), writes }).await
+        {
+            service.installation.outbox.put_back(names);
+            return Err(error.into());
+        }
+    }
+}
+
+/// The first event of the ledger that the outbox may still be compared with, from which on the ledger must be kept; none
+/// where the outbox is empty.
+///
+/// # Errors
+/// Where the store fails.
+pub async fn needs_from(service: &Service) -> Result<Option<u64>> {
+    clear(service).await?;
+    let (mut first, mut after) = (None, None);
+    loop {
+        let read = Read::Range { prefix: record::all_outbox(), after, limit: PAGE };
+        let found: Vec<_> =
+            service.installation.store.read(vec![read]).await?.found.into_iter().flatten().collect();
+        for entry in &found {
+            let from = record::decode::<OutboxRecord>(entry)?.ledger_from;
+            first = Some(first.map_or(from, |first: u64| first.min(from)));
+        }
+        match found.last() {
+            Some(last) if found.len() == PAGE => after = Some(last.name.clone()),
+            _ => return Ok(first),
+        }
+    }
+}
+
 /// The write that puts an event into the outbox.
 pub(crate) fn put(service: &Service, event_id: &str, event: &[u8]) -> Result<Write> {
     let ledger_from = service.ledger.next_sequence();
@@ -70,9 +115,10 @@ pub async fn recover(installation: &Installation, ledger: &dyn Ledger) -> Result
             return Ok(appended);
         }
         let mut writes = Vec::new();
-        for entry in found {
-            let held: OutboxRecord = record::decode(&entry)?;
-            if !is_in_ledger(ledger, &held)? {
+        let held = found.iter().map(record::decode::<OutboxRecord>).collect::<Result<Vec<_>>>()?;
+        let missing = not_in_ledger(ledger, &held)?;
+        for (entry, held) in found.into_iter().zip(held) {
+            if missing.contains(&id_of(&held.event)?) {
                 let reservation = ledger.reserve(held.event.len()).await.map_err(ledger_failed)?;
                 ledger.append(reservation, held.event).await.map_err(ledger_failed)?;
                 appended += 1;
@@ -83,15 +129,24 @@ pub async fn recover(installation: &Installation, ledger: &dyn Ledger) -> Result
     }
 }
 
-fn is_in_ledger(ledger: &dyn Ledger, held: &OutboxRecord) -> Result<bool> {
-    let id = |event: &[u8]| {
-        let (event, _) = audit::split(event);
-        serde_json::from_slice::<EventId<'_>>(event).ok().map(|event| event.event_id.into_owned())
-    };
-    let wanted = id(&held.event).ok_or_else(|| Error::internal("an event in the outbox has no id"))?;
-    let found =
-        ledger.any_since(held.ledger_from, &mut |event| id(event).as_deref() == Some(wanted.as_str()));
-    found.map_err(ledger_failed)
+/// Ids of the events that the ledger does not have. It is read once for all of them.
+fn not_in_ledger(ledger: &dyn Ledger, held: &[OutboxRecord]) -> Result<BTreeSet<String>> {
+    let mut missing = held.iter().map(|held| id_of(&held.event)).collect::<Result<BTreeSet<_>>>()?;
+    let Some(from) = held.iter().map(|held| held.ledger_from).min() else { return Ok(missing) };
+    let found = ledger.any_since(from, &mut |event| {
+        if let Ok(id) = id_of(event) {
+            missing.remove(&id);
+        }
+        missing.is_empty()
+    });
+    found.map_err(ledger_failed)?;
+    Ok(missing)
+}
+
+fn id_of(event: &[u8]) -> Result<String> {
+    let (event, _) = audit::split(event);
+    let read = serde_json::from_slice::<EventId<'_>>(event).map(|event| event.event_id.into_owned());
+    read.map_err(|_| Error::internal("an event has no id"))
 }
 
 /// An event could not be kept.

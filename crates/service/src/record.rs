@@ -189,6 +189,11 @@ pub(crate) fn credential_name(access_key_id: &str) -> Name {
     joined(&["credential", access_key_id])
 }
 
+/// That an operator deleted an access key of a root user.
+pub(crate) fn deleted_root_key(access_key_id: &str) -> Vec<u8> {
+    join(&["deleted-root-key", access_key_id])
+}
+
 /// All credentials.
 pub(crate) fn credentials() -> Vec<u8> {
     join(&["credential", ""])
@@ -278,6 +283,11 @@ pub(crate) fn usage(account: &str, region: &str, id: &str) -> Vec<u8> {
 /// Since when the uses of keys are tracked.
 pub(crate) fn usage_since() -> Vec<u8> {
     join(&["usage-since"])
+}
+
+/// How far the ledger has come.
+pub(crate) fn ledger_end() -> Vec<u8> {
+    join(&["ledger-end"])
 }
 
 /// An event that was committed with its effect and may not be in the ledger yet.
@@ -416,6 +426,15 @@ impl AccountRecord {
     }
 }
 
+/// An access key of a root user that was deleted: a configuration that still names it must not bring it back.
+#[derive(Debug, Encode, Decode)]
+pub(crate) struct DeletedRootKeyRecord {
+    #[n(0)]
+    pub(crate) account: String,
+    #[n(1)]
+    pub(crate) deleted_ms: i64,
+}
+
 /// The last use of a key.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub(crate) struct UsageRecord {
@@ -429,6 +448,14 @@ pub(crate) struct UsageRecord {
     pub(crate) event_id: String,
     #[n(3)]
     pub(crate) request_id: String,
+}
+
+/// How far the ledger had come.
+#[derive(Debug, Encode, Decode)]
+pub(crate) struct LedgerEndRecord {
+    /// Sequence number of its last durable event.
+    #[n(0)]
+    pub(crate) last: u64,
 }
 
 /// Since when the uses of keys are tracked.

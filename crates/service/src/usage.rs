@@ -1,7 +1,7 @@
 //! When each key was last used: what `GetKeyLastUsage` answers.
 //!
-//! A request notes its use in memory, at the price of one short lock; a task writes what was noted to the store once a
-//! minute, and the program once more when it ends in good order. So no request pays a commit for it. What this costs is
+//! A request notes its use in memory, at the price of one short lock; what was noted is [written to the store](crate::writeback)
+//! once a minute, and once more when the program ends in good order. So no request pays a commit for it. What this costs is
 //! precision: a process that is killed forgets the uses of its last minute, and another host learns of them a minute
 //! late. Nothing but `GetKeyLastUsage` and the condition key `kms:TrailingDaysWithoutKeyUsage` goes by it; the ledger is
 //! what tells all uses.
@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use claviger_store::{Commit, Precondition, Read, Record, Write};
 use claviger_wire::arn::Arn;
 use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 use uuid::Uuid;
 
 use crate::call::Call;
@@ -20,12 +21,9 @@ use crate::error::{Error, Result};
 use crate::installation::Installation;
 use crate::kms::key::Key;
 use crate::kms::shapes::TrackedOperation;
-use crate::moment::{Clock, DAY_MS, Moment};
+use crate::moment::{DAY_MS, Moment};
 use crate::record::{self, UsageRecord};
-use crate::schedule::first_of;
 
-/// How long a use stays in memory alone, in seconds, unless configured otherwise.
-pub const WRITE_SECONDS: u32 = 60;
 /// Keys are spread over so many tables, so that threads seldom meet.
 const TABLES: usize = 16;
 /// When one table knows so many keys, all are written early: together they hold 262,144 uses, in about 34 MB at most.
@@ -55,6 +53,11 @@ pub(crate) struct Noted {
 impl Noted {
     pub(crate) fn new() -> Self {
         Self { tables: std::array::from_fn(|_| Mutex::default()), full: Notify::new() }
+    }
+
+    /// Resolves when so many uses wait that they are to be written.
+    pub(crate) fn full(&self) -> Notified<'_> {
+        self.full.notified()
     }
 
     /// Notes the keys that a call has used, if it is one that uses keys. Called once its event is durable.
@@ -144,18 +147,6 @@ pub(crate) async fn trailing_days(installation: &Installation, key: &Key, now: M
     let last = last(installation, key).await?;
     let since = last.map_or_else(|| tracked_since(installation, key), |used| used.at);
     Ok(now.0.saturating_sub(since.0).max(0) / DAY_MS)
-}
-
-/// Writes uses to the store, so many seconds after they happened at the latest. Never returns.
-pub async fn run(service: &Service, clock: Arc<dyn Clock>, write_seconds: u32) -> ! {
-    loop {
-        let full = service.installation.noted.full.notified();
-        let due = clock.at(Moment(clock.now().0.saturating_add(i64::from(write_seconds) * 1000)));
-        first_of(full, due).await;
-        if let Err(error) = write(service).await {
-            tracing::error!(cause = error.cause, "the last uses of keys could not be written");
-        }
-    }
 }
 
 /// Writes all uses that the store does not know yet.

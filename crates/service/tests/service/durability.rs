@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use claviger_service::{Installation, OpenError, Regions, outbox};
+use claviger_service::ledger_end::{self, Mismatch};
+use claviger_service::{Installation, Ledger as _, OpenError, Regions, outbox, schedule, writeback};
 use claviger_store::{Commit, Embedded, Memory, Sealer, Store, Write};
 use serde_json::{Value, json};
 
 use crate::ledger::Fault;
 use crate::vault::EngineVault;
-use crate::world::{ALICE, Ask, Key, START, World, block_on};
+use crate::world::{ALICE, Ask, DAY_MS, Key, START, World, block_on};
 
 fn event_ids(world: &World) -> Vec<String> {
     let id = |event: &Vec<u8>| {
@@ -109,6 +110,84 @@ fn the_outbox_stays_small() {
         world.succeed(ALICE, "UpdateKeyDescription", request);
     }
     assert_eq!(outbox_len(&world), 1);
+}
+
+/// What the service does by itself nobody follows with a change, nor the last change of a quiet day.
+#[test]
+fn what_nobody_follows_leaves_the_outbox_too() {
+    let world = World::new();
+    let keys: Vec<Key> = (0..40).map(|_| world.key(ALICE)).collect();
+    for key in &keys {
+        world.succeed(ALICE, "EnableKeyRotation", json!({"KeyId": key.id, "RotationPeriodInDays": 90}));
+    }
+    world.clock.advance(91 * DAY_MS);
+    block_on(schedule::run_due(&world.service, world.now())).unwrap();
+    assert_eq!(world.service_events("RotateKey").len(), keys.len());
+    assert!(outbox_len(&world) > keys.len());
+    assert!(block_on(outbox::needs_from(&world.service)).unwrap().is_none(), "the ledger has them all");
+    assert_eq!(outbox_len(&world), 0);
+    world.succeed(ALICE, "DisableKey", json!({"KeyId": keys[0].id}));
+    block_on(writeback::write(&world.service)).unwrap();
+    assert_eq!(outbox_len(&world), 0);
+    // An event that the ledger does not have yet keeps what follows it.
+    let events = world.ledger.len();
+    world.ledger.set_fault(Fault::Append);
+    world.handle(&Ask::new(ALICE, "EnableKey", json!({"KeyId": keys[0].id})));
+    assert_eq!(block_on(outbox::needs_from(&world.service)).unwrap(), Some(u64::try_from(events).unwrap()));
+}
+
+/// Attack G: the store remembers how far the ledger had come, and the ledger that there was a store.
+#[test]
+fn a_store_and_a_ledger_know_of_each_other() {
+    let world = World::new();
+    let compare = |store: &dyn Store, last| block_on(ledger_end::compare(store, last)).unwrap();
+    let last = || world.ledger.next_sequence() - 1;
+    world.key(ALICE);
+    assert_eq!(compare(&*world.store, 0), None, "not written yet");
+    world.key(ALICE);
+    block_on(writeback::write(&world.service)).unwrap();
+    let known = last();
+    assert_eq!(compare(&*world.store, known), None);
+    world.key(ALICE);
+    assert_eq!(compare(&*world.store, last()), None);
+    for last in [0, known - 1] {
+        assert_eq!(compare(&*world.store, last), Some(Mismatch::Shorter { last, known }));
+    }
+    block_on(ledger_end::accept(&*world.store, known - 1)).unwrap();
+    assert_eq!(compare(&*world.store, known - 1), None);
+    assert_eq!(compare(&Memory::new(), 0), None, "a new one");
+    assert_eq!(compare(&Memory::new(), 7), Some(Mismatch::NoStore { last: 7 }));
+}
+
+/// Room is taken by the length of a body, and given back where its members need less: a caller who says nothing at length
+/// does not keep it from others.
+#[test]
+fn a_long_body_keeps_no_more_room_than_its_event_needs() {
+    let world = World::new();
+    let key = world.key(ALICE);
+    let room = |operation: &str, request: String| {
+        let answer = world.send(&Ask::raw(ALICE, operation, &request));
+        assert_eq!(answer.status, 200);
+        (world.ledger.last_room(), answer.event)
+    };
+    let short = json!({"KeyId": key.id}).to_string();
+    let (least, _) = room("DescribeKey", short.clone());
+    for (operation, body) in [
+        ("DescribeKey", short.clone() + &" ".repeat(100_000)),
+        ("DescribeKey", short.replace('}', &format!(r#","Unknown":"{}"}}"#, "x".repeat(100_000)))),
+        ("DisableKey", short.clone() + &" ".repeat(100_000)),
+    ] {
+        let (taken, event) = room(operation, body);
+        assert!(taken < least + 1024, "{operation}: {taken} {least}");
+        assert_eq!(event["requestParameters"]["keyId"], key.id);
+    }
+    world.succeed(ALICE, "EnableKey", json!({"KeyId": key.id}));
+    let context: serde_json::Map<String, Value> =
+        (0..40).map(|number| (number.to_string(), json!("c".repeat(150)))).collect();
+    let request = json!({"KeyId": key.id, "Plaintext": "eA==", "EncryptionContext": context});
+    let (taken, event) = room("Encrypt", request.to_string());
+    assert!(taken > least + 6_000);
+    assert_eq!(event["requestParameters"]["encryptionContext"], Value::Object(context));
 }
 
 /// Where the ledger has no room, nothing happens: no effect, no command to the HSM, no event.
