@@ -99,7 +99,7 @@ pub(crate) async fn serve(
             }
         });
     }
-    let shares = listen::Threads::new(doors);
+    let shares = listen::Threads::new(doors, None);
     let port =
         |listener: &TcpListener| listener.local_addr().map(|address| address.port()).unwrap_or_default();
     let ports = format!("{} {}", port(&plain), port(&secure));

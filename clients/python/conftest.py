@@ -1,5 +1,6 @@
 """Fixtures: servers, clients, keys. The suite's own settings keep out whatever AWS profile the tester has."""
 
+import contextlib
 import os
 import socket
 from collections.abc import Callable, Iterator
@@ -35,7 +36,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 class SlowClients:
-    """Connections that send a part of something, and then nothing."""
+    """Connections that send a part of something, and then nothing; and one that asks and takes no answers."""
 
     def __init__(self, server: Server):
         self.server = server
@@ -55,6 +56,19 @@ class SlowClients:
             "no handshake": self._open(server.tls_port, b""),
             "half a handshake": self._open(server.tls_port, b"\x16\x03\x01\x02\x00\x01"),
         }
+        self.deaf = self._deafen(server.port)
+
+    @staticmethod
+    def _deafen(port: int) -> socket.socket:
+        """Sends requests and reads nothing, until both ends have no room for more."""
+        client = socket.socket()
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        client.connect(("127.0.0.1", port))
+        client.settimeout(1)
+        with contextlib.suppress(TimeoutError):
+            while True:
+                client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n" * 100)
+        return client
 
     @staticmethod
     def _open(port: int, sent: bytes) -> socket.socket:

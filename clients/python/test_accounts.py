@@ -116,7 +116,9 @@ def test_root_keys_are_rotated(server: Server, tmp_path: Path) -> None:
     new = server.client_of(profile["default"]["aws_access_key_id"], profile["default"]["aws_secret_access_key"])
     assert new.list_keys()["Keys"] == old.list_keys()["Keys"] == []
     assert "2 access keys already" in refused(server, "root-key", "create", OTHER)
-    # A file that is there is never written over, and nothing is made for it.
+    # A file that is there is never written over, and nothing is made for it, nor where none can be written.
+    nowhere = tmp_path / "nowhere/credentials"
+    assert "No such file" in refused(server, "root-key", "create", OTHER, "--credentials-file", nowhere)
     assert "exists already" in refused(server, "root-key", "create", OTHER, "--credentials-file", file)
     done(server, "root-key", "delete", OTHER, made["accessKeyId"])
     assert error_of(old.list_keys) == "UnrecognizedClientException"

@@ -56,7 +56,7 @@ def is_ended(connection: socket.socket) -> bool:
 
 @pytest.mark.slow_clients
 def test_what_never_ends_is_ended_by_the_server(slow_clients):
-    """A half-sent body is answered 408, all else is closed; meanwhile and afterwards others are served."""
+    """A half-sent body is answered 408, all else is closed, also who takes no answers; others are served meanwhile."""
     server: Server = slow_clients.server
     check_served(server)
     for name, client in slow_clients.clients.items():
@@ -69,6 +69,7 @@ def test_what_never_ends_is_ended_by_the_server(slow_clients):
         client.close()
     check_served(server)
     wait_until(lambda: tcp_sockets(server.program.pid) <= slow_clients.baseline, "the connections given back")
+    slow_clients.deaf.close()
     # None of it was ever a request of somebody.
     names = {event["eventName"] for event in server.books.events()}
     assert names == {"CreateKey", "Encrypt", "Decrypt"}

@@ -94,14 +94,19 @@ def environment(**more: str) -> dict[str, str]:
 class Program:
     """A running program. Output goes to files, so that it never blocks and can be searched afterwards."""
 
-    def __init__(self, argv: list[object], output: Path, **more: str):
+    def __init__(self, argv: list[object], output: Path, reads_log: bool = True, **more: str):
         self.argv = [str(part) for part in argv]
         self.stdout_file = output.with_suffix(".out")
         self.stderr_file = output.with_suffix(".err")
         with self.stdout_file.open("ab") as out, self.stderr_file.open("ab") as err:
             self._from = out.tell()
             self.process = subprocess.Popen(
-                self.argv, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=environment(**more)
+                self.argv,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                # A pipe that nobody reads takes 64 KiB and then nothing.
+                stderr=err if reads_log else subprocess.PIPE,
+                env=environment(**more),
             )
 
     @property

@@ -162,12 +162,13 @@ class Server(Listening):
         self.program: Program | None = None
         self.hsm_pid = 0
 
-    def start(self) -> "Server":
+    def start(self, before: tuple[object, ...] = (), reads_log: bool = True) -> "Server":
+        """Starts it, by the program that `before` names if there is one, which runs it in its own place."""
         listen = f"127.0.0.1:{self.port}"
         # The tests hold the store's bytes against what calls may change; last uses are not written meanwhile.
         seldom = ("--last-use-seconds", "86400")
-        argv = [binary(), "dev", "--data-dir", self.dir, "--listen", listen, *seldom, *self.options]
-        self.program = Program(argv, self.output)
+        argv = [*before, binary(), "dev", "--data-dir", self.dir, "--listen", listen, *seldom, *self.options]
+        self.program = Program(argv, self.output, reads_log)
         self.program.wait_for_output(f"ready http://{listen}\n")
         self.find_hsm()
         profile = configparser.ConfigParser()

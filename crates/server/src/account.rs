@@ -44,6 +44,9 @@ pub fn run(options: Account) -> Result<(), String> {
     if let Some(file) = file.as_deref().filter(|file| file.exists()) {
         return Err(format!("{} exists already", file.display()));
     }
+    if let Some(file) = &file {
+        files::check_private(file).map_err(|error| format!("{}: {error}", file.display()))?;
+    }
     let answer = ask_server(&data, &ask)?;
     let text = show(answer, options.json, file.as_deref())?;
     say(&text);

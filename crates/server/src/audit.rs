@@ -14,8 +14,17 @@ use crate::ledger::{self, FirstBad};
 /// What to tell the operator; for `verify` the first bad record.
 pub fn run(command: &Audit) -> Result<(), String> {
     match command {
-        Audit::Verify(dir) => verify(&folder(dir)),
-        Audit::Show { ledger, from } => show(&folder(ledger), *from),
+        Audit::Verify(dir) => verify(&present(folder(dir))?),
+        Audit::Show { ledger, from } => show(&present(folder(ledger))?, *from),
+    }
+}
+
+/// The folder of a ledger, if there is one.
+pub(crate) fn present(dir: PathBuf) -> Result<PathBuf, String> {
+    if dir.is_dir() {
+        Ok(dir)
+    } else {
+        Err(format!("there is no audit ledger: {} is no folder", dir.display()))
     }
 }
 

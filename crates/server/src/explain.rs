@@ -21,9 +21,10 @@ pub fn run(options: &Explain) -> Result<(), String> {
         Some(config) => Config::read(config)?.data_dir,
         None => audit::data_folder(&options.data_dir),
     };
+    let ledger = audit::present(data.join("ledger"))?;
     let text = match (&options.event, &options.request) {
-        (Some(id), _) => show(&event(&data.join("ledger"), id)?, options.json)?,
-        (None, Some(id)) => match find(&data.join("ledger"), |ids| ids.request_id == *id)? {
+        (Some(id), _) => show(&event(&ledger, id)?, options.json)?,
+        (None, Some(id)) => match find(&ledger, |ids| ids.request_id == *id)? {
             Some(found) => show(&found, options.json)?,
             None => match nobody(&data, id) {
                 Some(refused) => refused.show(options.json)?,

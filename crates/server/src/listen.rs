@@ -175,3 +175,24 @@ async fn connection<H: Handler>(handler: Arc<H>, accepted: Accepted, stop: watch
     }
     drop(counted);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_leave_descriptors_to_the_rest() {
+        for (descriptors, most) in [
+            (None, 20_000),
+            (Some(u64::MAX), 20_000),
+            (Some(20_256), 20_000),
+            (Some(20_255), 19_999),
+            (Some(1024), 768),
+            (Some(512), 256),
+            (Some(100), 50),
+            (Some(0), 0),
+        ] {
+            assert_eq!(most_connections(descriptors), most, "{descriptors:?}");
+        }
+    }
+}

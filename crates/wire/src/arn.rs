@@ -32,17 +32,21 @@ impl<'a> Arn<'a> {
     }
 }
 
+/// How the names of Regions begin that are of another partition than `aws`.
+const PARTITIONS: [(&str, &str); 7] = [
+    ("cn-", "aws-cn"),
+    ("us-gov-", "aws-us-gov"),
+    ("eusc-", "aws-eusc"),
+    ("us-iso-", "aws-iso"),
+    ("us-isob-", "aws-iso-b"),
+    ("eu-isoe-", "aws-iso-e"),
+    ("us-isof-", "aws-iso-f"),
+];
+
 /// The partition a Region belongs to (AWS General Reference, "Amazon Resource Names").
 pub fn partition(region: &str) -> &'static str {
-    if region.starts_with("cn-") {
-        "aws-cn"
-    } else if region.starts_with("us-gov-") {
-        "aws-us-gov"
-    } else if region.starts_with("eusc-") {
-        "aws-eusc"
-    } else {
-        "aws"
-    }
+    let of = |(start, partition): &(&str, &'static str)| region.starts_with(start).then_some(*partition);
+    PARTITIONS.iter().find_map(of).unwrap_or("aws")
 }
 
 /// The Region of a partition whose endpoint serves what is global in it, such as IAM (IAM User Guide, "AWS Identity and
@@ -52,6 +56,10 @@ pub fn global_region(region: &str) -> &'static str {
         "aws-cn" => "cn-north-1",
         "aws-us-gov" => "us-gov-west-1",
         "aws-eusc" => "eusc-de-east-1",
+        "aws-iso" => "us-iso-east-1",
+        "aws-iso-b" => "us-isob-east-1",
+        "aws-iso-e" => "eu-isoe-west-1",
+        "aws-iso-f" => "us-isof-south-1",
         _ => "us-east-1",
     }
 }
@@ -125,6 +133,10 @@ mod tests {
             ("cn-northwest-1", "aws-cn", "cn-north-1"),
             ("us-gov-east-1", "aws-us-gov", "us-gov-west-1"),
             ("eusc-de-east-1", "aws-eusc", "eusc-de-east-1"),
+            ("us-iso-west-1", "aws-iso", "us-iso-east-1"),
+            ("us-isob-west-1", "aws-iso-b", "us-isob-east-1"),
+            ("eu-isoe-west-1", "aws-iso-e", "eu-isoe-west-1"),
+            ("us-isof-east-1", "aws-iso-f", "us-isof-south-1"),
         ] {
             assert_eq!((partition(region), global_region(region)), (expected, global));
             assert_eq!(partition(global), expected);
