@@ -3,6 +3,9 @@
 
 use std::fmt::{Display, Write as _};
 use std::io::Write as _;
+use std::os::fd::AsFd;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 /// How much a line matters.
 #[derive(Debug, Clone, Copy)]
@@ -12,10 +15,20 @@ pub(crate) enum Level {
     Error,
 }
 
-/// Writes one line. A standard error that is gone must not stop the HSM, so failures are ignored.
+/// Writes one line. A standard error that is gone must not stop the HSM, nor one that nobody reads: failures are ignored,
+/// and where there is no room for the line it is left out.
 pub(crate) fn log(level: Level, event: &str, fields: &[(&str, &dyn Display)]) {
     let line = line(level, event, fields);
-    let _ = std::io::stderr().lock().write_all(line.as_bytes());
+    let mut stderr = std::io::stderr().lock();
+    if takes(&stderr) {
+        let _ = stderr.write_all(line.as_bytes());
+    }
+}
+
+/// Whether a line can be written without waiting: a pipe that says so takes `PIPE_BUF` bytes (pipe(7)).
+fn takes(file: &impl AsFd) -> bool {
+    let mut asked = [PollFd::new(file, PollFlags::OUT)];
+    matches!(poll(&mut asked, Some(&Timespec::default())), Ok(ready) if ready > 0)
 }
 
 /// Makes a panic end the process at once: an HSM that lost its way must not go on. Only the place is logged, since
@@ -78,5 +91,19 @@ mod tests {
         );
         assert_eq!(line(Level::Error, "e", &[]), "{\"level\":\"error\",\"event\":\"e\"}\n");
         assert!(line(Level::Info, "e", &[("n", &7)]).contains("\"n\":\"7\""));
+    }
+
+    /// A reader that has fallen behind gets no more lines, and keeps nobody waiting.
+    #[test]
+    fn a_full_pipe_takes_no_line() {
+        let (read, write) = rustix::pipe::pipe().unwrap();
+        assert!(takes(&write));
+        let mut taken = 0;
+        while takes(&write) {
+            taken += rustix::io::write(&write, &[b'x'; 1024]).unwrap();
+        }
+        assert!(taken > 0);
+        rustix::io::read(&read, &mut vec![0; taken]).unwrap();
+        assert!(takes(&write));
     }
 }
