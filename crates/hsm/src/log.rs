@@ -16,7 +16,8 @@ pub(crate) enum Level {
 }
 
 /// Writes one line. A standard error that is gone must not stop the HSM, nor one that nobody reads: failures are ignored,
-/// and where there is no room for the line it is left out.
+/// and where there is no room for the line it is left out. (The host may write to the same pipe, and fill it in between:
+/// then the line waits.)
 pub(crate) fn log(level: Level, event: &str, fields: &[(&str, &dyn Display)]) {
     let line = line(level, event, fields);
     let mut stderr = std::io::stderr().lock();

@@ -53,7 +53,7 @@ pub struct Dev {
     /// Threads that carry out requests.
     #[arg(long, value_name = "N", default_value_t = crate::serve::cores())]
     pub threads: usize,
-    /// How often the last uses of keys (GetKeyLastUsage) are written, in seconds.
+    /// How often what is noted in memory is written (last uses of keys, how far the ledger is), in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = writeback::WRITE_SECONDS, value_parser = clap::value_parser!(u32).range(1..))]
     pub last_use_seconds: u32,
     /// Write no line for each request.

@@ -76,7 +76,8 @@ pub struct Config {
     /// Threads that carry out requests; as many as there are cores when absent.
     #[serde(default)]
     pub threads: Option<usize>,
-    /// How often the last uses of keys are written, in seconds; [`claviger_service::writeback::WRITE_SECONDS`] when absent.
+    /// How often what is noted in memory is written (last uses of keys, how far the ledger is), in seconds;
+    /// [`claviger_service::writeback::WRITE_SECONDS`] when absent.
     pub last_use_seconds: Option<u32>,
 }
 

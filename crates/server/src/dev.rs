@@ -188,9 +188,10 @@ async fn credentials(program: &Program, options: &Dev, dir: &Path) -> Result<Giv
             return Ok(given);
         }
     }
-    let account = &options.account;
+    let (installation, link, account) = (&program.installation, &program.link, &*options.account);
+    // The profile is written at each start, and where it does not fit the next start makes another.
     let made =
-        credential::create_root(&program.installation, &program.link, program.entropy(), account, now).await;
+        credential::create_root(installation, link, program.entropy(), (account, now), |_| Ok(())).await;
     let made =
         made.map_err(|error| format!("cannot make credentials: {}", error.cause.unwrap_or_default()))?;
     Ok(Given { access_key_id: made.access_key_id, secret_access_key: made.secret_access_key })

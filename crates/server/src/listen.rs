@@ -21,8 +21,10 @@ use crate::{metrics, tls};
 
 /// Most connections at a time; further ones are closed at once.
 const MAX_CONNECTIONS: usize = 20_000;
-/// Descriptors that connections leave to the rest of the program: its files, and its line to the HSM.
+/// Descriptors that connections leave to the rest of the program, and more for each thread that serves: its runtime, and
+/// its line to the HSM.
 const OTHER_DESCRIPTORS: u64 = 256;
+const DESCRIPTORS_OF_A_THREAD: u64 = 8;
 /// How long a client may take nothing of what is sent to it, in milliseconds. TCP asks on its own whether there is room
 /// again, and would do so for as long as the client answers.
 const TAKE_TIMEOUT_MS: u32 = 60_000;
@@ -54,8 +56,10 @@ impl Counted {
 
 /// How many connections there may be where the process may have so many descriptors: what is left of them must be enough
 /// to go on with, whatever clients do.
-fn most_connections(descriptors: Option<u64>) -> usize {
-    let left = descriptors.map(|limit| limit.saturating_sub(OTHER_DESCRIPTORS).max(limit / 2));
+fn most_connections(descriptors: Option<u64>, threads: usize) -> usize {
+    let threads = u64::try_from(threads).unwrap_or(u64::MAX);
+    let others = OTHER_DESCRIPTORS.saturating_add(threads.saturating_mul(DESCRIPTORS_OF_A_THREAD));
+    let left = descriptors.map(|limit| limit.saturating_sub(others).max(limit / 2));
     left.and_then(|left| usize::try_from(left).ok()).map_or(MAX_CONNECTIONS, |left| left.min(MAX_CONNECTIONS))
 }
 
@@ -77,7 +81,7 @@ pub struct Threads {
 impl Threads {
     /// Shares connections out over these threads, as many as so many descriptors of the process allow.
     pub fn new(doors: Vec<mpsc::UnboundedSender<Accepted>>, descriptors: Option<u64>) -> Self {
-        let most = most_connections(descriptors);
+        let most = most_connections(descriptors, doors.len());
         Self { doors: Arc::new(doors), next: Arc::default(), connections: Arc::default(), most }
     }
 
@@ -182,17 +186,19 @@ mod tests {
 
     #[test]
     fn connections_leave_descriptors_to_the_rest() {
-        for (descriptors, most) in [
-            (None, 20_000),
-            (Some(u64::MAX), 20_000),
-            (Some(20_256), 20_000),
-            (Some(20_255), 19_999),
-            (Some(1024), 768),
-            (Some(512), 256),
-            (Some(100), 50),
-            (Some(0), 0),
+        for (descriptors, threads, most) in [
+            (None, 2, 20_000),
+            (Some(u64::MAX), 2, 20_000),
+            (Some(20_272), 2, 20_000),
+            (Some(20_271), 2, 19_999),
+            (Some(1024), 2, 752),
+            (Some(4096), 128, 2816),
+            (Some(512), 2, 256),
+            (Some(100), 2, 50),
+            (Some(0), 2, 0),
+            (Some(1024), usize::MAX, 512),
         ] {
-            assert_eq!(most_connections(descriptors), most, "{descriptors:?}");
+            assert_eq!(most_connections(descriptors, threads), most, "{descriptors:?} {threads}");
         }
     }
 }

@@ -116,7 +116,7 @@ fn write_out(shared: &Shared) {
 const MAX_RARE_LINES: usize = 4096;
 
 /// Sends the rare lines to standard error as JSON. Does nothing when something was set up before. What waits to be
-/// written when the program ends is written when the guard is dropped, unless nobody reads it.
+/// written when the program ends is written when the guard is dropped, unless nobody reads it within a second.
 #[must_use = "dropping the guard ends the log"]
 pub fn set_up(filter: &str) -> WorkerGuard {
     let (stderr, guard) = NonBlockingBuilder::default()

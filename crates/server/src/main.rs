@@ -1,6 +1,8 @@
 //! `claviger`: the host.
 
 use std::process::ExitCode;
+use std::sync::mpsc;
+use std::time::Duration;
 
 use clap::Parser;
 use claviger_server::cli::{Cli, Command};
@@ -14,7 +16,7 @@ fn main() -> ExitCode {
     match run(Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(cause) => {
-            complain(&cause);
+            complain(cause);
             ExitCode::FAILURE
         }
     }
@@ -58,7 +60,18 @@ fn on_runtime(work: impl Future<Output = Result<(), String>>) -> Result<(), Stri
     runtime.map_err(|error| format!("cannot make a runtime: {error}"))?.block_on(work)
 }
 
+/// Longest wait for whoever reads the last words.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// Says why the program ends. It ends also where nobody reads that.
 #[expect(clippy::print_stderr, reason = "the last words of a program that ends")]
-fn complain(cause: &str) {
-    eprintln!("claviger: {cause}");
+fn complain(cause: String) {
+    let (done, said) = mpsc::channel();
+    let saying = std::thread::spawn(move || {
+        eprintln!("claviger: {cause}");
+        let _ = done.send(());
+    });
+    if said.recv_timeout(LAST_WORDS).is_ok() {
+        let _ = saying.join();
+    }
 }

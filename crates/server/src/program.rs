@@ -1,7 +1,7 @@
 //! Puts the program together and takes it apart again: HSM link, store, ledger, threads, listeners.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use claviger_service::{
     Endpoints, Installation, Regions, Service, ServiceDefinition, Services, Vault, credential, outbox,
     schedule, writeback,
 };
-use claviger_store::{Embedded, Sealer};
+use claviger_store::{Embedded, Sealer, Store};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use zeroize::Zeroizing;
@@ -114,6 +114,9 @@ impl Program {
             durability: plan.durability,
             ..Options::new(greeting.domain)
         };
+        if !holds_anything(&plan.data_dir.join("ledger")) {
+            belong_together(&*store, 0, &plan).await?;
+        }
         let (ledger, opened) =
             Ledger::open(&plan.data_dir.join("ledger"), options).map_err(|error| error.to_string())?;
         if let Some(torn) = opened.torn {
@@ -123,10 +126,10 @@ impl Program {
                 "a batch cut off by a crash was taken away"
             );
         }
-        belong_together(&*store, &ledger, &plan).await?;
+        belong_together(&*store, ledger.durable_sequence(), &plan).await?;
         let ledger = Arc::new(ledger);
         let entropy = Arc::new(SystemEntropy::default());
-        let shared: Arc<dyn claviger_store::Store> = Arc::clone(&store) as _;
+        let shared: Arc<dyn Store> = Arc::clone(&store) as _;
         let opened =
             Installation::open(shared, &link, greeting.domain, plan.regions.clone(), shell::now()).await;
         let installation = opened.map_err(|error| error.to_string())?;
@@ -325,16 +328,23 @@ async fn records_key(link: &Link) -> Result<Zeroizing<[u8; 32]>, String> {
     }
 }
 
-/// A store and a ledger that know of each other start together only; neither is taken for a new one.
-async fn belong_together(
-    store: &dyn claviger_store::Store,
-    ledger: &Ledger,
-    plan: &Plan,
-) -> Result<(), String> {
-    let (dir, last) = (plan.data_dir.display(), ledger.durable_sequence());
+/// Whether there is a folder with something in it.
+fn holds_anything(dir: &Path) -> bool {
+    std::fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some())
+}
+
+/// A store and a ledger that know of each other start together only; neither is taken for a new one. `last` is the
+/// ledger's last event. Nothing is made where this refuses, so that what is missing can be put in its place.
+async fn belong_together(store: &dyn Store, last: u64, plan: &Plan) -> Result<(), String> {
+    let dir = plan.data_dir.display();
     let failed = |error: claviger_service::Error| format!("{dir}: {}", error.cause.unwrap_or_default());
     match ledger_end::compare(store, last).await.map_err(failed)? {
-        None => Ok(()),
+        None => {
+            if plan.accepts_lost_events && last > 0 {
+                tracing::warn!("no events are lost; start without --accept-lost-events");
+            }
+            Ok(())
+        }
         Some(mismatch @ Mismatch::Shorter { .. }) if plan.accepts_lost_events => {
             tracing::warn!(%mismatch, "the ledger is taken as it is");
             ledger_end::accept(store, last).await.map_err(failed)

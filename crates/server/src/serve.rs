@@ -117,16 +117,16 @@ async fn root(program: &Program, config: &Config, given: Option<Given>) -> Resul
         }
         return Ok(());
     }
-    let file = config.data_dir.join("root-credentials");
     let had = credential::had_root(&program.installation, account).await;
-    if file.exists() || had.map_err(|error| error.cause.unwrap_or_default())? {
+    if had.map_err(|error| error.cause.unwrap_or_default())? {
         return Ok(());
     }
-    let made =
-        credential::create_root(&program.installation, &program.link, program.entropy(), account, now).await;
-    let made =
-        made.map_err(|error| format!("cannot make credentials: {}", error.cause.unwrap_or_default()))?;
-    write_credentials(&file, &made).map_err(|error| format!("{}: {error}", file.display()))?;
+    let file = config.data_dir.join("root-credentials");
+    let write =
+        |made: &_| write_credentials(&file, made).map_err(|error| format!("{}: {error}", file.display()));
+    let (installation, link) = (&program.installation, &program.link);
+    let made = credential::create_root(installation, link, program.entropy(), (account, now), write).await;
+    made.map_err(|error| format!("cannot make credentials: {}", error.cause.unwrap_or_default()))?;
     tracing::warn!(file = %file.display(), "root credentials were made; move them to a safe place");
     Ok(())
 }

@@ -31,21 +31,24 @@ pub fn is_access_key_id(text: &str) -> bool {
     (16..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
-/// Makes a credential for an account's root user.
+/// Makes a credential for an account's root user. It is handed over before it is committed: one that its owner does not
+/// have would be of no use, and is not made.
 ///
 /// # Errors
-/// Where the store or the HSM fails; nothing was written.
+/// Where the store or the HSM fails, or whoever it is handed to; nothing was written.
 pub async fn create_root(
     installation: &Installation,
     vault: &dyn Vault,
     entropy: &dyn Entropy,
-    account: &str,
-    now: Moment,
+    (account, now): (&str, Moment),
+    hand_over: impl FnOnce(&NewCredential) -> Result<(), String>,
 ) -> Result<NewCredential> {
     let access_key_id = random_id(entropy, "AKIA", ACCESS_KEY_ID_LEN)?;
     let (token, secret_access_key) = create(vault, account, &access_key_id).await?;
-    put(installation, account, &access_key_id, token, now).await?;
-    Ok(NewCredential { access_key_id, secret_access_key })
+    let made = NewCredential { access_key_id, secret_access_key };
+    hand_over(&made).map_err(Error::internal)?;
+    put(installation, account, &made.access_key_id, token, now).await?;
+    Ok(made)
 }
 
 /// What became of a credential that an operator brings along.
@@ -85,7 +88,7 @@ pub async fn import_root(
     Ok(Imported::Taken)
 }
 
-/// Whether the account has, or had, a credential of its root user.
+/// Whether the account has, or had, a credential of its root user: it begins with one.
 ///
 /// # Errors
 /// Where the store fails.

@@ -32,7 +32,10 @@ impl fmt::Display for Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoStore { last } => {
-                write!(f, "the audit ledger has {last} events, and the store is gone: bring the store back")
+                write!(
+                    f,
+                    "the audit ledger ends with event {last}, and the store is gone: bring the store back"
+                )
             }
             Self::Shorter { last, known } => {
                 write!(

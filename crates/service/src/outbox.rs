@@ -38,31 +38,40 @@ impl Delivered {
         names.drain(..count).collect()
     }
 
+    fn len(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     /// Takes back those whose commit failed.
     pub(crate) fn put_back(&self, mut taken: Vec<Vec<u8>>) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).append(&mut taken);
     }
 }
 
-/// Clears what the ledger holds and no commit has cleared yet: a change that nobody follows would leave its event in the
-/// store for as long as nobody changes anything.
+/// Clears what the ledger holds by now and no commit has cleared yet: a change that nobody follows would leave its event
+/// in the store for as long as nobody changes anything.
 ///
 /// # Errors
 /// Where the store fails; what could not be cleared stays to be.
 pub(crate) async fn clear(service: &Service) -> Result<()> {
-    loop {
-        let names = service.installation.outbox.take();
+    let outbox = &service.installation.outbox;
+    // No more than there are now: others are added meanwhile, and cleared by the changes that add them.
+    let mut left = outbox.len();
+    while left > 0 {
+        let names = outbox.take();
         if names.is_empty() {
-            return Ok(());
+            break;
         }
+        left = left.saturating_sub(names.len());
         let writes = names.iter().cloned().map(Write::Delete).collect();
         if let Err(error) =
             service.installation.store.commit(Commit { preconditions: Vec::new(), writes }).await
         {
-            service.installation.outbox.put_back(names);
+            outbox.put_back(names);
             return Err(error.into());
         }
     }
+    Ok(())
 }
 
 /// The first event of the ledger that the outbox may still be compared with, from which on the ledger must be kept; none

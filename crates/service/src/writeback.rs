@@ -1,5 +1,5 @@
 //! What is noted in memory and written to the store once a minute, and once more when the program ends in good order:
-//! the last uses of keys, which events the outbox need not keep, and how far the ledger has come.
+//! the last uses of keys, access keys and roles, which events the outbox need not keep, and how far the ledger has come.
 
 use std::sync::Arc;
 
@@ -31,7 +31,8 @@ pub async fn run(service: &Service, clock: Arc<dyn Clock>, write_seconds: u32) -
 /// The first failure of the store, after all was tried. What could not be written stays noted.
 pub async fn write(service: &Service) -> Result<()> {
     let used = usage::write(service).await;
+    let called = service.installation.last_used.write(&*service.installation.store).await;
     let cleared = outbox::clear(service).await;
     let ended = ledger_end::note(service).await;
-    used.and(cleared).and(ended)
+    used.and(called).and(cleared).and(ended)
 }

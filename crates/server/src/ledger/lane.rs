@@ -147,31 +147,37 @@ impl Lane {
     /// [`MAX_PAYLOAD_LEN`](super::MAX_PAYLOAD_LEN) bytes, [`LedgerError::Failed`] or [`LedgerError::Closed`]. A refusal
     /// for want of room starts an attempt to make some, if none is under way.
     pub fn try_reserve(&self, bytes: usize) -> Result<Reservation, LedgerError> {
-        Shared::reserve(&self.ledger, bytes)
+        Shared::reserve(&self.ledger, bytes).inspect_err(|error| {
+            if *error == LedgerError::Full {
+                self.ledger.make_room();
+            }
+        })
     }
 
     /// [`try_reserve`](Self::try_reserve), but where there is no room it waits for another segment to be prepared. So a
     /// slow disk slows callers down, and those who reserve much do not shut out others: only a full disk refuses them, or
     /// the bound on how many segments are prepared.
     pub async fn reserve(&self, bytes: usize) -> Result<Reservation, LedgerError> {
-        match self.try_reserve(bytes) {
+        let take = || Shared::reserve(&self.ledger, bytes);
+        match take() {
             Err(LedgerError::Full) => {}
             outcome => return outcome,
         }
         let mut preparation = self.ledger.watch_preparation();
         loop {
             preparation.mark_unchanged();
-            match self.try_reserve(bytes) {
-                Err(LedgerError::Full) if self.ledger.may_have_spare() => {}
-                // The spare may have come in between.
-                Err(LedgerError::Full) => return self.try_reserve(bytes),
+            match take() {
+                // Asked after the mark, so that what is made from here on is not missed.
+                Err(LedgerError::Full) if self.ledger.make_room() => {}
+                // A spare may have come in between.
+                Err(LedgerError::Full) => return take(),
                 outcome => return outcome,
             }
             if preparation.changed().await.is_err() {
                 return Err(LedgerError::Closed);
             }
             if preparation.borrow().failure.is_some() {
-                return self.try_reserve(bytes);
+                return take();
             }
         }
     }

@@ -67,6 +67,8 @@ struct Gather {
 struct Wish {
     /// How many spares there should be; 0 where none is wished for.
     spares: usize,
+    /// One is being made.
+    busy: bool,
     over: bool,
 }
 
@@ -93,7 +95,7 @@ impl Shared {
             expected: Expected::default(),
             complete: Condvar::new(),
             lanes: Mutex::default(),
-            wishes: Mutex::new(Wish { spares: SPARES, over: false }),
+            wishes: Mutex::new(Wish { spares: SPARES, ..Wish::default() }),
             spares: Mutex::new(spares),
             wished: Condvar::new(),
             held: Mutex::new(Held {
@@ -153,14 +155,10 @@ impl Shared {
     }
 
     pub(super) fn reserve(this: &Arc<Self>, bytes: usize) -> Result<Reservation, LedgerError> {
-        if let Some(over) = this.progress.over() {
-            return Err(over);
+        match this.progress.over() {
+            Some(over) => Err(over),
+            None => Reservation::take(this, bytes),
         }
-        Reservation::take(this, bytes).inspect_err(|error| {
-            if *error == LedgerError::Full {
-                this.wish(MOST_SPARES);
-            }
-        })
     }
 
     /// Puts a record in line and gives its sequence number.
@@ -281,22 +279,25 @@ impl Shared {
         self.current.send_replace(current);
     }
 
-    /// Whether there may be more spares than are ready.
-    pub(super) fn may_have_spare(&self) -> bool {
-        self.has_fewer_than(MOST_SPARES)
+    /// Has another spare made where there may be more, if none is being made. Where this is so, the preparation changes
+    /// once more.
+    pub(super) fn make_room(&self) -> bool {
+        self.wish(MOST_SPARES)
     }
 
     pub(super) fn has_fewer_than(&self, spares: usize) -> bool {
         self.spares.lock().len() < spares
     }
 
-    /// Has a spare made where fewer than so many are ready.
-    fn wish(&self, spares: usize) {
-        if self.has_fewer_than(spares) {
-            let mut wish = self.wishes.lock();
+    /// Has a spare made where fewer than so many are ready; whether that is so.
+    fn wish(&self, spares: usize) -> bool {
+        let fewer = self.has_fewer_than(spares);
+        let mut wish = self.wishes.lock();
+        if fewer && !wish.busy {
             wish.spares = wish.spares.max(spares);
             self.wished.notify_one();
         }
+        fewer
     }
 
     /// Waits until a spare segment should be made where there are fewer than so many; `None` once the ledger is closed.
@@ -306,6 +307,7 @@ impl Shared {
             wish = wait(&self.wished, wish);
         }
         let spares = std::mem::take(&mut wish.spares);
+        wish.busy = self.has_fewer_than(spares);
         (!wish.over).then_some(spares)
     }
 
@@ -318,6 +320,7 @@ impl Shared {
             spares.push_back(spare);
         });
         let failure = failure.err().map(|error| error.kind());
+        self.wishes.lock().busy = false;
         self.preparation.send_modify(|preparation| {
             preparation.attempts += 1;
             preparation.failure = failure;

@@ -1,11 +1,11 @@
 //! When access keys of users and sessions of roles were last used; of a role it is kept by its unique id.
 //!
-//! Kept in memory, and written down along with whatever is committed next, so that looking at it costs no request a
-//! write of its own. What AWS tells is as coarse ("Last used information").
+//! Kept in memory, and [written down](crate::writeback) once a minute or along with whatever is committed before, so that
+//! looking at it costs no request a write of its own. What AWS tells is as coarse ("Last used information").
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use claviger_store::{Read, Store, Write};
+use claviger_store::{Commit, Read, Store, Write};
 use quick_cache::sync::Cache as Bounded;
 
 use crate::error::Result;
@@ -16,6 +16,8 @@ use crate::record::{self, iam::LastUsedRecord};
 const MAX_KEYS: usize = 65_536;
 /// Uses closer together than this count as one, in milliseconds.
 const GRAIN_MS: i64 = 60 * 1000;
+/// The same, where they are of different services or Regions.
+const OTHER_GRAIN_MS: i64 = 1000;
 /// Most entries written along with one commit, and most that wait.
 const MAX_WRITTEN: usize = 8;
 const MAX_WAITING: usize = 4_096;
@@ -36,8 +38,8 @@ impl LastUsed {
         let known = self.seen.get(id);
         let is_new = known.is_none_or(|known| {
             now.0.saturating_sub(known.at_ms) >= GRAIN_MS
-                || known.service != service
-                || known.region != region
+                || now.0.saturating_sub(known.at_ms) >= OTHER_GRAIN_MS
+                    && (known.service != service || known.region != region)
         });
         if !is_new {
             return;
@@ -67,6 +69,27 @@ impl LastUsed {
             }
         }
         Ok(taken)
+    }
+
+    /// Writes down all that has not been.
+    ///
+    /// # Errors
+    /// Where the store fails; the next use makes up for it.
+    pub(crate) async fn write(&self, store: &dyn Store) -> Result<()> {
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).len();
+        for _ in 0..waiting.div_ceil(MAX_WRITTEN) {
+            let writes = self.take(&[])?;
+            if !writes.is_empty() {
+                store.commit(Commit { preconditions: Vec::new(), writes }).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets what is deleted.
+    pub(crate) fn forget(&self, id: &str) {
+        self.seen.remove(id);
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).retain(|waits| waits != id);
     }
 
     /// The last use of an access key, or of a role, that is known of.

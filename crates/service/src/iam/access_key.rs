@@ -112,6 +112,7 @@ pub(crate) async fn delete(service: &Service, call: &mut Call<'_>, user: &Identi
     changed.keys.retain(|key| key != id);
     let gone = [record::credential(id), record::iam::last_used(id)].map(Write::Delete);
     let writes = gone.into_iter().chain([changed.put()?]).collect();
+    service.installation.last_used.forget(id);
     call.commit(service, vec![user.unchanged(), unchanged(id, &credential)], writes).await
 }
 

@@ -166,6 +166,7 @@ pub(crate) async fn delete(service: &Service, call: &mut Call<'_>, identity: &Id
         vec![Write::Delete(identity.record_name()), Write::Delete(record::iam::principal(&identity.id))];
     if identity.kind == Kind::Role {
         writes.push(Write::Delete(record::iam::last_used(&identity.id)));
+        service.installation.last_used.forget(&identity.id);
     }
     if let Some((policy, more)) = holder::unbound(service, identity).await? {
         preconditions.push(policy.unchanged());

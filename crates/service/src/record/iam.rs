@@ -58,8 +58,8 @@ pub(crate) fn users_of(account: &str, policy: &str, usage: &str) -> Vec<u8> {
 }
 
 /// When a credential was last used, as far as it has been written down.
-pub(crate) fn last_used(access_key_id: &str) -> Vec<u8> {
-    join(&["last-used", access_key_id])
+pub(crate) fn last_used(id: &str) -> Vec<u8> {
+    join(&["last-used", id])
 }
 
 /// A user, group or role.

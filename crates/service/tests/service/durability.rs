@@ -259,7 +259,7 @@ fn a_silent_hsm_is_a_dependency_that_timed_out() {
     // What needs no HSM goes on.
     world.succeed(ALICE, "DescribeKey", json!({"KeyId": key.id}));
     // On a new day nobody can be authenticated without it: no event, since nobody is known to have asked.
-    world.clock.advance(crate::world::DAY_MS);
+    world.clock.advance(DAY_MS);
     let answer = world.send(&Ask::new(ALICE, "DescribeKey", json!({"KeyId": key.id})));
     assert_eq!((answer.status, answer.code), (500, Some("DependencyTimeoutException")));
     assert!(answer.event.is_null());
