@@ -289,6 +289,17 @@ impl<'a> Holds<'a> {
     }
 }
 
+/// How many statements of a document allow the request, each by itself. Decides nothing: a simulation shows what had a
+/// part in its outcome.
+pub fn allowing(document: &Document, request: &Request<'_>) -> usize {
+    document.statements().iter().filter(|statement| statement.allows(request).is_some()).count()
+}
+
+/// How many deny it.
+pub fn denying(document: &Document, request: &Request<'_>) -> usize {
+    document.statements().iter().filter(|statement| statement.denies(request)).count()
+}
+
 fn allow<'a>(
     layer: Layer,
     document: &'a Document,

@@ -5,8 +5,8 @@ use crate::decide::{Layer, Reason};
 /// The message of `AccessDeniedException`, in AWS's words.
 ///
 /// `principal` is the caller's ARN (of the session, for a role), `action` has its service prefix, `resource` is an ARN
-/// or `*`, or nothing for what is yet to be made and has no name. Between accounts the text is the same whatever the reason, so that a stranger cannot learn whether a key
-/// exists.
+/// or `*`, or nothing for what is yet to be made and has no name. Between accounts the text is the same whatever the
+/// reason, so that a stranger cannot learn whether a key exists.
 pub fn denial_text(
     principal: &str,
     action: &str,

@@ -23,7 +23,7 @@ mod trace;
 mod value;
 
 pub use decide::{
-    Decision, Grant, Grantor, Layer, Policies, Reason, ResourceSide, StatementRef, decide,
+    Decision, Grant, Grantor, Layer, Policies, Reason, ResourceSide, StatementRef, allowing, decide, denying,
     would_allow_put_key_policy,
 };
 pub use denial::denial_text;

@@ -67,11 +67,11 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 #[expect(clippy::print_stderr, reason = "the last words of a program that ends")]
 fn complain(cause: String) {
     let (done, said) = mpsc::channel();
-    let saying = std::thread::spawn(move || {
+    let say = move || {
         eprintln!("claviger: {cause}");
         let _ = done.send(());
-    });
-    if said.recv_timeout(LAST_WORDS).is_ok() {
-        let _ = saying.join();
-    }
+    };
+    // Where no thread can be started, nobody has sent and nobody is waited for.
+    let _saying = std::thread::Builder::new().spawn(say);
+    let _ = said.recv_timeout(LAST_WORDS);
 }

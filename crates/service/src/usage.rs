@@ -1,10 +1,10 @@
 //! When each key was last used: what `GetKeyLastUsage` answers.
 //!
-//! A request notes its use in memory, at the price of one short lock; what was noted is [written to the store](crate::writeback)
-//! once a minute, and once more when the program ends in good order. So no request pays a commit for it. What this costs is
-//! precision: a process that is killed forgets the uses of its last minute, and another host learns of them a minute
-//! late. Nothing but `GetKeyLastUsage` and the condition key `kms:TrailingDaysWithoutKeyUsage` goes by it; the ledger is
-//! what tells all uses.
+//! A request notes its use in memory, at the price of one short lock; what was noted is written to the store
+//! ([`writeback`](crate::writeback)) once a minute, and once more when the program ends in good order. So no request pays
+//! a commit for it. What this costs is precision: a process that is killed forgets the uses of its last minute, and
+//! another host learns of them a minute late. Nothing but `GetKeyLastUsage` and the condition key
+//! `kms:TrailingDaysWithoutKeyUsage` goes by it; the ledger is what tells all uses.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

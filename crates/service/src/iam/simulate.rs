@@ -6,13 +6,15 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use claviger_policy::{
-    Context, Decision, Document, Policies, Principal, Reason, Request, ResourceSide, Values, decide,
+    Context, Decision, Document, Policies, Principal, Reason, Request, ResourceSide, Values, allowing,
+    decide, denying,
 };
 use claviger_wire::arn::Arn;
 use claviger_wire::fault::Code;
 use serde::Serialize;
 
 use crate::call::Call;
+use crate::decided::Source;
 use crate::dispatch::Service;
 use crate::error::{Error, Result};
 use crate::iam::document;
@@ -30,7 +32,28 @@ pub(crate) struct Evaluation {
     eval_action_name: String,
     eval_resource_name: String,
     eval_decision: &'static str,
+    matched_statements: Members<Matched>,
     missing_context_values: Members<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    permissions_boundary_decision_detail: Option<BoundaryDetail>,
+}
+
+/// A statement that had a part in the decision, by the policy it stands in.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Matched {
+    source_policy_id: String,
+    source_policy_type: &'static str,
+}
+
+/// What AWS was seen to answer, which its own model does not list.
+const SOURCE_POLICY_TYPE: &str = "IAM Policy";
+
+/// There where a permissions boundary applies.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct BoundaryDetail {
+    allowed_by_permissions_boundary: bool,
 }
 
 /// The condition keys of a simulation, and those that were asked for and not given.
@@ -65,22 +88,32 @@ impl Context for Given<'_> {
 
 /// Whose policies are simulated: those that apply, and who asks.
 pub(crate) struct Subject {
-    pub(crate) policies: Effective,
+    policies: Effective,
+    /// What each of the policies is called, in their order, and the boundary.
+    names: Vec<String>,
+    boundary_name: String,
     /// ARN and unique id of a user or role, and its account.
-    pub(crate) principal: (String, String, String),
+    principal: (String, String, String),
 }
 
 impl Subject {
     /// Nobody in particular of an account, without policies.
     pub(crate) fn nobody(account: &str) -> Self {
-        Self { policies: Effective::default(), principal: (String::new(), String::new(), account.to_owned()) }
+        Self {
+            policies: Effective::default(),
+            names: Vec::new(),
+            boundary_name: String::new(),
+            principal: (String::new(), String::new(), account.to_owned()),
+        }
     }
 
     /// A user, group or role, with the policies that apply to it.
     pub(crate) async fn of(service: &Service, call: &Call<'_>, identity: &Arc<Identity>) -> Result<Self> {
         let policies = Effective::of(&service.installation.cache, identity).await?;
-        let arn = identity.arn(call.region());
-        Ok(Self { policies, principal: (arn, identity.id.clone(), identity.account.to_string()) })
+        let names = policies.sources.iter().map(name_of).collect();
+        let boundary_name = policies.boundary_source.as_ref().map(name_of).unwrap_or_default();
+        let principal = (identity.arn(call.region()), identity.id.clone(), identity.account.to_string());
+        Ok(Self { policies, names, boundary_name, principal })
     }
 
     /// Adds the policies that a request brings along; a permissions boundary takes the place of the one there is.
@@ -89,8 +122,10 @@ impl Subject {
     /// `MalformedPolicyDocument`.
     pub(crate) fn with(mut self, more: &[PolicyDocument], boundaries: &[PolicyDocument]) -> Result<Self> {
         self.policies.identity.extend(compiled(more)?);
+        self.names.extend((1..=more.len()).map(|number| format!("PolicyInputList.{number}")));
         if let Some(boundary) = compiled(boundaries)?.pop() {
             self.policies.boundary = Some(boundary);
+            self.boundary_name = format!("PermissionsBoundaryPolicyInputList.{}", boundaries.len());
         }
         Ok(self)
     }
@@ -123,18 +158,55 @@ impl Subject {
             session: None,
             endpoint: None,
         };
-        let eval_decision = match decide(&request, &policies) {
-            Decision::Allow(_) => "allowed",
-            Decision::Deny(Reason::Explicit(_)) => "explicitDeny",
-            Decision::Deny(Reason::Implicit(_)) => "implicitDeny",
-        };
+        let decision = decide(&request, &policies);
         let missing: Vec<String> = context.missing.take().into_iter().collect();
+        let (eval_decision, matched) = match decision {
+            Decision::Allow(_) => ("allowed", self.matched(|document| allowing(document, &request), None)),
+            Decision::Deny(Reason::Explicit(_)) => {
+                let boundary = self.policies.boundary.as_deref();
+                ("explicitDeny", self.matched(|document| denying(document, &request), boundary))
+            }
+            Decision::Deny(Reason::Implicit(_)) => ("implicitDeny", Vec::new()),
+        };
+        let within =
+            |boundary: &Document| allowing(boundary, &request) > 0 && denying(boundary, &request) == 0;
+        let detail = self
+            .policies
+            .boundary
+            .as_deref()
+            .map(|boundary| BoundaryDetail { allowed_by_permissions_boundary: within(boundary) });
+        context.missing.take();
         Evaluation {
             eval_action_name: action.to_owned(),
             eval_resource_name: resource.to_owned(),
             eval_decision,
+            matched_statements: matched.into(),
             missing_context_values: missing.into(),
+            permissions_boundary_decision_detail: detail,
         }
+    }
+
+    /// The policies in which statements had a part, once for each of those.
+    fn matched(&self, count: impl Fn(&Document) -> usize, boundary: Option<&Document>) -> Vec<Matched> {
+        let identity = self.policies.identity.iter().map(|document| &**document).zip(&self.names);
+        let all = identity.chain(boundary.map(|document| (document, &self.boundary_name)));
+        let times = |(document, name): (&Document, &String)| {
+            let matched = Matched { source_policy_id: name.clone(), source_policy_type: SOURCE_POLICY_TYPE };
+            vec![matched; count(document)]
+        };
+        all.flat_map(times).collect()
+    }
+}
+
+/// As the simulator calls a policy: a managed one by its name, an inline one by its holder's as well.
+fn name_of(source: &Source) -> String {
+    match source {
+        Source::Managed(policy) => policy.name.clone(),
+        Source::Inline(holder, index) => {
+            let inline = holder.inline.get(*index).map(|inline| &*inline.name).unwrap_or_default();
+            format!("{}_{}_{inline}", holder.kind.word(), holder.name)
+        }
+        Source::Session(_) => String::new(),
     }
 }
 

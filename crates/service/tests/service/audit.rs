@@ -390,7 +390,7 @@ fn the_largest_form_leaves_a_record() {
     };
     let document = policy(json!({"Effect": "Allow", "Action": "kms:Encrypt", "Resource": "*"}));
     let simulation = "Action=SimulateCustomPolicy&ActionNames.member.1=kms:Encrypt\
-                      &ContextEntries.member.1.ContextKeyName=aws:xContextKeyName=a:b&ContextEntries.member.1.ContextKeyType=stringList";
+                      &ContextEntries.member.1.ContextKeyName=aws:x&ContextEntries.member.1.ContextKeyType=stringList";
     let refused = [Some("ValidationError"); 3];
     let taken = [None, Some("InvalidInput"), None];
     for (grows, expected) in [("\u{1}", refused), ("\"", taken), ("\\", taken), ("\t", taken)] {

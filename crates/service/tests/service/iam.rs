@@ -454,6 +454,50 @@ fn the_simulator_tells_what_would_be_decided() {
     assert_eq!(root.refused(&world, "SimulateCustomPolicy", &members), "UnsupportedOperationException");
 }
 
+/// Beside a decision stands which policies had a part in it, as AWS was seen to name them.
+#[test]
+fn a_simulation_names_the_policies_that_matched() {
+    let world = World::new();
+    let root = Actor::from(ALICE);
+    new_user(&world, ALICE, "Ann");
+    give(&world, ALICE, "Ann", &allow(&["kms:Encrypt"]));
+    let managed = [("PolicyName", "M"), ("PolicyDocument", &*allow(&["kms:*"]))];
+    root.does(&world, "CreatePolicy", &managed);
+    let attached = [("UserName", "Ann"), ("PolicyArn", "arn:aws:iam::111122223333:policy/M")];
+    root.does(&world, "AttachUserPolicy", &attached);
+    let inline = root.does(&world, "ListUserPolicies", &[("UserName", "Ann")]).element("member").to_owned();
+    let deny = json!({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Deny", "Action": "kms:Decrypt", "Resource": "*"},
+        {"Effect": "Deny", "Action": "kms:De*", "Resource": "*"},
+        {"Effect": "Allow", "Action": "kms:Encrypt", "Resource": "*"}]});
+    let (deny, bounds) = (deny.to_string(), allow(&["kms:Encrypt"]));
+    let ask = |action: &str, more: &[(&str, &str)]| {
+        let source =
+            [("PolicySourceArn", "arn:aws:iam::111122223333:user/Ann"), ("ActionNames.member.1", action)];
+        let reply = root.does(&world, "SimulatePrincipalPolicy", &[&source, more].concat());
+        let text = |name: &str| reply.elements(name).join(" ");
+        assert!(reply.elements("SourcePolicyType").iter().all(|kind| *kind == "IAM Policy"));
+        [text("EvalDecision"), text("SourcePolicyId"), text("AllowedByPermissionsBoundary")]
+    };
+    let more = [("PolicyInputList.member.1", &*bounds), ("PolicyInputList.member.2", &*deny)];
+    let bounded = [("PermissionsBoundaryPolicyInputList.member.1", &*bounds)];
+    let cap = [("PermissionsBoundaryPolicyInputList.member.1", &*deny)];
+    let both = format!("user_Ann_{inline} M");
+    for (action, more, expected) in [
+        ("kms:Encrypt", &[][..], ["allowed", &both, ""]),
+        ("kms:Sign", &[], ["allowed", "M", ""]),
+        ("s3:GetObject", &[], ["implicitDeny", "", ""]),
+        ("kms:Encrypt", &more, ["allowed", &format!("{both} PolicyInputList.1 PolicyInputList.2"), ""]),
+        ("kms:Decrypt", &more, ["explicitDeny", "PolicyInputList.2 PolicyInputList.2", ""]),
+        ("kms:DescribeKey", &more, ["explicitDeny", "PolicyInputList.2", ""]),
+        ("kms:Encrypt", &bounded, ["allowed", &both, "true"]),
+        ("kms:Sign", &bounded, ["implicitDeny", "", "false"]),
+        ("kms:DescribeKey", &cap, ["explicitDeny", "PermissionsBoundaryPolicyInputList.1", "false"]),
+    ] {
+        assert_eq!(ask(action, more), expected, "{action} {more:?}");
+    }
+}
+
 /// The pages of a simulation are the whole of it, in its order.
 #[test]
 fn a_simulation_is_read_in_pages() {
