@@ -45,6 +45,9 @@ def check_element(shape: botocore.model.Shape, element: ElementTree.Element, at:
         case "string" if shape.name == "PermissionsBoundaryAttachmentType":
             # AWS answers this, and not what its model says.
             assert element.text == "Policy", f"{at} is {element.text}"
+        case "string" if shape.name == "PolicySourceType":
+            # This as well.
+            assert element.text == "IAM Policy", f"{at} is {element.text}"
         case "string" if shape.enum:
             assert element.text in shape.enum, f"{at} is {element.text}"
         case "boolean":
@@ -219,6 +222,8 @@ def test_every_operation_answers_in_the_form_of_the_model(server, iam):
         PolicySourceArn=f"arn:aws:iam::{ACCOUNT}:user/p/Form", ActionNames=["kms:Encrypt", "iam:GetUser"]
     )
     assert [it["EvalDecision"] for it in simulated["EvaluationResults"]] == ["allowed", "implicitDeny"]
+    matched = [[it["SourcePolicyId"] for it in one["MatchedStatements"]] for one in simulated["EvaluationResults"]]
+    assert matched == [["user_Form_inline", "Form"], []]
     custom = iam.simulate_custom_policy(PolicyInputList=[ALLOW_KMS], ActionNames=["kms:Encrypt"])
     assert custom["EvaluationResults"][0]["EvalDecision"] == "allowed"
     assert iam.get_user()["User"]["Arn"] == f"arn:aws:iam::{ACCOUNT}:root"
