@@ -334,7 +334,7 @@ fn holds_anything(dir: &Path) -> bool {
 }
 
 /// A store and a ledger that know of each other start together only; neither is taken for a new one. `last` is the
-/// ledger's last event. Nothing is made where this refuses, so that what is missing can be put in its place.
+/// ledger's last event. No ledger is made where this refuses, so that what is missing can be put in its place.
 async fn belong_together(store: &dyn Store, last: u64, plan: &Plan) -> Result<(), String> {
     let dir = plan.data_dir.display();
     let failed = |error: claviger_service::Error| format!("{dir}: {}", error.cause.unwrap_or_default());

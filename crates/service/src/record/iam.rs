@@ -57,7 +57,7 @@ pub(crate) fn users_of(account: &str, policy: &str, usage: &str) -> Vec<u8> {
     }
 }
 
-/// When a credential was last used, as far as it has been written down.
+/// When a credential, or a role by its unique id, was last used, as far as it has been written down.
 pub(crate) fn last_used(id: &str) -> Vec<u8> {
     join(&["last-used", id])
 }
