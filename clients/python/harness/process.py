@@ -1,12 +1,13 @@
 """A program with its output in files, and conditions to wait for. Nothing here sleeps for luck."""
 
+import itertools
 import os
 import random
 import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 # How long a condition may take. Generous: it bounds failures, not successes.
@@ -46,12 +47,33 @@ def check_stays(condition: Callable[[], object], otherwise: str, seconds: float 
         time.sleep(POLL_SECONDS)
 
 
+def _ports_of_servers() -> range:
+    """The larger part of the ports that the system gives to no client, or 15,000 to 32,000 where it gives away all."""
+    low, high = map(int, Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split())
+    below, above = range(min(15_000, low), low), range(high + 1, 65_536)
+    widest = max(below, above, key=len)
+    return widest if len(widest) >= 5_000 else range(15_000, 32_000)
+
+
+def _ports_in_turn() -> Iterator[int]:
+    ports = _ports_of_servers()
+    first = random.randrange(len(ports))
+    while True:
+        yield from ports[first:]
+        yield from ports[:first]
+
+
+_PORTS = _ports_in_turn()
+
+
 def free_ports(count: int) -> int:
-    """The first of `count` free ports in a row, below those that the system gives to clients."""
-    for _ in range(1000):
-        first = random.randrange(15_000, 32_000)
-        if all(_is_free(port) for port in range(first, first + count)):
-            return first
+    """The first of `count` free ports in a row. What was given once, and is perhaps not yet used, comes again last."""
+    row: list[int] = []
+    for port in itertools.islice(_PORTS, 50_000):
+        follows = not row or port == row[-1] + 1
+        row = [*row, port] if follows and _is_free(port) else []
+        if len(row) == count:
+            return row[0]
     raise AssertionError("no free ports")
 
 
