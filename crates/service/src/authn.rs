@@ -2,6 +2,7 @@
 //! token of an identity provider.
 
 mod forward;
+mod grounds;
 pub(crate) mod last_used;
 pub(crate) mod principal;
 pub(crate) mod session;
@@ -350,7 +351,7 @@ pub(crate) async fn authenticate(
     if let Some(root) = root {
         return Ok(forward::unless_presented(incoming, root));
     }
-    let standing = standing(service, &found).await?.ok_or_else(unrecognized)?;
+    let standing = standing(service, access_key_id, &found).await?.ok_or_else(unrecognized)?;
     let used = match &found {
         Found::LongTerm(_) => Some(access_key_id),
         // Only the sessions of roles have names.
@@ -418,12 +419,12 @@ async fn find(service: &Service, claim: &InScope, now: Moment) -> Result<Option<
 const MAX_ATTEMPTS: usize = 8;
 
 /// Whom a credential stands for now.
-async fn standing(service: &Service, found: &Found) -> Result<Option<Standing>> {
+async fn standing(service: &Service, access_key_id: &str, found: &Found) -> Result<Option<Standing>> {
     let cache = &service.installation.cache;
     let mut attempt = 1;
     loop {
         let standing = match found {
-            Found::LongTerm(credential) => Standing::of_credential(cache, credential).await,
+            Found::LongTerm(credential) => Standing::of_credential(cache, access_key_id, credential).await,
             Found::Session(session) => Standing::of_session(cache, session).await,
             Found::Service(_) => Ok(None),
         };
@@ -446,7 +447,9 @@ async fn derive(service: &Service, claim: &InScope, found: &Found) -> Result<Arc
         vault::signing_key(&*service.vault, wrapped, &scope.date, &scope.region, &scope.service).await?;
     let root = match found {
         Found::LongTerm(credential) if credential.record.principal == principal::ROOT => {
-            Some(Arc::new(Caller::new(Standing::root(account), access_key_id, &scope.region)))
+            let key = Some((access_key_id.to_owned(), revision));
+            let standing = Standing { key, ..Standing::root(account) };
+            Some(Arc::new(Caller::new(standing, access_key_id, &scope.region)))
         }
         _ => None,
     };

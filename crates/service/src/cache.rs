@@ -53,7 +53,7 @@ pub(crate) struct Cache {
     aliases: Table<AliasRecord>,
     materials: Table<Owner>,
     credentials: Table<Credential>,
-    accounts: Table<AccountRecord>,
+    accounts: Table<Account>,
     identities: Table<Identity>,
     managed_policies: Table<ManagedPolicy>,
     principals: Table<PrincipalRecord>,
@@ -68,6 +68,12 @@ pub(crate) struct Cache {
 /// A credential with the revision that wrote it: what is derived from it is bound to that revision.
 pub(crate) struct Credential {
     pub(crate) record: CredentialRecord,
+    pub(crate) revision: Revision,
+}
+
+/// An account with the revision that wrote it.
+pub(crate) struct Account {
+    is_open: bool,
     pub(crate) revision: Revision,
 }
 
@@ -246,15 +252,20 @@ impl Cache {
 
     /// Whether there is such an account, and it is not closed.
     pub(crate) async fn account_is_open(&self, account: &str) -> Result<bool> {
+        self.open_account(account).await.map(|found| found.is_some())
+    }
+
+    /// An account, if there is such a one and it is not closed.
+    pub(crate) async fn open_account(&self, account: &str) -> Result<Option<Arc<Account>>> {
         let found = self.entry(&self.accounts, record::account_name(account), |record| {
             let read: AccountRecord = record::decode(record)?;
             // A row that was copied over another must not stand for it (invariant I7).
             match record.name == record::account(&read.id) {
-                true => Ok(read),
+                true => Ok(Account { is_open: read.closed_ms.is_none(), revision: record.revision }),
                 false => Err(Error::internal(format!("account {} stands in another's place", read.id))),
             }
         });
-        Ok(found.await?.is_some_and(|account| account.closed_ms.is_none()))
+        Ok(found.await?.filter(|account| account.is_open))
     }
 
     /// A user, group or role by the name of its record.

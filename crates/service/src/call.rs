@@ -32,6 +32,7 @@ use crate::kms::shapes::{
     WrappingKeySpec,
 };
 use crate::moment::Moment;
+use crate::turns::Turn;
 use crate::{outbox, record};
 use grant::GrantAsks;
 
@@ -105,6 +106,8 @@ pub struct Call<'a> {
     decided: bool,
     /// That the grant is still there which allowed it, if one did.
     held: Option<Precondition>,
+    /// Its turn among the calls of its account that found something changed, once it has waited for it.
+    pub(crate) turn: Option<Turn>,
     /// What the call is counted as. Counted once, however often it is decided anew.
     pub(crate) charge: charge::Charge<'a>,
     elsewhere: Option<Elsewhere>,
@@ -139,6 +142,7 @@ impl<'a> Call<'a> {
             reservation: None,
             decided: false,
             held: None,
+            turn: None,
             charge: charge::Charge::default(),
             elsewhere: None,
             wanted: None,
@@ -155,6 +159,20 @@ impl<'a> Call<'a> {
         self.held = None;
         self.elsewhere = None;
         self.wanted = None;
+    }
+
+    /// The same call by its caller as it is now: counted already, with the room that was taken for it.
+    pub(crate) fn of<'b>(&mut self, caller: &'b Caller) -> Call<'b>
+    where
+        'a: 'b,
+    {
+        Call {
+            room: self.room,
+            reservation: self.reservation.take(),
+            turn: self.turn.take(),
+            charge: std::mem::take(&mut self.charge),
+            ..Call::new(Subject { caller, ..self.subject })
+        }
     }
 
     /// Refuses to go on with a call for which no decision was asked: a fault of the program, never a success.
@@ -335,7 +353,8 @@ impl<'a> Call<'a> {
         mut writes: Vec<Write>,
     ) -> Result<()> {
         self.must_be_decided()?;
-        preconditions.extend(self.held.take());
+        preconditions.extend(self.held.clone());
+        preconditions.extend(self.subject.caller.holds(service).await?);
         let event = audit::record(&self.subject, &self.draft, None, self.room);
         writes.push(outbox::put(service, self.subject.event_id, &event)?);
         let elsewhere = self.event_elsewhere(service).await?;

@@ -76,6 +76,9 @@ pub(crate) enum Protocol {
     Query(&'static Api),
 }
 
+/// How often a call whose caller changes under it is authenticated before its caller is told to try again.
+const MAX_ATTEMPTS: usize = 16;
+
 const JSON: &str = "application/x-amz-json-1.1";
 const XML: &str = "text/xml";
 
@@ -105,11 +108,7 @@ impl Service {
         let (protocol, name) = (route.protocol(), route.label());
         let fresh = self.installation.cache.freshen().await;
         let caller = match fresh.and_then(|()| self.installation.endpoints.of(&incoming.origin)) {
-            Ok(endpoint) => match route.web_identity() {
-                Some(body) => authn::web_identity::authenticate(self, body, now).await,
-                None => authn::authenticate(self, incoming, route.service(), now).await,
-            }
-            .map(|caller| (caller, endpoint)),
+            Ok(endpoint) => self.authenticate(incoming, &route, now).await.map(|caller| (caller, endpoint)),
             Err(error) => Err(error),
         };
         match (route, caller) {
@@ -138,6 +137,13 @@ impl Service {
         }
     }
 
+    async fn authenticate(&self, incoming: &Incoming, route: &Route<'_>, now: Moment) -> Result<Arc<Caller>> {
+        match route.web_identity() {
+            Some(body) => authn::web_identity::authenticate(self, body, now).await,
+            None => authn::authenticate(self, incoming, route.service(), now).await,
+        }
+    }
+
     /// Whether one more request is taken from where this one comes from, which was not authenticated. Faults of the
     /// installation are nobody's.
     fn takes_stranger(&self, incoming: &Incoming, error: &Error) -> bool {
@@ -152,17 +158,49 @@ impl Service {
     /// Carries out an authenticated call and makes its event durable, whatever its outcome.
     async fn carry_out(&self, subject: Subject<'_>, route: &Route<'_>, protocol: Protocol) -> Handled {
         let (request_id, name) = (subject.request_id.to_owned(), route.label());
-        let caller = subject.caller;
         // Room for the event is taken first: where there is none, nothing may happen.
         let mut call = Call::new(subject);
         call.reservation = match self.ledger.reserve(call.room.bytes()).await {
             Ok(reservation) => Some(reservation),
             Err(error) => return failed(request_id, protocol, name, &outbox::ledger_failed(error)),
         };
-        let outcome = match call.charge_by(&self.installation.quotas, route.rule()) {
-            Ok(()) => self.outcome(&mut call, route).await,
-            Err(throttled) => Err(throttled),
-        };
+        match call.charge_by(&self.installation.quotas, route.rule()) {
+            Ok(()) => self.complete(call, route, protocol, 1).await,
+            Err(throttled) => self.conclude(call, route, protocol, Err(throttled)).await,
+        }
+    }
+
+    /// Carries out a call that is counted. Where its caller changes meanwhile, it is authenticated anew: it may be nobody's
+    /// any more.
+    async fn complete(
+        &self,
+        mut call: Call<'_>,
+        route: &Route<'_>,
+        protocol: Protocol,
+        attempt: usize,
+    ) -> Handled {
+        let outcome = self.outcome(&mut call, route).await;
+        if !matches!(&outcome, Err(error) if error.caller_changed && attempt < MAX_ATTEMPTS) {
+            return self.conclude(call, route, protocol, outcome).await;
+        }
+        match self.authenticate(call.subject.incoming, route, call.subject.now).await {
+            Ok(caller) => Box::pin(self.complete(call.of(&caller), route, protocol, attempt + 1)).await,
+            // It was somebody's when it came, so it has its event.
+            Err(error) => self.conclude(call, route, protocol, Err(error)).await,
+        }
+    }
+
+    /// Makes the event of a call durable.
+    async fn conclude(
+        &self,
+        mut call: Call<'_>,
+        route: &Route<'_>,
+        protocol: Protocol,
+        outcome: Result<Vec<u8>>,
+    ) -> Handled {
+        let (request_id, name) = (call.subject.request_id.to_owned(), route.label());
+        let caller = call.subject.caller;
+        call.turn = None;
         let outcome = match call.charged(outcome) {
             Err(error) if call.is_turned_away() => {
                 let throttled_by = call.charge.refused_by;

@@ -16,6 +16,8 @@ pub struct Error {
     pub cause: Option<String>,
     /// Whether a record changed between being read and being written, so that the call should be decided anew.
     pub(crate) conflict: bool,
+    /// Whether the caller is no longer who it was, so that the call should be authenticated anew.
+    pub(crate) caller_changed: bool,
 }
 
 /// The result of an operation.
@@ -24,28 +26,28 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// An error with a message for the caller.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: Some(message.into()), cause: None, conflict: false }
+        Self { code, message: Some(message.into()), cause: None, conflict: false, caller_changed: false }
     }
 
     /// An error for which AWS sends no message.
     pub fn bare(code: Code) -> Self {
-        Self { code, message: None, cause: None, conflict: false }
+        Self { message: None, ..Self::new(code, "") }
     }
 
     /// A fault of the server: the caller learns nothing of the cause.
     pub fn internal(cause: impl Into<String>) -> Self {
-        Self { code: Code::KmsInternal, message: None, cause: Some(cause.into()), conflict: false }
+        Self::bare(Code::KmsInternal).because(cause)
     }
 
     /// A part of the installation did not answer; the caller may try again.
     pub fn unavailable(cause: impl Into<String>) -> Self {
         let message = "The system timed out while trying to fulfill the request. You can retry the request.";
-        Self {
-            code: Code::DependencyTimeout,
-            message: Some(message.to_owned()),
-            cause: Some(cause.into()),
-            conflict: false,
-        }
+        Self::new(Code::DependencyTimeout, message).because(cause)
+    }
+
+    /// The caller changed while its call was carried out.
+    pub(crate) fn caller_changed() -> Self {
+        Self { caller_changed: true, ..claviger_store::Error::Conflict.into() }
     }
 
     /// A constraint that AWS checks after decoding.

@@ -27,6 +27,7 @@ use crate::quota::Quotas;
 use crate::record::{self, FORMAT, InstallationRecord, UsageSinceRecord};
 use crate::schedule::DomainKeys;
 use crate::services::Services;
+use crate::turns::Turns;
 use crate::usage::Noted;
 use crate::vault::{self, Vault};
 
@@ -103,11 +104,10 @@ pub struct Installation {
     /// The latest expiry that a request has met.
     expired_ms: AtomicI64,
     attestation: Roots,
-    /// Held by a call that is decided anew because records changed under it, so that those who race for the same records
-    /// do not beat each other time and again.
-    pub(crate) turn: tokio::sync::Mutex<()>,
+    /// Held by a call that is decided anew because records changed under it.
+    pub(crate) turns: Turns,
     /// Held while a key is counted: all of an account and Region write one record.
-    pub(crate) count_turn: tokio::sync::Mutex<()>,
+    pub(crate) count_turns: Turns,
     pub(crate) quotas: Quotas,
     /// `None` leaves domain keys alone.
     pub(crate) domain_keys: Option<DomainKeys>,
@@ -157,8 +157,8 @@ impl Installation {
             created,
             outbox: crate::outbox::Delivered::default(),
             schedule: tokio::sync::Notify::new(),
-            turn: tokio::sync::Mutex::new(()),
-            count_turn: tokio::sync::Mutex::new(()),
+            turns: Turns::new(),
+            count_turns: Turns::new(),
             latest_ms: AtomicI64::new(now.0),
             expired_ms: AtomicI64::new(i64::MIN),
             attestation: Roots::default(),

@@ -36,6 +36,7 @@ mod record;
 pub mod schedule;
 mod services;
 pub mod sts;
+mod turns;
 pub mod usage;
 mod vault;
 pub mod writeback;

@@ -125,7 +125,6 @@ async fn answer<O: Operation>(
         call.set_parameters(&request)?;
     }
     let mut attempt = 1;
-    let mut turn = None;
     let outcome = loop {
         let outcome = O::run(service, call, &mut request).await;
         let again = match &outcome {
@@ -136,13 +135,16 @@ async fn answer<O: Operation>(
             break outcome;
         }
         attempt += 1;
-        if turn.is_none() {
-            turn = Some(service.installation.turn.lock().await);
+        if call.turn.is_none() {
+            call.turn = Some(service.installation.turns.of(call.caller().account()).await);
         }
         call.start_over();
         service.installation.cache.freshen().await?;
+        if !call.caller().stands(service).await? {
+            return Err(Error::caller_changed());
+        }
     };
-    drop(turn);
+    call.turn = None;
     if O::READ_ONLY {
         call.set_parameters(&request)?;
     }

@@ -148,6 +148,9 @@ mod multi_region_tampering;
 #[path = "service/oracle.rs"]
 mod oracle;
 #[cfg(test)]
+#[path = "service/overtaken.rs"]
+mod overtaken;
+#[cfg(test)]
 #[path = "service/passwords.rs"]
 mod passwords;
 #[cfg(test)]

@@ -114,7 +114,7 @@ async fn user(
         // A service is nobody's user.
         return Ok(Err(Refusal::UnrecognizedClient));
     }
-    let standing = standing(service, &found).await?;
+    let standing = standing(service, verified.access_key_id(), &found).await?;
     let access_key_id = verified.access_key_id().to_owned();
     Ok(standing.map(|standing| (standing, access_key_id)).ok_or(Refusal::UnrecognizedClient))
 }

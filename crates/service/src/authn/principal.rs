@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use claviger_policy::Document;
+use claviger_store::Revision;
 use claviger_wire::arn;
 
 use super::session::Session;
@@ -14,7 +15,7 @@ use crate::decided::Source;
 use crate::error::Result;
 use crate::iam::effective::Effective;
 use crate::iam::identity::{Identity, by_id};
-use crate::iam::provider;
+use crate::iam::provider::{self, Provider};
 use crate::moment::Moment;
 use crate::record;
 use crate::record::federation::FederationRecord;
@@ -55,6 +56,10 @@ pub(crate) struct Standing {
     /// Where each of them is from.
     pub(crate) session_sources: Vec<Source>,
     pub(crate) session: Option<SessionFacts>,
+    /// The access key that everything comes from, as it was read: that which signs, or that which asked for the session.
+    pub(crate) key: Option<(String, Revision)>,
+    /// The identity provider that vouched for the session.
+    pub(crate) provider: Option<Arc<Provider>>,
 }
 
 impl Standing {
@@ -68,36 +73,44 @@ impl Standing {
             session_policies: None,
             session_sources: Vec::new(),
             session: None,
+            key: None,
+            provider: None,
         }
     }
 
     /// Whom a long-term credential stands for; `None` where there is nobody any more.
-    pub(crate) async fn of_credential(cache: &Cache, credential: &Credential) -> Result<Option<Self>> {
+    pub(crate) async fn of_credential(
+        cache: &Cache,
+        access_key_id: &str,
+        credential: &Credential,
+    ) -> Result<Option<Self>> {
         let record = &credential.record;
+        let key = Some((access_key_id.to_owned(), credential.revision));
         if record.principal == ROOT {
-            return Ok(Some(Self::root(&record.account)));
+            return Ok(Some(Self { key, ..Self::root(&record.account) }));
         }
         let Some(identity) = by_id(cache, &record.account, &record.principal).await? else { return Ok(None) };
-        Self::of_identity(cache, identity).await.map(Some)
+        Ok(Some(Self { key, ..Self::of_identity(cache, identity).await? }))
     }
 
     /// Whom a session stands for; `None` where what it comes from is gone: its role, its user, the access key that asked
     /// for it, or the identity provider that vouched.
     pub(crate) async fn of_session(cache: &Cache, session: &Session) -> Result<Option<Self>> {
         let record = &session.record;
+        let mut key = None;
         if let Some(source) = &record.source_key {
-            let credential = cache.credential(source).await?;
-            let alive = credential.is_some_and(|credential| {
+            let credential = cache.credential(source).await?.filter(|credential| {
                 let source = &credential.record;
                 source.is_active() && source.account == record.account && source.principal == record.principal
             });
-            if !alive {
-                return Ok(None);
-            }
+            let Some(credential) = credential else { return Ok(None) };
+            key = Some((source.clone(), credential.revision));
         }
+        let mut vouched = None;
         if let Some(federation) = &record.federation {
-            let provider = provider::of_address(cache, &record.account, &federation.provider).await?;
-            if provider.is_none_or(|provider| provider.id != federation.provider_id) {
+            let found = provider::of_address(cache, &record.account, &federation.provider).await?;
+            vouched = found.filter(|provider| provider.id == federation.provider_id);
+            if vouched.is_none() {
                 return Ok(None);
             }
         }
@@ -115,6 +128,7 @@ impl Standing {
             standing.tags.push((key.clone(), value.clone()));
         }
         (standing.session_policies, standing.session_sources) = session_policies(cache, session).await?;
+        (standing.key, standing.provider) = (key, vouched);
         standing.session = Some(SessionFacts {
             issued: Moment(record.issued_ms),
             name: record.name.clone(),

@@ -22,6 +22,8 @@ pub(crate) struct Effective {
     pub(crate) boundary: Option<Arc<Document>>,
     /// Where that is from.
     pub(crate) boundary_source: Option<Source>,
+    /// The groups among those whose policies these are, also one that has none yet.
+    pub(crate) groups: Vec<Arc<Identity>>,
 }
 
 impl Effective {
@@ -36,6 +38,7 @@ impl Effective {
         for group in &identity.groups {
             let group = by_id(cache, &identity.account, group).await?.ok_or_else(moved)?;
             effective.add(cache, &group).await?;
+            effective.groups.push(group);
         }
         if let Some(key) = &identity.boundary {
             let policy = managed(cache, &identity.account, key).await?;
