@@ -47,9 +47,10 @@ pub(crate) async fn make(service: &Service, call: &mut Call<'_>, wanted: &Wanted
         _ => return Err(Error::validation("Please specify either number of bytes or key spec.")),
     };
     let tokens = token::presented(service, wanted.grant_tokens)?;
+    // Before the key is looked for: what is wrong with it tells nobody whether there is such a key.
+    let attested = recipient::attested(service, call, wanted.recipient)?;
     let found = load::key(service, call, wanted.action, wanted.named, Forms::KeyOrAlias).await?;
     let algorithm = EncryptionAlgorithm::SymmetricDefault;
-    let attested = recipient::attested(service, call, wanted.recipient)?;
     let asks = Asks {
         encryption_context: wanted.context,
         encryption_algorithm: Some(algorithm),

@@ -40,8 +40,9 @@ pub(crate) struct Made {
 /// Decides, and makes the data key pair.
 pub(crate) async fn make(service: &Service, call: &mut Call<'_>, wanted: &Wanted<'_>) -> Result<Made> {
     let tokens = token::presented(service, wanted.grant_tokens)?;
-    let found = load::key(service, call, wanted.action, wanted.named, Forms::KeyOrAlias).await?;
+    // Before the key is looked for: what is wrong with it tells nobody whether there is such a key.
     let attested = recipient::attested(service, call, wanted.recipient)?;
+    let found = load::key(service, call, wanted.action, wanted.named, Forms::KeyOrAlias).await?;
     let asks = Asks {
         encryption_context: wanted.context,
         attested: attested.as_ref(),

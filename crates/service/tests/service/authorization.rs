@@ -289,6 +289,50 @@ fn strangers_learn_nothing() {
     assert_eq!(describe(alias), describe(&unknown));
     let decrypt = |blob: &str| told("Decrypt", json!({"CiphertextBlob": blob}));
     assert_eq!(decrypt(&blob), decrypt(&foreign_blob));
+    strangers_learn_nothing_by_the_order(&told, (&key.arn, &unknown), (&blob, &foreign_blob));
+    // Own keys and own blobs, which do not belong together, and a key of somebody else.
+    let (own, other) = (world.key(BOB), world.key(BOB));
+    let own_blob = world.encrypt(BOB, &other, b"x", json!({}));
+    let moves = |source: &str, to: &str| {
+        let request = json!({"CiphertextBlob": own_blob, "SourceKeyId": source, "DestinationKeyId": to});
+        told("ReEncrypt", request)
+    };
+    for source in [&own.id, &other.id] {
+        assert_eq!(moves(source, &key.arn), moves(source, &unknown));
+        assert_eq!(moves(source, &key.arn), moves(source, &disabled.arn));
+    }
+}
+
+/// What else is wrong with a request does not tell whether its key or blob is anybody's.
+fn strangers_learn_nothing_by_the_order(
+    told: &dyn Fn(&str, Value) -> (u16, String, Value, Value),
+    (arn, unknown): (&str, &str),
+    (blob, foreign_blob): (&str, &str),
+) {
+    let public = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE";
+    let requests = [
+        ("GenerateDataKey", json!({"KeySpec": "AES_256"})),
+        ("GenerateDataKeyPair", json!({"KeyPairSpec": "ECC_NIST_P256"})),
+        ("DeriveSharedSecret", json!({"KeyAgreementAlgorithm": "ECDH", "PublicKey": public})),
+    ];
+    let encryption = "RSAES_OAEP_SHA_256";
+    let recipients = [
+        json!({}),
+        json!({"KeyEncryptionAlgorithm": encryption}),
+        json!({"KeyEncryptionAlgorithm": encryption, "AttestationDocument": "eA=="}),
+    ];
+    for (operation, request) in requests {
+        for recipient in &recipients {
+            let of = |key: &str| {
+                let mut request = request.clone();
+                (request["KeyId"], request["Recipient"]) = (json!(key), recipient.clone());
+                told(operation, request)
+            };
+            assert_eq!(of(arn), of(unknown), "{operation} {recipient}");
+        }
+    }
+    let moves = |blob: &str| told("ReEncrypt", json!({"CiphertextBlob": blob, "DestinationKeyId": NO_KEY}));
+    assert_eq!(moves(blob), moves(foreign_blob));
 }
 
 /// A blob of another installation.

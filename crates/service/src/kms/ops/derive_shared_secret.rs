@@ -61,9 +61,10 @@ impl Operation for DeriveSharedSecret {
     async fn run(service: &Service, call: &mut Call<'_>, request: &mut Request) -> Result<Response> {
         let tokens = token::presented(service, request.grant_tokens.as_ref())?;
         let algorithm = request.key_agreement_algorithm;
+        // Before the key is looked for: what is wrong with it tells nobody whether there is such a key.
+        let attested = recipient::attested(service, call, request.recipient.as_ref())?;
         let found =
             load::key(service, call, "kms:DeriveSharedSecret", &request.key_id, Forms::KeyOrAlias).await?;
-        let attested = recipient::attested(service, call, request.recipient.as_ref())?;
         let attested = attested.as_ref();
         let asks = Asks { key_agreement_algorithm: Some(algorithm), attested, ..found.asks() };
         let key = call.authorize(service, "kms:DeriveSharedSecret", found.key.clone(), asks).await?;

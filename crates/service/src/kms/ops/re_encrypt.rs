@@ -100,10 +100,14 @@ impl Operation for ReEncrypt {
         };
         let found = source.find(service, call).await?;
         let named = &request.destination_key_id;
-        let destination = load::key(service, call, "kms:ReEncryptTo", named, Forms::KeyOrAlias).await?;
-        let same = (&found.key.account, found.key.id()) == (&destination.key.account, destination.key.id());
+        let destination = load::key(service, call, "kms:ReEncryptTo", named, Forms::KeyOrAlias).await;
+        let same = destination.as_ref().is_ok_and(|destination| {
+            (&found.key.account, found.key.id()) == (&destination.key.account, destination.key.id())
+        });
         source.reencrypt_on_same_key = Some(same);
         let opened = source.authorize(service, call, found).await?;
+        // Only now: whether there is such a key would tell who may not use the source something about either.
+        let destination = destination?;
         let asks = Asks {
             encryption_context: request.destination_encryption_context.as_ref(),
             encryption_algorithm: Some(to),
