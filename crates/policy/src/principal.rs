@@ -37,6 +37,10 @@ pub enum Principal<'a> {
     FederatedUser {
         /// `arn:aws:sts::111122223333:federated-user/name`
         arn: &'a str,
+        /// ARN of the user who vouches for it.
+        user_arn: &'a str,
+        /// Unique id of that user.
+        user_id: &'a str,
         /// The account.
         account: &'a str,
     },
@@ -184,6 +188,14 @@ impl PrincipalName {
             (Self::User { arn, id }, Principal::User { arn: own, id: own_id, .. }) => {
                 (is_bound(arn, id.as_deref(), own, own_id), Grip::Direct)
             }
+            // Whom a user vouches for is that user as well, within what the session may ("Policy evaluation for requests
+            // within a single account"). That a Deny of the user applies, too, is inferred.
+            (Self::User { arn, id }, Principal::FederatedUser { user_arn, user_id, .. }) => {
+                (is_bound(arn, id.as_deref(), user_arn, user_id), Grip::Capped)
+            }
+            (Self::UniqueId(id), Principal::FederatedUser { user_id, .. }) => {
+                (**id == **user_id, Grip::Capped)
+            }
             (Self::Role { arn, id }, Principal::RoleSession { role_arn, role_id, .. }) => {
                 (is_bound(arn, id.as_deref(), role_arn, role_id), Grip::Capped)
             }
@@ -282,7 +294,8 @@ impl Principals {
     }
 
     /// Whether a Deny applies to `caller`. With `NotPrincipal` it does unless everything that the caller is, is listed:
-    /// the account and the user, or the account, the role and the session.
+    /// the account and the user, or the account, the role and the session; of one whom a user vouches for the account,
+    /// the user and the session (inferred).
     pub(crate) fn denies(&self, caller: &Principal<'_>) -> bool {
         let names = match self {
             Self::Implied => return true,
@@ -292,10 +305,8 @@ impl Principals {
         let lists = |grip: Grip| names.iter().any(|name| name.grip(caller) == Some(grip));
         let all_listed = match caller {
             Principal::Root { .. } => lists(Grip::Account),
-            Principal::User { .. } | Principal::FederatedUser { .. } => {
-                lists(Grip::Account) && lists(Grip::Direct)
-            }
-            Principal::RoleSession { .. } => {
+            Principal::User { .. } => lists(Grip::Account) && lists(Grip::Direct),
+            Principal::RoleSession { .. } | Principal::FederatedUser { .. } => {
                 lists(Grip::Account) && lists(Grip::Capped) && lists(Grip::Direct)
             }
             Principal::WebIdentity { .. } | Principal::Service { .. } => lists(Grip::Direct),

@@ -54,6 +54,8 @@ pub struct Caller {
     standing: Standing,
     arn: String,
     principal_arn: String,
+    /// The user that vouches for it, for such a session.
+    user_arn: Option<String>,
     principal_id: String,
     access_key_id: String,
     region: String,
@@ -70,6 +72,7 @@ pub struct Caller {
 impl Caller {
     fn new(standing: Standing, access_key_id: &str, region: &str) -> Self {
         let (arn, principal_arn) = (standing.arn(region), standing.principal_arn(region));
+        let user_arn = standing.federated_user().map(|_| standing.issuer_arn(region));
         let principal_id = standing.user_id();
         let who = trail::Who { arn: &arn, principal_id: &principal_id, region };
         let identity = trail::identity(&standing, &who, access_key_id, None);
@@ -79,6 +82,7 @@ impl Caller {
             standing,
             arn,
             principal_arn,
+            user_arn,
             principal_id,
             access_key_id,
             region,
@@ -105,6 +109,7 @@ impl Caller {
             standing: Standing::root(&service.account),
             arn: service.host.clone(),
             principal_arn: service.host.clone(),
+            user_arn: None,
             principal_id: service.host.clone(),
             access_key_id: service.access_key_id.clone(),
             region: region.to_owned(),
@@ -128,6 +133,7 @@ impl Caller {
             standing: Standing::root(&web.provider().account),
             identity: trail::web_identity(&principal_id, web.subject(), &arn),
             principal_arn: arn.clone(),
+            user_arn: None,
             arn,
             principal_id,
             access_key_id: String::new(),
@@ -246,7 +252,12 @@ impl Caller {
         let account = self.account();
         match (&self.standing.identity, self.principal()) {
             (_, Principal::Service) => policy::Principal::Service { name: &self.arn },
-            (_, Principal::FederatedUser) => policy::Principal::FederatedUser { arn: &self.arn, account },
+            (Some(user), Principal::FederatedUser) => policy::Principal::FederatedUser {
+                arn: &self.arn,
+                user_arn: self.user_arn.as_deref().unwrap_or_default(),
+                user_id: &user.id,
+                account,
+            },
             (_, Principal::WebIdentity) => policy::Principal::WebIdentity { provider: &self.principal_arn },
             (Some(role), Principal::RoleSession) => policy::Principal::RoleSession {
                 role_arn: &self.principal_arn,

@@ -75,7 +75,12 @@ const CALLERS: [Principal<'_>; 10] = [
     user("arn:aws:iam::444455556666:user/dan", "AIDADANDANDANDANDAN1", AWAY),
     session("arn:aws:sts::111122223333:assumed-role/admin/s1"),
     session("arn:aws:sts::111122223333:assumed-role/admin/s2"),
-    Principal::FederatedUser { arn: "arn:aws:sts::111122223333:federated-user/fed", account: HOME },
+    Principal::FederatedUser {
+        arn: "arn:aws:sts::111122223333:federated-user/fed",
+        user_arn: "arn:aws:iam::111122223333:user/bob",
+        user_id: "AIDABOBBOBBOBBOBBOBB",
+        account: HOME,
+    },
     Principal::Service { name: "ec2.amazonaws.com" },
 ];
 

@@ -30,7 +30,7 @@ fn texts(value: &Value) -> Vec<String> {
 pub(crate) enum How {
     /// In person: by user, session, federated user or service; or as everyone whom `aws:PrincipalArn` narrows down.
     Person,
-    /// By its role, as one of everyone, or as one who is not excepted.
+    /// By its role or by the user that vouches for it, as one of everyone, or as one who is not excepted.
     Capped,
     /// By its account.
     Account,
@@ -222,7 +222,11 @@ impl Judge<'_> {
                     if bound { format!("{session_arn} of {role_id}") } else { session_arn.to_owned() };
                 fact(How::Person, &session);
             }
-            Principal::FederatedUser { arn, .. } => fact(How::Person, arn),
+            Principal::FederatedUser { arn, user_arn, user_id, .. } => {
+                fact(How::Capped, user_id);
+                fact(How::Capped, if bound { user_id } else { user_arn });
+                fact(How::Person, arn);
+            }
             Principal::Service { name } => fact(How::Person, &format!("service {name}")),
             // Only trust policies name these.
             Principal::WebIdentity { .. } => {}

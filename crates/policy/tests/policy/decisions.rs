@@ -56,9 +56,9 @@ fn names_match_who_they_name() {
             );
         }
     };
-    check(r#"{"AWS":"arn:aws:iam::111122223333:user/bob"}"#, &[BOB]);
+    check(r#"{"AWS":"arn:aws:iam::111122223333:user/bob"}"#, &[BOB, FEDERATED]);
     check(r#"{"AWS":"arn:aws:iam::111122223333:user/Bob"}"#, &[]);
-    check(r#"{"AWS":"AIDABOBBOBBOBBOBBOBB"}"#, &[BOB]);
+    check(r#"{"AWS":"AIDABOBBOBBOBBOBBOBB"}"#, &[BOB, FEDERATED]);
     check(r#"{"AWS":"arn:aws:iam::111122223333:role/ops/admin"}"#, &[SESSION]);
     check(r#"{"AWS":"arn:aws:iam::111122223333:role/admin"}"#, &[]);
     check(r#"{"AWS":"AROAADMINADMINADMIN1"}"#, &[SESSION]);
@@ -93,6 +93,7 @@ fn principals_named_in_person_are_not_capped() {
     check(SESSION, SESSION_ARN, "allow", "allow");
     check(FEDERATED, FEDERATED_ARN, "allow", "allow");
     check(SESSION, ROLE_ARN, boundary_caps, session_caps);
+    check(FEDERATED, BOB_ARN, boundary_caps, session_caps);
     check(BOB, "*", boundary_caps, session_caps);
     check(ROOT, HOME, boundary_caps, session_caps);
     check(BOB, HOME, "deny implicit Identity", "deny implicit Identity");

@@ -17,8 +17,12 @@ pub(crate) const SESSION: Principal<'_> = Principal::RoleSession {
     session_arn: "arn:aws:sts::111122223333:assumed-role/admin/s1",
     account: HOME,
 };
-pub(crate) const FEDERATED: Principal<'_> =
-    Principal::FederatedUser { arn: "arn:aws:sts::111122223333:federated-user/fed", account: HOME };
+pub(crate) const FEDERATED: Principal<'_> = Principal::FederatedUser {
+    arn: "arn:aws:sts::111122223333:federated-user/fed",
+    user_arn: "arn:aws:iam::111122223333:user/bob",
+    user_id: "AIDABOBBOBBOBBOBBOBB",
+    account: HOME,
+};
 pub(crate) const EVE: Principal<'_> =
     Principal::User { arn: "arn:aws:iam::444455556666:user/eve", id: "AIDAEVEEVEEVEEVEEVE1", account: AWAY };
 pub(crate) const SERVICE: Principal<'_> = Principal::Service { name: "ec2.amazonaws.com" };

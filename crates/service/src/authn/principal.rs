@@ -154,7 +154,7 @@ impl Standing {
     }
 
     /// The name of one whom a user vouches for, in such a session.
-    fn federated_user(&self) -> Option<&str> {
+    pub(crate) fn federated_user(&self) -> Option<&str> {
         self.session.as_ref()?.federated_user.as_deref()
     }
 

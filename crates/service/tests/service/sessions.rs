@@ -462,6 +462,35 @@ fn a_federated_user_is_named_by_policies_and_grants() {
     assert_eq!(describe(&world, &carl, &key), 200);
 }
 
+/// Whom a user vouches for is that user, too: what names the user allows within the session's policy, and denies.
+#[test]
+fn a_federated_user_is_no_way_round_a_policy_on_the_user() {
+    let (world, ann, key) = with_role();
+    give(&world, ALICE, "Ann", &allow(&["sts:*", "kms:*"]));
+    let ask = |more: &[(&str, &str)]| {
+        credentials(&ann.sts(&world, "GetFederationToken", &[&[("Name", "carl")], more].concat()))
+    };
+    let (carl, bare) = (ask(&[("Policy", &allow(&["kms:*"]))]), ask(&[]));
+    let check = |effects: &[&str], expected: (u16, u16)| {
+        let statement = |effect: &&str| {
+            let names = json!({"AWS": ANN});
+            json!({"Effect": effect, "Principal": names, "Action": "kms:DescribeKey", "Resource": "*"})
+        };
+        let mut statements: Vec<_> = effects.iter().map(statement).collect();
+        let mut rest = open_to(ALICE.account);
+        if effects == ["Allow"] {
+            rest["Action"] = json!("kms:PutKeyPolicy");
+        }
+        statements.push(rest);
+        let policy = json!({"Version": "2012-10-17", "Statement": statements}).to_string();
+        world.succeed(ALICE, "PutKeyPolicy", json!({"KeyId": key.id, "Policy": policy}));
+        assert_eq!((describe(&world, &carl, &key), describe(&world, &bare, &key)), expected, "{effects:?}");
+    };
+    check(&[], (200, 400));
+    check(&["Allow"], (200, 400));
+    check(&["Deny"], (400, 400));
+}
+
 /// A managed policy that capped a session and is gone took its Deny with it; so the session may do nothing.
 #[test]
 fn a_session_without_one_of_its_caps_may_do_nothing() {
