@@ -8,8 +8,8 @@ use std::net::IpAddr;
 use crate::json::Json;
 use crate::malformed::Problem;
 use crate::pattern::{ArnPattern, Case, Compiler, Glob, Wildcards, condition_key};
-use crate::request::{Scope, Values};
-use crate::statement::Effect;
+use crate::request::{KEY_WORK, Scope, Values};
+use crate::statement::{ENTRY_WORK, Effect};
 use crate::value::{Decimal, Network, is_canonical_base64};
 
 /// One operator over one key. A statement applies when all of its conditions hold.
@@ -256,6 +256,7 @@ impl Condition {
         if scope.is_ambiguous(&self.variables) {
             return effect == Effect::Deny;
         }
+        scope.context.spend(KEY_WORK);
         let values = scope.context.values(&self.key);
         match &values {
             None => self.holds_without_key(),
@@ -307,8 +308,24 @@ impl Test {
         }
     }
 
+    /// How many values the policy has.
+    fn entries(&self) -> usize {
+        match self {
+            Self::Text(_, globs) | Self::Bool(globs) => globs.len(),
+            Self::Arn(patterns) => patterns.len(),
+            Self::Number(_, bounds) | Self::Date(_, bounds) => bounds.len(),
+            Self::Binary(texts) => texts.len(),
+            Self::Address(networks) => networks.len(),
+            Self::Null(_) => 1,
+        }
+    }
+
     /// Whether `value` matches any value of the policy. What cannot be read matches none.
     fn matches(&self, value: &str, scope: &Scope<'_>) -> bool {
+        scope.context.spend(ENTRY_WORK * self.entries());
+        if scope.context.is_spent() {
+            return false;
+        }
         match self {
             Self::Text(case, globs) => globs.iter().any(|glob| glob.matches(value, *case, scope)),
             Self::Arn(patterns) => patterns.iter().any(|pattern| pattern.matches(value, scope)),

@@ -164,6 +164,14 @@ impl Context for Shown<'_> {
             && (key.starts_with("aws:resourcetag/") || key == "kms:resourcealiases");
         if hidden { None } else { self.context.values(key) }
     }
+
+    fn spend(&self, bytes: usize) {
+        self.context.spend(bytes);
+    }
+
+    fn is_spent(&self) -> bool {
+        self.context.is_spent()
+    }
 }
 
 /// The first explicit Deny, in the order in which AWS reports them.

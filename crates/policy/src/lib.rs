@@ -31,5 +31,5 @@ pub use document::{Document, Kind};
 pub use malformed::{Malformed, Problem};
 pub use pattern::arn_like;
 pub use principal::{Principal, PrincipalName};
-pub use request::{Context, Request, Values};
+pub use request::{Context, Request, Values, Work};
 pub use trace::{Finding, Miss, Nearest, Trace, trace};

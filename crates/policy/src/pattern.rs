@@ -363,6 +363,10 @@ fn strip_back<'s>(run: &[Atom], subject: &'s str, case: Case, scope: &Scope<'_>)
 
 /// What is left of `subject` after the first place where `run` matches.
 fn strip_through<'s>(run: &[Atom], subject: &'s str, case: Case, scope: &Scope<'_>) -> Option<&'s str> {
+    if scope.context.is_spent() {
+        return None;
+    }
+    scope.context.spend(subject.len().saturating_mul(run.len()));
     // Actions are the only subjects that fold; they are short and the engine's own.
     if case == Case::AsciiInsensitive || run.contains(&Atom::AnyOne) {
         let starts = subject.char_indices().map(|(at, _)| at);

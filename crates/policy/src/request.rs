@@ -1,6 +1,7 @@
 //! What is asked: a principal, an action, a resource, and the circumstances.
 
 use std::borrow::Cow;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::pattern::Variable;
 use crate::principal::Principal;
@@ -28,6 +29,43 @@ pub trait Context {
     /// dates, booleans, addresses and ARNs are given as text: decimal digits, ISO 8601 or seconds since 1970, `true` or
     /// `false`, and so on. A value that its operator cannot read matches nothing.
     fn values(&self, key: &str) -> Option<Values<'_>>;
+
+    /// Work that is about to be done for the request: about the number of bytes that are looked at. Where a caller and the
+    /// owner of a policy together could ask for any amount, [`Work`] bounds it.
+    fn spend(&self, _bytes: usize) {}
+
+    /// Whether that has become too much. Then no Allow holds any more and every Deny does: what was left out may not widen
+    /// anything.
+    fn is_spent(&self) -> bool {
+        false
+    }
+}
+
+/// What it costs to have a condition key computed, in bytes that could be searched instead.
+pub(crate) const KEY_WORK: usize = 64;
+
+/// A bound on the work of decisions.
+#[derive(Debug)]
+pub struct Work {
+    left: AtomicUsize,
+}
+
+impl Work {
+    /// So many bytes that may be looked at.
+    pub const fn new(bytes: usize) -> Self {
+        Self { left: AtomicUsize::new(bytes) }
+    }
+
+    /// [`Context::spend`].
+    pub fn spend(&self, bytes: usize) {
+        let left = self.left.load(Ordering::Relaxed);
+        self.left.store(left.saturating_sub(bytes), Ordering::Relaxed);
+    }
+
+    /// [`Context::is_spent`].
+    pub fn is_spent(&self) -> bool {
+        self.left.load(Ordering::Relaxed) == 0
+    }
 }
 
 /// What a request carries under one condition key.
@@ -57,7 +95,10 @@ impl<'a> Scope<'a> {
     /// The text of a variable; `None` when it has no single value.
     pub(crate) fn resolve<'s>(&'s self, variable: &'s Variable) -> Option<Cow<'s, str>> {
         match self.context.values(&variable.key) {
-            Some(Values::One(value)) => Some(value),
+            Some(Values::One(value)) => {
+                self.context.spend(KEY_WORK + value.len());
+                Some(value)
+            }
             None => variable.default.as_deref().map(Cow::Borrowed),
             // Variables stand for single-valued keys only.
             Some(Values::Set(_) | Values::Conflicting(_)) => None,
@@ -67,6 +108,7 @@ impl<'a> Scope<'a> {
     /// Whether the request carries several values for any of these keys, each of which should be single. An element with
     /// such a variable means nothing certain, so it fails in an Allow and holds in a Deny.
     pub(crate) fn is_ambiguous(&self, variables: &[Box<str>]) -> bool {
+        self.context.spend(KEY_WORK * variables.len());
         variables.iter().any(|key| matches!(self.context.values(key), Some(Values::Conflicting(_))))
     }
 }

@@ -120,12 +120,14 @@ impl Statement {
             Grip::Capped if self.names_principals && everyone() => Grip::Direct,
             grip => grip,
         };
-        (self.effect == Effect::Allow && self.covers(request)).then_some(grip)
+        (self.effect == Effect::Allow && self.covers(request) && !request.context.is_spent()).then_some(grip)
     }
 
     /// Whether this is a Deny that applies to the request.
     pub(crate) fn denies(&self, request: &Request<'_>) -> bool {
-        self.effect == Effect::Deny && self.principals.denies(&request.principal) && self.covers(request)
+        self.effect == Effect::Deny
+            && self.principals.denies(&request.principal)
+            && (self.covers(request) || request.context.is_spent())
     }
 
     /// Why this does not apply to the request, when it is an Allow of the action that does not.
@@ -145,6 +147,7 @@ impl Statement {
 
     fn covers(&self, request: &Request<'_>) -> bool {
         let scope = Scope::new(request.context);
+        scope.context.spend(ENTRY_WORK * (self.actions.entries().len() + self.resources.entries().len()));
         self.actions.covers(|glob| glob.matches(request.action, Case::AsciiInsensitive, &scope))
             && self.covers_resource(request.resource, &scope)
             && self.conditions.iter().all(|condition| condition.holds(&scope, self.effect))
@@ -160,6 +163,9 @@ impl Statement {
         })
     }
 }
+
+/// What it costs to look at an entry of a list, in bytes that could be searched instead.
+pub(crate) const ENTRY_WORK: usize = 16;
 
 const ELEMENTS: [&str; 9] = [
     "Sid",

@@ -95,6 +95,10 @@ pub(crate) struct Asks<'a> {
 /// Bytes of a body beyond which it is looked at how much of them the event needs.
 const LONG_BODY: usize = 4 * 1024;
 
+/// Most bytes that the policies of a call look at: a few milliseconds. Ten managed policies and ten groups of ten, each as
+/// long as may be, look at about two megabytes where they hold texts as long as an ARN against patterns.
+const MAX_WORK: usize = 8 * 1024 * 1024;
+
 /// A call that is being carried out.
 pub struct Call<'a> {
     pub(crate) subject: Subject<'a>,
@@ -108,6 +112,8 @@ pub struct Call<'a> {
     held: Option<Precondition>,
     /// Its turn among the calls of its account that found something changed, once it has waited for it.
     pub(crate) turn: Option<Turn>,
+    /// What its decisions may still cost.
+    work: policy::Work,
     /// What the call is counted as. Counted once, however often it is decided anew.
     pub(crate) charge: charge::Charge<'a>,
     elsewhere: Option<Elsewhere>,
@@ -143,6 +149,7 @@ impl<'a> Call<'a> {
             decided: false,
             held: None,
             turn: None,
+            work: policy::Work::new(MAX_WORK),
             charge: charge::Charge::default(),
             elsewhere: None,
             wanted: None,
@@ -157,6 +164,7 @@ impl<'a> Call<'a> {
         self.draft = Draft { parameters, ..Draft::default() };
         self.decided = false;
         self.held = None;
+        self.work = policy::Work::new(MAX_WORK);
         self.elsewhere = None;
         self.wanted = None;
     }
@@ -401,6 +409,14 @@ impl policy::Context for Circumstances<'_, '_> {
             ("aws", name) => self.global(name),
             _ => principal::of_provider(self.call.subject.caller, key),
         }
+    }
+
+    fn spend(&self, bytes: usize) {
+        self.call.work.spend(bytes);
+    }
+
+    fn is_spent(&self) -> bool {
+        self.call.work.is_spent()
     }
 }
 

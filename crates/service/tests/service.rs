@@ -91,6 +91,9 @@ mod grants_store;
 #[path = "service/grants_tokens.rs"]
 mod grants_tokens;
 #[cfg(test)]
+#[path = "service/heavy_policies.rs"]
+mod heavy_policies;
+#[cfg(test)]
 #[path = "service/history.rs"]
 mod history;
 #[cfg(test)]

@@ -5,14 +5,14 @@ use std::fmt;
 use std::sync::Arc;
 
 use claviger_policy::{
-    Decision, Document, Grantor, Kind, Layer, Policies, Reason, Request, ResourceSide, StatementRef, decide,
-    trace,
+    Context, Decision, Document, Grantor, Kind, Layer, Policies, Reason, Request, ResourceSide, StatementRef,
+    Values, Work, decide, trace,
 };
 use serde_json::Value;
 
 use super::condition::OPERATORS;
 use super::dice::Dice;
-use super::generate::{Ask, HOME, Layers, Side, any_ask, any_layers, unique_id};
+use super::generate::{Ask, HOME, Keys, Layers, Side, any_ask, any_layers, unique_id};
 use super::judge::Judge;
 use super::seen::Seen;
 
@@ -60,7 +60,28 @@ impl Compiled {
 
     /// The engine's verdict, in the words of [`Judge::verdict`].
     pub(crate) fn verdict(&self, ask: &Ask) -> String {
-        let policies = Policies {
+        let policies = self.policies(ask);
+        let Ask { caller: principal, action, resource, keys: context, .. } = ask;
+        let request = Request { principal: *principal, action, resource, context };
+        let decision = decide(&request, &policies);
+        assert_eq!(
+            trace(&request, &policies).conclusion(),
+            decision,
+            "the trace of a decision agrees with it"
+        );
+        words(&decision)
+    }
+
+    /// The same where only so much work may be done.
+    pub(crate) fn verdict_within(&self, ask: &Ask, work: usize) -> String {
+        let bounded = Bounded { keys: &ask.keys, work: Work::new(work) };
+        let Ask { caller: principal, action, resource, .. } = ask;
+        let request = Request { principal: *principal, action, resource, context: &bounded };
+        words(&decide(&request, &self.policies(ask)))
+    }
+
+    fn policies(&self, ask: &Ask) -> Policies<'_> {
+        Policies {
             resource: match ask.side {
                 Side::Unguarded => ResourceSide::Unguarded,
                 Side::Guarded => ResourceSide::Guarded { policy: &self.key, account: HOME },
@@ -71,16 +92,27 @@ impl Compiled {
             boundary: self.boundary.as_ref(),
             session: self.session.as_deref(),
             endpoint: self.endpoint.as_ref(),
-        };
-        let Ask { caller: principal, action, resource, keys: context, .. } = ask;
-        let request = Request { principal: *principal, action, resource, context };
-        let decision = decide(&request, &policies);
-        assert_eq!(
-            trace(&request, &policies).conclusion(),
-            decision,
-            "the trace of a decision agrees with it"
-        );
-        words(&decision)
+        }
+    }
+}
+
+/// Condition keys, and a bound on what is done with them.
+struct Bounded<'a> {
+    keys: &'a Keys,
+    work: Work,
+}
+
+impl Context for Bounded<'_> {
+    fn values(&self, key: &str) -> Option<Values<'_>> {
+        self.keys.values(key)
+    }
+
+    fn spend(&self, bytes: usize) {
+        self.work.spend(bytes);
+    }
+
+    fn is_spent(&self) -> bool {
+        self.work.is_spent()
     }
 }
 

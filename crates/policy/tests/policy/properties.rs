@@ -87,6 +87,23 @@ fn an_allow_never_narrows() {
     assert!(widened > SETS * REQUESTS / 100, "{widened}");
 }
 
+/// What is left out because it would be too much work allows nothing that all of it would not.
+#[test]
+fn less_work_never_widens() {
+    let (mut dice, mut narrowed) = (Dice(5), 0);
+    for _ in 0..SETS {
+        let policies = Compiled::of(&any_layers(&mut dice));
+        for _ in 0..REQUESTS {
+            let (ask, work) = (any_ask(&mut dice), usize::try_from(dice.roll(1024)).unwrap());
+            let (all, some) = (policies.verdict(&ask), policies.verdict_within(&ask, work));
+            assert!(is_allow(&all) || !is_allow(&some), "{all}, within {work} {some}: {ask:#?}");
+            narrowed += usize::from(is_allow(&all) && !is_allow(&some));
+            assert_eq!(policies.verdict_within(&ask, usize::MAX), all);
+        }
+    }
+    assert!(narrowed > SETS * REQUESTS / 100, "{narrowed}");
+}
+
 /// A grant gives, and takes nothing.
 #[test]
 fn a_grant_never_narrows() {

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use claviger_policy::{
-    Context, Decision, Document, Policies, Principal, Reason, Request, ResourceSide, Values, allowing,
+    Context, Decision, Document, Policies, Principal, Reason, Request, ResourceSide, Values, Work, allowing,
     decide, denying,
 };
 use claviger_wire::arn::Arn;
@@ -60,7 +60,13 @@ struct BoundaryDetail {
 struct Given<'a> {
     entries: &'a [ContextEntry],
     missing: RefCell<BTreeSet<String>>,
+    work: Work,
 }
+
+/// Most bytes that a simulation looks at. Some tens of milliseconds; others are served in between.
+const MAX_WORK: usize = 32 * 1024 * 1024;
+/// What it costs to name a policy in the answer, in bytes that could be looked at instead.
+const MATCH_WORK: usize = 512;
 
 impl Context for Given<'_> {
     fn values(&self, key: &str) -> Option<Values<'_>> {
@@ -83,6 +89,14 @@ impl Context for Given<'_> {
             ) => Some(Values::Set(texts.collect())),
             _ => texts.next().map(Values::One),
         }
+    }
+
+    fn spend(&self, bytes: usize) {
+        self.work.spend(bytes);
+    }
+
+    fn is_spent(&self) -> bool {
+        self.work.is_spent()
     }
 }
 
@@ -132,19 +146,26 @@ impl Subject {
 
     /// Decides about those of the questions that have these numbers. Each resource is taken to have no policy of its own.
     /// Others are served in between: many long policies take their time.
+    ///
+    /// # Errors
+    /// `InvalidInput` where they and the values given would take more than anybody may have.
     pub(crate) async fn evaluate(
         &self,
         questions: &Questions<'_>,
         entries: &[ContextEntry],
         numbers: Vec<usize>,
-    ) -> Vec<Evaluation> {
-        let context = Given { entries, missing: RefCell::default() };
+    ) -> Result<Vec<Evaluation>> {
+        let context = Given { entries, missing: RefCell::default(), work: Work::new(MAX_WORK) };
         let mut evaluations = Vec::new();
         for (action, resource) in numbers.into_iter().filter_map(|number| questions.nth(number)) {
             evaluations.push(self.decide(&context, action, resource));
+            if context.work.is_spent() {
+                let message = "The policies and values are too many to be simulated in one request.";
+                return Err(Error::new(Code::InvalidInput, message));
+            }
             tokio::task::yield_now().await;
         }
-        evaluations
+        Ok(evaluations)
     }
 
     fn decide(&self, context: &Given<'_>, action: &str, resource: &str) -> Evaluation {
@@ -161,10 +182,12 @@ impl Subject {
         let decision = decide(&request, &policies);
         let missing: Vec<String> = context.missing.take().into_iter().collect();
         let (eval_decision, matched) = match decision {
-            Decision::Allow(_) => ("allowed", self.matched(|document| allowing(document, &request), None)),
+            Decision::Allow(_) => {
+                ("allowed", self.matched(context, |document| allowing(document, &request), None))
+            }
             Decision::Deny(Reason::Explicit(_)) => {
                 let boundary = self.policies.boundary.as_deref();
-                ("explicitDeny", self.matched(|document| denying(document, &request), boundary))
+                ("explicitDeny", self.matched(context, |document| denying(document, &request), boundary))
             }
             Decision::Deny(Reason::Implicit(_)) => ("implicitDeny", Vec::new()),
         };
@@ -187,12 +210,19 @@ impl Subject {
     }
 
     /// The policies in which statements had a part, once for each of those.
-    fn matched(&self, count: impl Fn(&Document) -> usize, boundary: Option<&Document>) -> Vec<Matched> {
+    fn matched(
+        &self,
+        context: &Given<'_>,
+        count: impl Fn(&Document) -> usize,
+        boundary: Option<&Document>,
+    ) -> Vec<Matched> {
         let identity = self.policies.identity.iter().map(|document| &**document).zip(&self.names);
         let all = identity.chain(boundary.map(|document| (document, &self.boundary_name)));
         let times = |(document, name): (&Document, &String)| {
             let matched = Matched { source_policy_id: name.clone(), source_policy_type: SOURCE_POLICY_TYPE };
-            vec![matched; count(document)]
+            let count = count(document);
+            context.spend(MATCH_WORK * count);
+            vec![matched; if context.is_spent() { 0 } else { count }]
         };
         all.flat_map(times).collect()
     }
@@ -297,7 +327,7 @@ mod tests {
             let mut pauses = 0;
             let evaluations = loop {
                 match work.as_mut().poll(&mut Waiting::from_waker(Waker::noop())) {
-                    Poll::Ready(evaluations) => break evaluations,
+                    Poll::Ready(evaluations) => break evaluations.unwrap(),
                     Poll::Pending => pauses += 1,
                 }
             };

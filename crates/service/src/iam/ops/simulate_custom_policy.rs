@@ -83,7 +83,7 @@ impl Operation for SimulateCustomPolicy {
         let entries = request.context_entries.as_ref().map_or(&[][..], |entries| &entries.0);
         let cursor = Cursor::read(service, call, "", request.marker.as_ref(), request.max_items)?;
         let page = cursor.numbers(questions.count());
-        let evaluations = subject.evaluate(&questions, entries, page.items).await;
+        let evaluations = subject.evaluate(&questions, entries, page.items).await?;
         Ok(Response {
             evaluation_results: evaluations.into(),
             is_truncated: page.marker.is_some(),
