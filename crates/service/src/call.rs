@@ -399,6 +399,8 @@ fn raw(value: &impl Serialize) -> Result<Box<serde_json::value::RawValue>> {
 struct Circumstances<'a, 'c> {
     call: &'a Call<'c>,
     key: Option<&'a Key>,
+    /// ARN of the resource, or `*`.
+    resource: &'a str,
     asks: Asks<'a>,
 }
 
@@ -516,7 +518,7 @@ impl Circumstances<'_, '_> {
         }
         match name {
             "requestedregion" => one(self.asks.region.unwrap_or(self.call.subject.region)),
-            "resourceaccount" => self.key.and_then(|key| one(&*key.account)),
+            "resourceaccount" => principal::resource_account(self.call, self.resource),
             "tagkeys" => {
                 let tags = self.asks.tags.iter().copied().flatten().map(|tag| Cow::Borrowed(&*tag.key));
                 let keys = self.asks.tag_keys.iter().copied().flatten().map(|key| Cow::Borrowed(&**key));

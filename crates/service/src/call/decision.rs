@@ -175,7 +175,7 @@ impl<'a> Call<'a> {
         (key_arn, key): (&str, Option<&Key>),
         asks: Asks<'_>,
     ) -> bool {
-        let context = Circumstances { call: self, key, asks };
+        let context = Circumstances { call: self, key, resource: key_arn, asks };
         let request = policy::Request {
             principal: self.principal(),
             action: "kms:PutKeyPolicy",
@@ -195,7 +195,7 @@ impl<'a> Call<'a> {
         'a: 'k,
     {
         let &Question { action, on, asks, grant } = question;
-        let context = Circumstances { call: self, key: on.key(), asks };
+        let context = Circumstances { call: self, key: on.key(), resource: on.resource(), asks };
         let principal = self.principal();
         let request = policy::Request { principal, action, resource: on.resource(), context: &context };
         let resource = match on {

@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 
 use claviger_policy as policy;
-use claviger_wire::arn::{self, Arn};
 use claviger_wire::fault::Code;
 use policy::{Finding, Values};
 
@@ -40,6 +39,7 @@ pub(crate) struct IamAsks<'a> {
 
 struct Circumstances<'a, 'c> {
     call: &'a Call<'c>,
+    action: &'static str,
     asks: IamAsks<'a>,
     /// ARN of the resource, or `*`.
     resource: &'a str,
@@ -70,13 +70,10 @@ impl policy::Context for Circumstances<'_, '_> {
             },
             ("aws", "multifactorauthpresent") if asks.mfa => one("true"),
             ("aws", "multifactorauthage") if asks.mfa => one("0"),
-            ("aws", "resourceaccount") => {
-                let arn = Arn::parse(self.resource).filter(|arn| arn::is_account(arn.account));
-                arn.and_then(|arn| one(arn.account))
-            }
+            ("aws", "resourceaccount") => principal::resource_account(self.call, self.resource),
             ("aws", name) => principal::value(self.call, name),
             ("iam", "policyarn") => asks.policy_arn.and_then(one),
-            ("iam", "permissionsboundary") => asks.boundary.and_then(one),
+            ("iam", "permissionsboundary") if changes_permissions(self.action) => asks.boundary.and_then(one),
             ("sts", "externalid") => asks.external_id.and_then(one),
             ("sts", "rolesessionname") => asks.session_name.and_then(one),
             ("sts", "sourceidentity") => asks.source_identity.and_then(one),
@@ -84,6 +81,31 @@ impl policy::Context for Circumstances<'_, '_> {
             _ => principal::of_provider(self.call.subject.caller, key),
         }
     }
+
+    fn spend(&self, bytes: usize) {
+        self.call.work.spend(bytes);
+    }
+
+    fn is_spent(&self) -> bool {
+        self.call.work.is_spent()
+    }
+}
+
+/// Whether a request for an action says what bounds the user or role that it is about (`iam:PermissionsBoundary`; Service
+/// Authorization Reference, "Condition keys for AWS Identity and Access Management").
+fn changes_permissions(action: &str) -> bool {
+    let of = |name: &str| ["User", "Role"].iter().any(|kind| name.replace("{}", kind) == action);
+    [
+        "iam:Create{}",
+        "iam:Put{}Policy",
+        "iam:Delete{}Policy",
+        "iam:Attach{}Policy",
+        "iam:Detach{}Policy",
+        "iam:Put{}PermissionsBoundary",
+        "iam:Delete{}PermissionsBoundary",
+    ]
+    .into_iter()
+    .any(of)
 }
 
 impl Call<'_> {
@@ -98,7 +120,7 @@ impl Call<'_> {
         asks: IamAsks<'_>,
     ) -> Result<Authorized<()>> {
         self.decided = true;
-        let context = Circumstances { call: self, asks, resource };
+        let context = Circumstances { call: self, action, asks, resource };
         let request = policy::Request { principal: self.principal(), action, resource, context: &context };
         let outcome = Outcome::of(&request, &principal::policies(&self.subject));
         self.note(action, resource, &outcome, None, None);
@@ -121,7 +143,7 @@ impl Call<'_> {
     pub(crate) fn needs_no_permission(&mut self, action: &'static str) -> Result<()> {
         const ON: &str = "*";
         self.decided = true;
-        let context = Circumstances { call: self, asks: IamAsks::default(), resource: ON };
+        let context = Circumstances { call: self, action, asks: IamAsks::default(), resource: ON };
         let request =
             policy::Request { principal: self.principal(), action, resource: ON, context: &context };
         let policies = policy::Policies {
@@ -215,7 +237,7 @@ impl Call<'_> {
         };
         let trust = policy::ResourceSide::Guarded { policy: &it.trust.document, account: &role.account };
         let policies = policy::Policies { resource: trust, ..principal::policies(&self.subject) };
-        let context = Circumstances { call: self, asks, resource: role_arn };
+        let context = Circumstances { call: self, action, asks, resource: role_arn };
         let principal = self.principal();
         let request = policy::Request { principal, action, resource: role_arn, context: &context };
         let outcome = Outcome::of(&request, &policies);

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use claviger_policy as policy;
-use claviger_wire::arn;
+use claviger_wire::arn::{self, Arn};
 use http::header::{REFERER, USER_AGENT};
 use policy::Values;
 
@@ -24,6 +24,16 @@ pub(super) fn policies<'a>(subject: &Subject<'a>) -> policy::Policies<'a> {
         boundary: standing.effective.boundary.as_deref(),
         session: standing.session_policies.as_deref(),
         endpoint: subject.endpoint.and_then(Endpoint::policy),
+    }
+}
+
+/// The account of a resource (`aws:ResourceAccount`). What has none, as `*`, is the caller's own (inferred).
+pub(super) fn resource_account<'a>(call: &'a Call<'_>, resource: &'a str) -> Option<Values<'a>> {
+    let caller = call.subject.caller;
+    match Arn::parse(resource).filter(|arn| arn::is_account(arn.account)) {
+        Some(arn) => one(arn.account),
+        None if caller.principal() == Principal::Service => None,
+        None => one(caller.account()),
     }
 }
 

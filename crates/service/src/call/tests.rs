@@ -58,7 +58,7 @@ fn a_key_to_be_made_is_asked_for_in_its_region() {
     let single = Asks { new_key, ..Asks::default() };
     with_call(|call| {
         let said = |asks, key: &str| {
-            let context = Circumstances { call: &call, key: None, asks };
+            let context = Circumstances { call: &call, key: None, resource: "*", asks };
             match policy::Context::values(&context, key) {
                 Some(policy::Values::One(value)) => value.into_owned(),
                 Some(_) => "many".to_owned(),

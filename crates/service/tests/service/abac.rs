@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::actor::{Actor, give, new_user};
+use crate::actor::{Actor, allow, give, new_user};
 use crate::policies::{open_to, policy};
-use crate::world::{ALICE, Key, World, block_on};
+use crate::world::{ALICE, BOB, Key, World, block_on};
 
 /// A user who may describe keys on a condition, and manage nothing.
 fn user_with(world: &World, condition: &Value) -> Actor {
@@ -140,4 +140,79 @@ fn b14_tags_of_a_new_key_are_decided_about_as_a_keys() {
     check(json!([on("Allow", "*"), on("Deny", here)]), false, true);
     world.succeed_in("eu-west-1", ALICE, "ScheduleKeyDeletion", json!({"KeyId": primary.id}));
     check(json!([on("Allow", "*"), on("Deny", there)]), true, false);
+}
+
+/// `aws:ResourceAccount` is there also where there is no key: an account's own resources, and what has none.
+#[test]
+fn every_resource_is_of_an_account() {
+    let world = World::new();
+    let key = world.key(ALICE);
+    let ann = new_user(&world, ALICE, "Ann");
+    let check = |account: &str, allowed: bool| {
+        let condition = json!({"StringEquals": {"aws:ResourceAccount": account}});
+        let mut statement = json!({"Effect": "Allow", "Action": "*", "Resource": "*"});
+        statement["Condition"] = condition;
+        give(&world, ALICE, "Ann", &json!({"Version": "2012-10-17", "Statement": [statement]}).to_string());
+        let expected = if allowed { 200 } else { 400 };
+        let tags = json!([{"TagKey": "k", "TagValue": "v"}]);
+        for (operation, request) in [
+            ("CreateKey", json!({})),
+            ("CreateKey", json!({"Tags": tags})),
+            ("ListKeys", json!({})),
+            ("ListAliases", json!({})),
+            ("GenerateRandom", json!({"NumberOfBytes": 8})),
+            ("CreateAlias", json!({"AliasName": "alias/a", "TargetKeyId": key.id})),
+            ("UpdateAlias", json!({"AliasName": "alias/a", "TargetKeyId": key.id})),
+            ("DeleteAlias", json!({"AliasName": "alias/a"})),
+            ("DescribeKey", json!({"KeyId": key.id})),
+        ] {
+            assert_eq!(ann.kms(&world, operation, &request).status, expected, "{operation} {account}");
+        }
+        let listed = ann.iam(&world, "ListUsers", &[]).status;
+        assert_eq!(listed == 200, allowed);
+    };
+    check(ALICE.account, true);
+    check(BOB.account, false);
+}
+
+/// `iam:PermissionsBoundary` is there where a request changes what a user or role may do, and nowhere else.
+#[test]
+fn what_bounds_a_user_is_told_where_its_permissions_change() {
+    let world = World::new();
+    let (ann, root) = (new_user(&world, ALICE, "Ann"), Actor::from(ALICE));
+    let made = root.does(&world, "CreatePolicy", &[("PolicyName", "B"), ("PolicyDocument", &allow(&["*"]))]);
+    let guard = made.element("Arn");
+    let only = |condition: serde_json::Value| {
+        let statement =
+            json!({"Effect": "Allow", "Action": "iam:*", "Resource": "*", "Condition": condition});
+        give(&world, ALICE, "Ann", &json!({"Version": "2012-10-17", "Statement": [statement]}).to_string());
+    };
+    let user = ("UserName", "Ben");
+    let policy = allow(&["kms:*"]);
+    let own = [user, ("PolicyName", "own"), ("PolicyDocument", &*policy)];
+    root.does(&world, "CreateUser", &[user, ("PermissionsBoundary", guard)]);
+    let changes: [(&str, &[(&str, &str)]); 6] = [
+        ("PutUserPolicy", &own),
+        ("DeleteUserPolicy", &own[..2]),
+        ("AttachUserPolicy", &[user, ("PolicyArn", guard)]),
+        ("DetachUserPolicy", &[user, ("PolicyArn", guard)]),
+        ("PutUserPermissionsBoundary", &[user, ("PermissionsBoundary", guard)]),
+        ("CreateUser", &[("UserName", "Cy"), ("PermissionsBoundary", guard)]),
+    ];
+    let others: [(&str, &[(&str, &str)]); 4] = [
+        ("GetUser", &[user]),
+        ("CreateAccessKey", &[user]),
+        ("TagUser", &[user, ("Tags.member.1.Key", "k"), ("Tags.member.1.Value", "v")]),
+        ("DeleteUser", &[("UserName", "Cy")]),
+    ];
+    only(json!({"StringEquals": {"iam:PermissionsBoundary": guard}}));
+    changes.iter().for_each(|(action, members)| drop(ann.does(&world, action, members)));
+    others
+        .iter()
+        .for_each(|(action, members)| assert_eq!(ann.refused(&world, action, members), "AccessDenied"));
+    only(json!({"Null": {"iam:PermissionsBoundary": "true"}}));
+    changes
+        .iter()
+        .for_each(|(action, members)| assert_eq!(ann.refused(&world, action, members), "AccessDenied"));
+    others.iter().for_each(|(action, members)| drop(ann.does(&world, action, members)));
 }
