@@ -267,7 +267,7 @@ impl Service {
                     true => (entry.run)(self, call, body).await,
                     false => Err(authn::unrecognized()),
                 };
-                let result = fail_closed(call, outcome)?;
+                let result = Zeroizing::new(fail_closed(call, outcome)?);
                 let result =
                     std::str::from_utf8(&result).map_err(|error| Error::internal(error.to_string()))?;
                 let body = xml::response(entry.name, api.namespace, call.subject.request_id, result);

@@ -16,6 +16,7 @@ pub mod audit;
 mod authn;
 mod cache;
 mod call;
+mod cleared;
 pub mod credential;
 mod decided;
 mod dispatch;

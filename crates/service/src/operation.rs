@@ -8,6 +8,7 @@ use claviger_wire::json::Value;
 use claviger_wire::xml;
 use serde::Serialize;
 
+use crate::cleared::Cleared;
 use crate::dispatch::Service;
 use crate::error::{Error, Result};
 use crate::kms::aws_managed;
@@ -93,7 +94,9 @@ impl std::fmt::Debug for Entry {
 
 async fn run<O: Operation>(service: &Service, call: &mut Call<'_>, body: &Value<'_>) -> Result<Vec<u8>> {
     let response = answer::<O>(service, call, body).await?;
-    let body = serde_json::to_vec(&response).map_err(|error| Error::internal(error.to_string()))?;
+    let mut body = Cleared::new();
+    serde_json::to_writer(&mut body, &response).map_err(|error| Error::internal(error.to_string()))?;
+    let body = body.take();
     // The unit type, for operations without an output shape, serializes to `null`; AWS answers nothing at all.
     Ok(if body == b"null" { Vec::new() } else { body })
 }

@@ -34,7 +34,8 @@ struct ErrorEnvelope<'a> {
 /// # Errors
 /// Those of the serializer, for types that have no XML form.
 pub fn result<T: Serialize>(action: &str, value: &T) -> Result<String, quick_xml::SeError> {
-    let mut body = String::with_capacity(512);
+    // What holds credentials does not grow, which would leave them behind.
+    let mut body = String::with_capacity(8 * 1024);
     let name = format!("{action}Result");
     value.serialize(Serializer::with_root(&mut body, Some(&name))?)?;
     Ok(body)
@@ -50,8 +51,9 @@ pub fn response(
     request_id: &str,
     result: &str,
 ) -> Result<String, quick_xml::SeError> {
-    let mut body = String::with_capacity(result.len() + 256);
-    body.push_str(&format!("<{action}Response xmlns=\"{namespace}\">{result}"));
+    let mut body = String::with_capacity(result.len() + 512);
+    body.push_str(&format!("<{action}Response xmlns=\"{namespace}\">"));
+    body.push_str(result);
     Metadata { request_id }.serialize(Serializer::with_root(&mut body, Some("ResponseMetadata"))?)?;
     body.push_str(&format!("</{action}Response>"));
     Ok(body)

@@ -46,7 +46,9 @@ impl EncryptionContext {
         }
         match context {
             Some(context) if !context.0.is_empty() => {
-                Err(Error::validation("an encryption context cannot be used with an asymmetric KMS key"))
+                let message =
+                    "EncryptionContext is not supported when encrypting/decrypting with asymmetric CMKs.";
+                Err(Error::validation(message))
             }
             _ => Ok(Vec::new()),
         }

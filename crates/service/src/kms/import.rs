@@ -111,7 +111,9 @@ impl Offer<'_> {
 
     /// A further generation of a symmetric key. One at a time waits for its rotation.
     fn waiting(&self, key: &Key) -> Result<Material> {
-        let other = key.pending.as_ref().filter(|material| material.is_usable(self.now));
+        // What only replicas of this primary key have waits as well.
+        let waits = |material: &Material| material.is_usable(self.now) || !material.is_present();
+        let other = key.pending.as_deref().filter(|material| waits(material));
         let Some(other) = other else { return Ok(self.first()) };
         let message = format!(
             "New key material (id: {}) cannot be imported into KMS key {}, because another key material (id: {}) is \

@@ -245,7 +245,7 @@ impl Source<'_> {
             return Error::bare(Code::InvalidCiphertext);
         }
         let member = self.key_member();
-        Error::validation(format!("{member} is required with an asymmetric encryption algorithm."))
+        Error::validation(format!("{member} must not be null"))
     }
 
     fn material(&self, key: &Key) -> Result<Option<MaterialId>> {

@@ -182,11 +182,14 @@ pub(crate) async fn replicate(
 /// of the set.
 ///
 /// # Errors
-/// Where the store fails; nothing was written.
-pub(crate) async fn move_primary(service: &Service, primary: &Key, region: &str) -> Result<Change> {
-    let regions = Some(Box::new(primary.as_primary()?.led_by(region)));
+/// A conflict where the replica is no longer as it was decided about; where the store fails. Nothing was written.
+pub(crate) async fn move_primary(service: &Service, primary: &Key, replica: &Key) -> Result<Change> {
+    let regions = Some(Box::new(primary.as_primary()?.led_by(&replica.region)));
     let mut change = Change::of(primary, &Key { regions: regions.clone(), ..primary.clone() })?;
     for member in others(service, primary).await? {
+        if member.region == replica.region && member.revision != replica.revision {
+            return Err(claviger_store::Error::Conflict.into());
+        }
         change.add(&member, &Key { regions: regions.clone(), ..member.clone() })?;
     }
     Ok(change)

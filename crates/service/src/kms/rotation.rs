@@ -76,10 +76,11 @@ fn with_generation(key: &Key, material: Material, now: Moment) -> Key {
 }
 
 impl Rotation {
-    /// The schedule after the rotation that was due has happened. A rotation that was missed is not made up for more
-    /// than once.
+    /// The schedule after the rotation that was due has happened. One that is late by more than a day, as that of a key that was
+    /// disabled or of an installation that was switched off, begins the period anew ("rotates it immediately, and every
+    /// year thereafter", `GetKeyRotationStatus`).
     fn after(self, now: Moment) -> Self {
-        let next = self.next.plus_days(self.period_days);
-        Self { next: if next > now { next } else { now.plus_days(self.period_days) }, ..self }
+        let is_late = self.next.plus_days(1) < now;
+        Self { next: if is_late { now } else { self.next }.plus_days(self.period_days), ..self }
     }
 }

@@ -135,6 +135,8 @@ fn imports_that_are_wrong_are_refused() {
     check(json!({"ExpirationModel": expires, "ValidTo": at(365, 1000)}), "ValidationException");
     check(json!({"ImportType": "EXISTING_KEY_MATERIAL"}), "IncorrectKeyMaterialException");
     check(json!({"KeyMaterialId": "0".repeat(64)}), "IncorrectKeyMaterialException");
+    let named = json!({"ImportType": "NEW_KEY_MATERIAL", "KeyMaterialId": "0".repeat(64)});
+    check(named, "ValidationException");
     check(json!({"KeyId": other.id}), "InvalidImportTokenException");
     check(json!({"ImportToken": base64(b"token")}), "InvalidImportTokenException");
     for material in [&[1; 16][..], &[1; 31], &[1; 33]] {

@@ -279,6 +279,25 @@ fn material_that_waits_goes_with_the_primary_keys() {
     assert_eq!(materials(&world, EU, &key).len(), 2);
 }
 
+/// Also what a new primary key only knows of, because the one before it imported it.
+#[test]
+fn material_that_waits_elsewhere_goes_with_the_primary_keys() {
+    let world = World::new();
+    let key = imported(&world);
+    import(&world, EU, &key, 1, json!({}));
+    let as_new = json!({"ImportType": "NEW_KEY_MATERIAL"});
+    let id = import(&world, REGION, &key, 2, as_new.clone());
+    world.succeed(ALICE, "UpdatePrimaryRegion", json!({"KeyId": key.id, "PrimaryRegion": EU}));
+    assert_eq!(each(&world, EU, &key, "ImportState"), ["IMPORTED", "PENDING_IMPORT"]);
+    let other = Parameters::of_member(&world, EU, &key).request(&key, &[3; 32], as_new.clone());
+    assert_eq!(world.refuse_in(EU, ALICE, "ImportKeyMaterial", other), "KMSInvalidStateException");
+    delete(&world, EU, &key, &id);
+    for region in BOTH {
+        assert_eq!(each(&world, region, &key, "KeyMaterialState"), ["CURRENT"], "{region}");
+    }
+    import(&world, EU, &key, 3, as_new);
+}
+
 /// What has encrypted is each member's own to delete, and to let expire.
 #[test]
 fn material_goes_and_expires_in_each_region_by_itself() {

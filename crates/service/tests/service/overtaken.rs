@@ -9,27 +9,39 @@ use serde_json::{Value, json};
 
 use crate::actor::{Actor, allow, credentials, give, new_user, trusts};
 use crate::vault::EngineVault;
-use crate::world::{ALICE, World, block_on, lock};
+use crate::world::{ALICE, Ask, World, block_on, lock};
 
 type Meanwhile = Box<dyn FnOnce() + Send>;
 
-/// A store in which something happens just before the next commit.
+/// A store in which something happens just before the next commit, or before several records are read at once.
+#[derive(Default)]
 struct Overtaking {
     inner: Memory,
     meanwhile: Mutex<Option<Meanwhile>>,
+    before_reading: Mutex<Option<Meanwhile>>,
+}
+
+/// Has happen what is to happen. On a thread of its own, as this one is in the middle of something.
+fn happens(meanwhile: &Mutex<Option<Meanwhile>>) {
+    let meanwhile = lock(meanwhile).take();
+    if let Some(meanwhile) = meanwhile {
+        std::thread::spawn(meanwhile).join().unwrap();
+    }
 }
 
 impl Store for Overtaking {
     fn read(&self, reads: Vec<Read>) -> BoxFuture<'_, Result<Snapshot, Error>> {
-        self.inner.read(reads)
+        Box::pin(async move {
+            if reads.len() > 1 && reads.iter().all(|read| matches!(read, Read::One(_))) {
+                happens(&self.before_reading);
+            }
+            self.inner.read(reads).await
+        })
     }
 
     fn commit(&self, commit: Commit) -> BoxFuture<'_, Result<Revision, Error>> {
         Box::pin(async move {
-            let meanwhile = lock(&self.meanwhile).take();
-            if let Some(meanwhile) = meanwhile {
-                std::thread::spawn(meanwhile).join().unwrap();
-            }
+            happens(&self.meanwhile);
             self.inner.commit(commit).await
         })
     }
@@ -56,7 +68,7 @@ type Asked<'a> = (&'a str, &'a [(&'a str, &'a str)]);
 
 impl Scene {
     fn new() -> Self {
-        let store = Arc::new(Overtaking { inner: Memory::new(), meanwhile: Mutex::default() });
+        let store = Arc::new(Overtaking::default());
         let world = World::over(Arc::<Overtaking>::clone(&store), Arc::new(EngineVault::new()));
         let (ann, all) = (new_user(&world, ALICE, "Ann"), allow(&["*"]));
         give(&world, ALICE, "Ann", &all);
@@ -199,4 +211,22 @@ fn changes_of_the_caller_by_itself_are_all_made() {
         calls.into_iter().map(|call| call.join().unwrap()).collect()
     });
     assert_eq!(codes, [None; 24]);
+}
+
+/// A replica that is to be deleted does not become the primary key.
+#[test]
+fn a_replica_that_changes_meanwhile_is_not_promoted() {
+    let store = Arc::new(Overtaking::default());
+    let world = Arc::new(World::over(Arc::<Overtaking>::clone(&store), Arc::new(EngineVault::new())));
+    let key = world.key_with(ALICE, json!({"MultiRegion": true}));
+    world.succeed(ALICE, "ReplicateKey", json!({"KeyId": key.id, "ReplicaRegion": "eu-west-1"}));
+    let (other, id) = (Arc::clone(&world), key.id.clone());
+    *lock(&store.before_reading) = Some(Box::new(move || {
+        other.succeed_in("eu-west-1", ALICE, "ScheduleKeyDeletion", json!({"KeyId": id}));
+    }));
+    let ask = Ask::new(ALICE, "UpdatePrimaryRegion", json!({"KeyId": key.id, "PrimaryRegion": "eu-west-1"}));
+    assert_eq!(world.handle(&ask).code, Some("KMSInvalidStateException"));
+    assert!(lock(&store.before_reading).is_none(), "nothing was overtaken");
+    let primary = &world.describe(&key)["MultiRegionConfiguration"]["PrimaryKey"]["Region"];
+    assert_eq!(primary, "us-east-1");
 }

@@ -108,8 +108,8 @@ fn a_disabled_key_rotates_when_it_is_enabled() {
     world.clock.advance(100 * DAY_MS);
     assert_eq!((world.run_due().next, rotations(&world, &key).len()), (None, 0));
     world.succeed(ALICE, "EnableKey", json!({"KeyId": key.id}));
-    let next = Some(world.later(80, 0));
-    assert_eq!(world.run_due().next, next, "the schedule does not move");
+    let next = Some(world.later(90, 0));
+    assert_eq!(world.run_due().next, next, "the period begins with the rotation that was late");
     assert_eq!(rotations(&world, &key).len(), 1);
     world.succeed(ALICE, "DisableKey", json!({"KeyId": key.id}));
     world.succeed(ALICE, "EnableKey", json!({"KeyId": key.id}));
@@ -236,4 +236,19 @@ fn a_thousand_generations_decrypt() {
     let left: Vec<_> =
         world.record_names().into_iter().filter(|name| name.starts_with("material/")).collect();
     assert_eq!(left, [""; 0], "in as many commits as it takes");
+}
+
+/// What a key that cannot rotate has of material is not listed.
+#[test]
+fn all_material_is_listed_of_keys_that_rotate() {
+    let world = World::new();
+    for (spec, usage) in [("RSA_2048", "SIGN_VERIFY"), ("HMAC_256", "GENERATE_VERIFY_MAC")] {
+        let key = world.key_with(ALICE, json!({"KeySpec": spec, "KeyUsage": usage}));
+        let listed = world.succeed(ALICE, "ListKeyRotations", json!({"KeyId": key.id}));
+        assert_eq!(listed["Rotations"], json!([]));
+        for include in ["ALL_KEY_MATERIAL", "ROTATIONS_ONLY"] {
+            let request = json!({"KeyId": key.id, "IncludeKeyMaterial": include});
+            assert_eq!(world.refuse(ALICE, "ListKeyRotations", request), "UnsupportedOperationException");
+        }
+    }
 }

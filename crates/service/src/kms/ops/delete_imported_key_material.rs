@@ -65,7 +65,10 @@ impl Operation for DeleteImportedKeyMaterial {
         let elements = Elements { key_id: &key.arn, key_material_id: key_material_id.as_deref() };
         call.set_response(&elements)?;
         if let Some(material) = material {
-            if material.is_present() {
+            // A primary key knows of the one that waits for its rotation also where only its replicas have it: there it
+            // goes, too.
+            let waits = key.pending.as_ref().is_some_and(|pending| pending.id == material.id);
+            if material.is_present() || (waits && !key.is_replica()) {
                 let left = key.without(|held| held.id == material.id);
                 let change = multi_region::share(service, &key, &left).await?;
                 call.commit(service, change.preconditions, change.writes).await?;

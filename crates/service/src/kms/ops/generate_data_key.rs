@@ -49,7 +49,9 @@ pub struct Response {
     #[serde(skip_serializing_if = "Option::is_none")]
     ciphertext_for_recipient: Option<Blob>,
     key_id: Arc<str>,
-    key_material_id: String,
+    /// Not with a recipient.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key_material_id: Option<String>,
 }
 
 impl Operation for GenerateDataKey {
@@ -75,12 +77,13 @@ impl Operation for GenerateDataKey {
         let disclosure =
             made.disclosure.ok_or_else(|| Error::internal("the HSM did not disclose the data key"))?;
         let (plaintext, ciphertext_for_recipient) = disclosure.members();
+        let key_material_id = plaintext.is_some().then(|| made.material.to_hex());
         Ok(Response {
             ciphertext_blob: Blob(made.blob),
             plaintext,
             ciphertext_for_recipient,
             key_id: made.key_arn,
-            key_material_id: made.material.to_hex(),
+            key_material_id,
         })
     }
 }

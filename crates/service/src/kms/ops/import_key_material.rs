@@ -88,7 +88,9 @@ impl Operation for ImportKeyMaterial {
         let wrapped = &request.encrypted_key_material.0;
         let made = vault::import_key(&*service.vault, &key, token.terms(), token.sealed, wrapped).await?;
         let key_material_id = made.id.to_hex();
-        if request.key_material_id.as_ref().is_some_and(|wanted| **wanted != *key_material_id) {
+        if let Some(wanted) = &request.key_material_id
+            && (**wanted != *key_material_id || !key.all_materials().any(|known| known.id == made.id))
+        {
             return Err(Error::bare(Code::IncorrectKeyMaterial));
         }
         let offer = Offer {
@@ -142,6 +144,11 @@ fn check_members(key: &crate::kms::key::Key, request: &Request) -> Result<()> {
         Some((member, _)) => {
             let message = format!("{member} is not valid for key spec {}.", key.spec.as_str());
             Err(Error::new(Code::UnsupportedOperation, message))
+        }
+        // What is new has no id yet.
+        None if request.key_material_id.is_some() && request.import_type == Some(ImportType::New) => {
+            let message = "You cannot specify KeyMaterialId with ImportType set to NEW_KEY_MATERIAL.";
+            Err(Error::validation(message))
         }
         None => Ok(()),
     }

@@ -1,11 +1,12 @@
 //! Lists a key's rotations, or all of its materials, a page at a time, the oldest first.
 
+use claviger_wire::fault::Code;
 use claviger_wire::shape;
 use serde::Serialize;
 
 use crate::call::{Asks, Call};
 use crate::dispatch::Service;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::kms::key::{Key, Material};
 use crate::kms::marker::{self, Scope};
 use crate::kms::shapes::{ExpirationModel, IncludeKeyMaterial, KeyIdentifier, Limit, Marker, Origin};
@@ -78,6 +79,10 @@ impl Operation for ListKeyRotations {
         let key =
             load::managed(service, call, "kms:ListKeyRotations", &request.key_id, Asks::default()).await?;
         key.allows(Self::NAME)?;
+        if request.include_key_material.is_some() && !key.is_symmetric() {
+            let message = format!("IncludeKeyMaterial is not valid for key spec {}.", key.spec.as_str());
+            return Err(Error::new(Code::UnsupportedOperation, message));
+        }
         let include = request.include_key_material.unwrap_or(IncludeKeyMaterial::RotationsOnly);
         let (principal, region) = (call.caller().arn(), call.region());
         let filter = format!("{}/{}", key.id(), include.as_str());

@@ -66,7 +66,7 @@ impl Operation for UpdatePrimaryRegion {
             load::by_id(service, &primary.account, region, primary.id()).await?.ok_or_else(missing)?;
         let replica = call.authorize(service, ACTION, replica, Asks { region: Some(region), ..asks }).await?;
         replica.allows_state(Self::NAME)?;
-        let change = multi_region::move_primary(service, &primary, region).await?;
+        let change = multi_region::move_primary(service, &primary, &replica).await?;
         call.set_response_key(&primary)?;
         call.happens_elsewhere(Self::NAME, &replica, &*request, &Elements { key_id: &replica.arn })?;
         call.commit(service, change.preconditions, change.writes).await
