@@ -31,6 +31,12 @@ mod authorization;
 #[path = "service/clock.rs"]
 mod clock;
 #[cfg(test)]
+#[path = "service/condition_keys.rs"]
+mod condition_keys;
+#[cfg(test)]
+#[path = "service/condition_values.rs"]
+mod condition_values;
+#[cfg(test)]
 #[path = "service/corpus.rs"]
 mod corpus;
 #[cfg(test)]

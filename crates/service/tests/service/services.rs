@@ -8,11 +8,12 @@ use claviger_service::{Installation, Moment, Regions, Service, ServiceDefinition
 use serde_json::{Value, json};
 
 use crate::actor::{Actor, Reply, allow, credentials, give, new_user, trusts};
+use crate::enclave_requests::trusted;
 use crate::policies::open_to;
 use crate::world::{ALICE, Ask, BOB, REGION, Root, START, World, base64, block_on};
 
 /// A storage system.
-const STORAGE: Root = Root {
+pub(crate) const STORAGE: Root = Root {
     name: "storage",
     account: ALICE.account,
     access_key_id: "AKIASTORAGE000000001",
@@ -44,13 +45,19 @@ fn definition(root: Root, name: &str, title: &str, protects: &str) -> ServiceDef
 
 /// A world with both services, whose other roots are as ever.
 fn with_services() -> World {
-    let mut world = World::new();
-    let definitions =
-        vec![definition(STORAGE, "s3", "S3", "S3 objects"), definition(QUEUES, "sqs", "SQS", "SQS messages")];
+    served(World::new(), None)
+}
+
+/// The world with both services, of which the storage system may call these operations.
+pub(crate) fn served(mut world: World, operations: Option<&[&str]>) -> World {
+    let operations = operations.map(|names| names.iter().map(|name| (*name).to_owned()).collect());
+    let storage = ServiceDefinition { operations, ..definition(STORAGE, "s3", "S3", "S3 objects") };
+    let definitions = vec![storage, definition(QUEUES, "sqs", "SQS", "SQS messages")];
     let services = block_on(Services::seal(&*world.vault, ALICE.account, definitions)).unwrap();
     let domain = world.vault.domain();
     let opened = Installation::open(Arc::clone(&world.store), &*world.vault, domain, Regions::Any, START);
-    world.installation = Arc::new(block_on(opened).unwrap().with_services(services));
+    let installation = block_on(opened).unwrap().with_attestation(trusted().roots());
+    world.installation = Arc::new(installation.with_services(services));
     let vault = Arc::clone(&world.vault);
     let (ledger, entropy) = (Arc::clone(&world.ledger), Arc::clone(&world.entropy));
     world.service = Service::new(Arc::clone(&world.installation), vault, ledger, entropy);
@@ -78,7 +85,7 @@ fn signed_for(actor: &Actor, service: &str, region: &str, at: Moment) -> String 
 }
 
 /// Sends a call and finds its event among those that were written.
-fn send(world: &World, ask: &Ask, operation: &str) -> Reply {
+pub(crate) fn send(world: &World, ask: &Ask, operation: &str) -> Reply {
     let before = world.ledger.len();
     let handled = block_on(world.service.handle(&ask.incoming(world.now()), world.now()));
     let events = world.ledger.since(before).into_iter();
@@ -91,7 +98,7 @@ fn send(world: &World, ask: &Ask, operation: &str) -> Reply {
 }
 
 /// A call of a service on behalf of a user who has just asked it.
-fn behalf(world: &World, service: Root, actor: &Actor, operation: &str, request: &Value) -> Reply {
+pub(crate) fn behalf(world: &World, service: Root, actor: &Actor, operation: &str, request: &Value) -> Reply {
     let name = if service == STORAGE { "s3" } else { "sqs" };
     let proof = signed_for(actor, name, REGION, world.now());
     let mut ask = Ask::new(service, operation, request.clone()).header(FORWARD, &proof);
