@@ -246,20 +246,20 @@ secrets! {
     Password: 1..=128, "[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+", is_document;
 }
 
-/// Declares a list member: its most elements. An empty value is an empty list.
+/// Declares a list member: its fewest and its most elements. An empty value is an empty list.
 macro_rules! lists {
-    ($($(#[$meta:meta])* $name:ident($element:ty): 0..=$max:literal;)*) => {$(
+    ($($(#[$meta:meta])* $name:ident($element:ty): $min:literal..=$max:literal;)*) => {$(
         $(#[$meta])*
         #[derive(Debug, Clone, Serialize)]
         pub struct $name(pub Vec<$element>);
 
         impl Member for $name {
             fn decode(value: &Value<'_>, at: Path<'_>, notes: &mut Notes) -> Result<Option<Self>, WrongType> {
-                if matches!(value, Value::String(text) if text.is_empty()) {
-                    return Ok(Some(Self(Vec::new())));
-                }
-                let items = codec::list(value)?;
-                let fits = codec::check_blob_length(items.len(), 0, $max, at, notes);
+                let items = match value {
+                    Value::String(text) if text.is_empty() => &[][..],
+                    other => codec::list(other)?,
+                };
+                let fits = codec::check_blob_length(items.len(), $min, $max, at, notes);
                 let mut elements = Vec::new();
                 for (index, item) in items.iter().enumerate().take(if fits { items.len() } else { 0 }) {
                     elements.extend(<$element>::decode(item, at.element(index), notes)?);

@@ -209,5 +209,5 @@ lists! {
     /// Keys of tags that go on.
     TransitiveTagKeys(TagKey): 0..=50;
     /// Contexts.
-    ProvidedContexts(ProvidedContext): 0..=5;
+    ProvidedContexts(ProvidedContext): 1..=5;
 }
