@@ -7,6 +7,7 @@ use claviger_service::{Installation, Ledger as _, OpenError, Regions, outbox, sc
 use claviger_store::{Commit, Embedded, Memory, Sealer, Store, Write};
 use serde_json::{Value, json};
 
+use crate::actor::{Actor, allow, trusts};
 use crate::ledger::Fault;
 use crate::vault::EngineVault;
 use crate::world::{ALICE, Ask, DAY_MS, Key, START, World, block_on};
@@ -53,6 +54,96 @@ fn an_effect_without_its_event_gets_it_at_the_next_start() {
         world.succeed(ALICE, "DescribeKey", json!({"KeyId": key.id}))["KeyMetadata"]["KeyState"],
         "Disabled"
     );
+}
+
+/// So does every other kind of change, with as many events as it has.
+#[test]
+fn every_kind_of_change_gets_its_events_at_the_next_start() {
+    let check = |operation: &str, more: Value, regions: &[&str]| {
+        let mut world = World::new();
+        let key = world.key_with(ALICE, json!({"MultiRegion": true}));
+        if operation == "UpdatePrimaryRegion" {
+            world.succeed(ALICE, "ReplicateKey", json!({"KeyId": key.id, "ReplicaRegion": "eu-west-1"}));
+        }
+        let mut request = json!({"KeyId": key.id});
+        request.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let ask = Ask::new(ALICE, operation, request);
+        check_brought(&mut world, operation, regions, |world| world.handle(&ask).code.map(str::to_owned));
+    };
+    let root = "arn:aws:iam::111122223333:root";
+    let tags = json!([{"TagKey": "k", "TagValue": "v"}]);
+    check("TagResource", json!({"Tags": tags}), &["us-east-1"]);
+    check("ScheduleKeyDeletion", json!({}), &["us-east-1"]);
+    check("EnableKeyRotation", json!({}), &["us-east-1"]);
+    check("RotateKeyOnDemand", json!({}), &["us-east-1", "us-east-1"]);
+    check("CreateGrant", json!({"GranteePrincipal": root, "Operations": ["Encrypt"]}), &["us-east-1"]);
+    // In the trail of either Region.
+    check("ReplicateKey", json!({"ReplicaRegion": "eu-west-1"}), &["eu-west-1", "us-east-1"]);
+    check("UpdatePrimaryRegion", json!({"PrimaryRegion": "eu-west-1"}), &["eu-west-1", "us-east-1"]);
+}
+
+#[test]
+fn every_kind_of_change_of_iam_gets_its_event_at_the_next_start() {
+    let (user, role) = (("UserName", "Ann"), ("RoleName", "R"));
+    let trust = trusts("arn:aws:iam::111122223333:root");
+    let document = ("PolicyDocument", &*allow(&["kms:*"]));
+    let changes: [(&str, &[(&str, &str)]); 6] = [
+        ("CreateUser", &[("UserName", "Ben")]),
+        ("CreateAccessKey", &[user]),
+        ("PutUserPolicy", &[user, ("PolicyName", "p"), document]),
+        ("CreatePolicy", &[("PolicyName", "p"), document]),
+        ("CreateRole", &[role, ("AssumeRolePolicyDocument", &trust)]),
+        ("DeleteUser", &[user]),
+    ];
+    for (action, members) in changes {
+        let mut world = World::new();
+        let root = Actor::from(ALICE);
+        root.does(&world, "CreateUser", &[user]);
+        let request = root.query(&world, "iam", action, members);
+        check_brought(&mut world, action, &["us-east-1"], |world| {
+            block_on(world.service.handle(&request, world.now())).code.map(str::to_owned)
+        });
+    }
+}
+
+/// What is due brings its event, too.
+#[test]
+fn what_became_due_gets_its_event_at_the_next_start() {
+    let mut world = World::new();
+    let key = world.key(ALICE);
+    let every_90_days = json!({"KeyId": key.id, "RotationPeriodInDays": 90});
+    world.succeed(ALICE, "EnableKeyRotation", every_90_days);
+    world.clock.advance(90 * DAY_MS);
+    check_brought(&mut world, "RotateKey", &["us-east-1"], |world| {
+        let failed = world.run_due().failed;
+        (failed > 0).then(|| failed.to_string())
+    });
+    let key = world.succeed(ALICE, "ListKeyRotations", json!({"KeyId": key.id}));
+    assert_eq!(key["Rotations"].as_array().unwrap().len(), 1);
+}
+
+/// A change whose events the ledger does not take has happened, and brings them at the next start, once.
+fn check_brought(
+    world: &mut World,
+    name: &str,
+    regions: &[&str],
+    change: impl FnOnce(&World) -> Option<String>,
+) {
+    world.restart();
+    let (events, before) = (world.ledger.len(), world.content());
+    world.ledger.set_fault(Fault::Append);
+    let code = change(world);
+    assert!(code.is_some(), "{name}: no answer without its event");
+    assert_ne!(world.content(), before, "{name} has happened");
+    world.ledger.set_fault(Fault::None);
+    assert_eq!(world.restart(), regions.len(), "{name}");
+    let brought = world.ledger.since(events);
+    let brought = brought.iter().map(|event| serde_json::from_slice::<Value>(event).unwrap());
+    let mut seen: Vec<String> =
+        brought.map(|event| event["awsRegion"].as_str().unwrap().to_owned()).collect();
+    seen.sort();
+    assert_eq!(seen, regions, "{name}");
+    assert_eq!((world.restart(), outbox_len(world)), (0, 0));
 }
 
 /// A process that dies after the event but before the outbox is cleared does not write the event twice.
