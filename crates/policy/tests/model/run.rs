@@ -146,6 +146,12 @@ pub(crate) fn run(seed: u64, pairs: u64) -> Result<Report, String> {
             if found != expected {
                 return Err(format!("engine: {found}; model: {expected}\n{layers:#?}\n{ask:#?}"));
             }
+            // With less work done than that takes, never wider.
+            let work = usize::try_from(report.pairs * 37 % 1_024).unwrap_or_default();
+            let within = compiled.verdict_within(&ask, work);
+            if within.starts_with("allow") && !found.starts_with("allow") {
+                return Err(format!("engine: {found}, within {work}: {within}\n{layers:#?}\n{ask:#?}"));
+            }
             report.count(&found);
         }
     }

@@ -182,7 +182,7 @@ fn what_bounds_a_user_is_told_where_its_permissions_change() {
     let (ann, root) = (new_user(&world, ALICE, "Ann"), Actor::from(ALICE));
     let made = root.does(&world, "CreatePolicy", &[("PolicyName", "B"), ("PolicyDocument", &allow(&["*"]))]);
     let guard = made.element("Arn");
-    let only = |condition: serde_json::Value| {
+    let only = |condition: Value| {
         let statement =
             json!({"Effect": "Allow", "Action": "iam:*", "Resource": "*", "Condition": condition});
         give(&world, ALICE, "Ann", &json!({"Version": "2012-10-17", "Statement": [statement]}).to_string());

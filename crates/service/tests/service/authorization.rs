@@ -303,9 +303,12 @@ fn strangers_learn_nothing() {
     }
 }
 
+/// Status, body, and what the caller's own trail shows of the error and of the resources.
+type Told = (u16, String, Value, Value);
+
 /// What else is wrong with a request does not tell whether its key or blob is anybody's.
 fn strangers_learn_nothing_by_the_order(
-    told: &dyn Fn(&str, Value) -> (u16, String, Value, Value),
+    told: &dyn Fn(&str, Value) -> Told,
     (arn, unknown): (&str, &str),
     (blob, foreign_blob): (&str, &str),
 ) {
