@@ -29,3 +29,27 @@ impl Turns {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future as _;
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use super::Turns;
+
+    #[test]
+    fn an_account_waits_for_itself_and_for_no_other() {
+        let turns = Turns::new();
+        let now = |account: &str| match pin!(turns.of(account)).poll(&mut Context::from_waker(Waker::noop()))
+        {
+            Poll::Ready(turn) => Some(turn),
+            Poll::Pending => None,
+        };
+        let held = now("111122223333");
+        assert!(held.is_some() && now("111122223333").is_none());
+        assert!(now("444455556666").is_some());
+        drop(held);
+        assert!(now("111122223333").is_some());
+    }
+}
