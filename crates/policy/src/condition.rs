@@ -258,6 +258,9 @@ impl Condition {
         }
         scope.context.spend(KEY_WORK);
         let values = scope.context.values(&self.key);
+        if let Some(Values::Set(values) | Values::Conflicting(values)) = &values {
+            scope.context.spend(ENTRY_WORK * values.len());
+        }
         match &values {
             None => self.holds_without_key(),
             Some(Values::Set(values)) if values.is_empty() => self.holds_without_key(),

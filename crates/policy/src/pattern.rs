@@ -376,15 +376,18 @@ fn strip_through<'s>(run: &[Atom], subject: &'s str, case: Case, scope: &Scope<'
     }
     let needle = match run {
         [Atom::Text(text)] => Cow::Borrowed(&**text),
-        _ => Cow::Owned(text_of(run, scope)?),
+        _ => Cow::Owned(text_of(run, scope, subject.len())?),
     };
     subject.split_once(&*needle).map(|(_, after)| after)
 }
 
-/// The text of a run without `?`.
-fn text_of(run: &[Atom], scope: &Scope<'_>) -> Option<String> {
+/// The text of a run without `?`, unless it is longer than what it is looked for in.
+fn text_of(run: &[Atom], scope: &Scope<'_>, longest: usize) -> Option<String> {
     let mut text = String::new();
     for atom in run {
+        if text.len() > longest {
+            return None;
+        }
         match atom {
             Atom::Text(part) => text.push_str(part),
             Atom::Variable(variable) => text.push_str(&scope.resolve(variable)?),

@@ -120,21 +120,23 @@ impl Statement {
             Grip::Capped if self.names_principals && everyone() => Grip::Direct,
             grip => grip,
         };
-        (self.effect == Effect::Allow && self.covers(request) && !request.context.is_spent()).then_some(grip)
+        let allows = self.effect == Effect::Allow && !request.context.is_spent() && self.covers(request);
+        // It may be spent on the way.
+        (allows && !request.context.is_spent()).then_some(grip)
     }
 
     /// Whether this is a Deny that applies to the request.
     pub(crate) fn denies(&self, request: &Request<'_>) -> bool {
         self.effect == Effect::Deny
             && self.principals.denies(&request.principal)
-            && (self.covers(request) || request.context.is_spent())
+            && (request.context.is_spent() || self.covers(request) || request.context.is_spent())
     }
 
     /// Why this does not apply to the request, when it is an Allow of the action that does not.
     pub(crate) fn misses(&self, request: &Request<'_>) -> Option<Miss> {
         let scope = Scope::new(request.context);
         let acts = |glob: &Glob| glob.matches(request.action, Case::AsciiInsensitive, &scope);
-        if self.effect != Effect::Allow || !self.actions.covers(acts) {
+        if self.effect != Effect::Allow || request.context.is_spent() || !self.actions.covers(acts) {
             return None;
         }
         match () {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use claviger_hsm_proto::MaterialId;
 use claviger_policy as policy;
-use claviger_store::{Commit, Precondition, Write};
+use claviger_store::{Commit, MAX_COMMIT_PARTS, Precondition, Write};
 use claviger_wire::fault::Code;
 use serde::Serialize;
 
@@ -99,6 +99,9 @@ const LONG_BODY: usize = 4 * 1024;
 /// long as may be, look at about two megabytes where they hold texts as long as an ARN against patterns.
 const MAX_WORK: usize = 8 * 1024 * 1024;
 
+/// What it costs to look at a pair of an encryption context, in such bytes.
+const PAIR_WORK: usize = 16;
+
 /// A call that is being carried out.
 pub struct Call<'a> {
     pub(crate) subject: Subject<'a>,
@@ -108,8 +111,9 @@ pub struct Call<'a> {
     /// The room in the ledger that was taken for it.
     pub(crate) reservation: Option<Reservation>,
     decided: bool,
-    /// That the grant is still there which allowed it, if one did.
-    held: Option<Precondition>,
+    /// That what it was decided by is as it was: of calls that change something the key, user, role, group or policy
+    /// that they are about, and the grant that allowed it, if one did.
+    held: Vec<Precondition>,
     /// Its turn among the calls of its account that found something changed, once it has waited for it.
     pub(crate) turn: Option<Turn>,
     /// What its decisions may still cost.
@@ -147,7 +151,7 @@ impl<'a> Call<'a> {
             draft: Draft::default(),
             reservation: None,
             decided: false,
-            held: None,
+            held: Vec::new(),
             turn: None,
             work: policy::Work::new(MAX_WORK),
             charge: charge::Charge::default(),
@@ -163,7 +167,7 @@ impl<'a> Call<'a> {
         let parameters = self.draft.parameters.take();
         self.draft = Draft { parameters, ..Draft::default() };
         self.decided = false;
-        self.held = None;
+        self.held.clear();
         self.work = policy::Work::new(MAX_WORK);
         self.elsewhere = None;
         self.wanted = None;
@@ -189,6 +193,13 @@ impl<'a> Call<'a> {
             Ok(())
         } else {
             Err(Error::internal("the operation made no authorization decision"))
+        }
+    }
+
+    /// Has the call's effect depend on what it was decided by.
+    pub(crate) fn hold(&mut self, unchanged: impl FnOnce() -> Precondition) {
+        if !self.subject.read_only {
+            self.held.push(unchanged());
         }
     }
 
@@ -329,6 +340,11 @@ impl<'a> Call<'a> {
         self.subject.event_source == crate::iam::API.event_source
     }
 
+    /// Whether it is a call of STS.
+    pub(crate) fn is_of_sts(&self) -> bool {
+        self.subject.event_source == crate::sts::API.event_source
+    }
+
     /// The event for another Region's trail, and room for it.
     async fn event_elsewhere(&self, service: &Service) -> Result<Option<CommittedElsewhere>> {
         let Some(elsewhere) = &self.elsewhere else { return Ok(None) };
@@ -361,18 +377,24 @@ impl<'a> Call<'a> {
         mut writes: Vec<Write>,
     ) -> Result<()> {
         self.must_be_decided()?;
-        preconditions.extend(self.held.clone());
+        preconditions.extend(self.held.iter().cloned());
         preconditions.extend(self.subject.caller.holds(service).await?);
+        preconditions.sort_unstable_by(|one, other| name_of(one).cmp(name_of(other)));
+        preconditions.dedup();
         let event = audit::record(&self.subject, &self.draft, None, self.room);
         writes.push(outbox::put(service, self.subject.event_id, &event)?);
         let elsewhere = self.event_elsewhere(service).await?;
         if let Some(CommittedElsewhere { event_id, event, .. }) = &elsewhere {
             writes.push(outbox::put(service, event_id, event)?);
         }
-        let delivered = service.installation.outbox.take();
-        writes.extend(delivered.iter().cloned().map(Write::Delete));
         let wakes = writes.iter().any(is_schedule);
-        writes.extend(service.installation.last_used.take(&writes)?);
+        let mut delivered = Vec::new();
+        // What need not be written now goes along where there is room for it.
+        if preconditions.len() + writes.len() + MAX_ALONG <= MAX_COMMIT_PARTS {
+            delivered = service.installation.outbox.take();
+            writes.extend(delivered.iter().cloned().map(Write::Delete));
+            writes.extend(service.installation.last_used.take(&writes)?);
+        }
         if let Err(error) = service.installation.store.commit(Commit { preconditions, writes }).await {
             service.installation.outbox.put_back(delivered);
             return Err(error.into());
@@ -382,6 +404,16 @@ impl<'a> Call<'a> {
             service.installation.schedule.notify_one();
         }
         Ok(())
+    }
+}
+
+/// Room in a commit for what goes along with it: names of the outbox that are cleared, and last uses.
+const MAX_ALONG: usize = 64;
+
+/// The record that it is about.
+pub(crate) fn name_of(precondition: &Precondition) -> &[u8] {
+    match precondition {
+        Precondition::Unchanged { name, .. } | Precondition::Absent(name) => name,
     }
 }
 
@@ -445,6 +477,9 @@ impl Circumstances<'_, '_> {
     fn kms(&self, name: &str) -> Option<policy::Values<'_>> {
         let asks = &self.asks;
         if let Some(pair) = name.strip_prefix("encryptioncontext:") {
+            self.call
+                .work
+                .spend(asks.encryption_context.map_or(0, |context| PAIR_WORK * context.pairs().count()));
             return self.encryption_context(pair);
         }
         if name.starts_with("recipientattestation:") {

@@ -2,6 +2,7 @@
 
 use std::any::TypeId;
 use std::future::Future;
+use std::sync::Arc;
 
 use claviger_wire::codec::{self, Member, Refusal};
 use claviger_wire::json::Value;
@@ -139,7 +140,10 @@ async fn answer<O: Operation>(
         }
         attempt += 1;
         if call.turn.is_none() {
-            call.turn = Some(service.installation.turns.of(call.caller().account()).await);
+            // Whose records they are that others change as well: those of the key that it is about, or the caller's.
+            let owner = call.draft.resources.first().map(|key| Arc::clone(&key.account_id));
+            let account = owner.as_deref().unwrap_or(call.caller().account());
+            call.turn = Some(service.installation.turns.of(account).await);
         }
         call.start_over();
         service.installation.cache.freshen().await?;
@@ -148,6 +152,13 @@ async fn answer<O: Operation>(
         }
     };
     call.turn = None;
+    // Credentials that are given out change nothing, and outlive what gave them: so it is looked at once more.
+    if outcome.is_ok() && call.committed.is_none() && call.is_of_sts() {
+        service.installation.cache.freshen().await?;
+        if !call.caller().stands(service).await? {
+            return Err(Error::caller_changed());
+        }
+    }
     if O::READ_ONLY {
         call.set_parameters(&request)?;
     }

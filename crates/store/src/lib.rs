@@ -37,7 +37,7 @@ pub const MAX_NAME_LEN: usize = 1024;
 /// Longest value of a record in bytes.
 pub const MAX_VALUE_LEN: usize = 1024 * 1024;
 /// Most preconditions and writes of one commit together.
-pub const MAX_COMMIT_PARTS: usize = 256;
+pub const MAX_COMMIT_PARTS: usize = 512;
 /// Most bytes of all names and values of one commit together.
 pub const MAX_COMMIT_LEN: usize = 4 * 1024 * 1024;
 

@@ -34,8 +34,8 @@ struct ErrorEnvelope<'a> {
 /// # Errors
 /// Those of the serializer, for types that have no XML form.
 pub fn result<T: Serialize>(action: &str, value: &T) -> Result<String, quick_xml::SeError> {
-    // What holds credentials does not grow, which would leave them behind.
-    let mut body = String::with_capacity(8 * 1024);
+    // What holds credentials does not grow, which would leave them behind: a session token has 8 KiB at the most.
+    let mut body = String::with_capacity(16 * 1024);
     let name = format!("{action}Result");
     value.serialize(Serializer::with_root(&mut body, Some(&name))?)?;
     Ok(body)

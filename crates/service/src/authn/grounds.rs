@@ -7,6 +7,7 @@
 use claviger_store::{Precondition, Read};
 
 use super::Caller;
+use crate::call::name_of;
 use crate::decided::Source;
 use crate::dispatch::Service;
 use crate::error::Result;
@@ -37,7 +38,7 @@ impl Caller {
             return Ok(false);
         }
         let grounds = self.grounds();
-        let reads = grounds.iter().map(|ground| Read::One(name(ground).to_vec())).collect();
+        let reads = grounds.iter().map(|ground| Read::One(name_of(ground).to_vec())).collect();
         let found = store.read(reads).await?.found;
         Ok(grounds.iter().zip(&found).all(|(ground, found)| match (ground, found.first()) {
             (Precondition::Unchanged { revision, .. }, Some(record)) => record.revision == *revision,
@@ -67,11 +68,5 @@ impl Caller {
                 Source::Inline(..) | Source::Session(_) => None,
             }))
             .collect()
-    }
-}
-
-fn name(precondition: &Precondition) -> &[u8] {
-    match precondition {
-        Precondition::Unchanged { name, .. } | Precondition::Absent(name) => name,
     }
 }

@@ -11,6 +11,7 @@ use crate::dispatch::Service;
 use crate::error::{Error, Result};
 use crate::kms::grant::decision as grants;
 use crate::kms::key::Key;
+use crate::kms::load;
 
 /// What a decision is about.
 #[derive(Clone, Copy)]
@@ -58,7 +59,10 @@ pub(super) struct Question<'k> {
     pub(super) grant: policy::Grant,
 }
 
-/// A decision; a denial comes with what each layer said.
+/// Why something was refused that might have been allowed.
+const TOO_MUCH: &str = "the policies and the values of the request take too much work";
+
+/// A decision; a denial comes with what each layer said, unless that takes too much work.
 pub(super) struct Outcome<'a> {
     pub(super) decision: policy::Decision<'a>,
     pub(super) trace: Option<policy::Trace<'a>>,
@@ -67,8 +71,9 @@ pub(super) struct Outcome<'a> {
 impl<'a> Outcome<'a> {
     pub(super) fn of(request: &policy::Request<'_>, policies: &policy::Policies<'a>) -> Self {
         let decision = policy::decide(request, policies);
-        let trace = (!decision.is_allow()).then(|| policy::trace(request, policies));
-        Self { decision, trace }
+        let is_spent = || request.context.is_spent();
+        let trace = (!decision.is_allow() && !is_spent()).then(|| policy::trace(request, policies));
+        Self { decision, trace: trace.filter(|_| !is_spent()) }
     }
 }
 
@@ -92,13 +97,15 @@ impl<'a> Call<'a> {
             question.grant = held.right;
             decision = self.ask(&question, policy::decide);
             if decision.is_allow() {
-                (self.held, grant_id) = (Some(held.unchanged), Some(held.id));
+                self.hold(|| held.unchanged);
+                grant_id = Some(held.id);
             }
         }
         self.conclude(&question, decision, grant_id.as_deref())?;
         self.charge_key(&key, &asks)?;
-        if key.is_wanted() {
-            self.wanted = Some(Arc::clone(&key));
+        match key.is_wanted() {
+            true => self.wanted = Some(Arc::clone(&key)),
+            false => self.hold(|| load::unchanged(&key)),
         }
         Ok(Authorized(key))
     }
@@ -117,6 +124,7 @@ impl<'a> Call<'a> {
         let question = Question { action: "kms:RetireGrant", on: On::Denying(&key), asks, grant: right };
         let decision = self.ask(&question, policy::decide);
         self.conclude(&question, decision, None)?;
+        self.hold(|| load::unchanged(&key));
         Ok(Authorized(key))
     }
 
@@ -221,7 +229,8 @@ impl<'a> Call<'a> {
     {
         self.decided = true;
         let caller = self.subject.caller;
-        let trace = (!decision.is_allow()).then(|| self.ask(question, policy::trace));
+        let is_told = !decision.is_allow() && !self.work.is_spent();
+        let trace = is_told.then(|| self.ask(question, policy::trace)).filter(|_| !self.work.is_spent());
         let outcome = Outcome { decision, trace };
         let key = question.on.key();
         let foreign = key.is_some_and(|key| *key.account != *caller.account());
@@ -237,7 +246,8 @@ impl<'a> Call<'a> {
             policy::Decision::Deny(reason) => {
                 let told = question.on.told();
                 let text = policy::denial_text(caller.arn(), action, told, &reason, foreign);
-                Err(Error::new(Code::AccessDenied, text))
+                let error = Error::new(Code::AccessDenied, text);
+                Err(if self.work.is_spent() { error.because(TOO_MUCH) } else { error })
             }
         }
     }
@@ -268,7 +278,7 @@ impl<'a> Call<'a> {
             (policy::Decision::Deny(_), Some(trace)) => {
                 self.draft.decisions.deny(action, on, trace, &origins);
             }
-            (policy::Decision::Deny(_), None) => {}
+            (policy::Decision::Deny(_), None) => self.draft.decisions.refuse(action, on, TOO_MUCH),
         }
     }
 

@@ -65,6 +65,7 @@ pub(crate) async fn identity(
     let boundary = asks.boundary.or(boundary.as_deref());
     let asks = IamAsks { resource_tags: Some(&found.tags), boundary, ..asks };
     call.authorize_iam(action, &found.arn(region), asks)?;
+    call.hold(|| found.unchanged());
     Ok(found)
 }
 
@@ -95,7 +96,9 @@ pub(crate) async fn policy(
     let found = policy_of_arn(service, call.caller().account(), arn).await?;
     let tags = found.as_ref().map(|policy| policy.tags.as_slice());
     call.authorize_iam(action, arn, IamAsks { resource_tags: tags, ..asks })?;
-    found.ok_or_else(|| no_such_policy(arn))
+    let found = found.ok_or_else(|| no_such_policy(arn))?;
+    call.hold(|| found.unchanged());
+    Ok(found)
 }
 
 /// A managed policy of an account that is to be attached, or to bound something.

@@ -67,11 +67,14 @@ struct Given<'a> {
 const MAX_WORK: usize = 32 * 1024 * 1024;
 /// What it costs to name a policy in the answer, in bytes that could be looked at instead.
 const MATCH_WORK: usize = 512;
+/// What it costs to look at a condition key that was given.
+const ENTRY_WORK: usize = 8;
 
 impl Context for Given<'_> {
     fn values(&self, key: &str) -> Option<Values<'_>> {
         let named =
             |entry: &&ContextEntry| entry.name.as_ref().is_some_and(|name| name.eq_ignore_ascii_case(key));
+        self.spend(ENTRY_WORK * self.entries.len());
         let Some(entry) = self.entries.iter().find(named) else {
             self.missing.borrow_mut().insert(key.to_owned());
             return None;

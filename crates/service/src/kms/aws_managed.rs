@@ -10,6 +10,7 @@ use claviger_wire::fault::Code;
 use serde::Serialize;
 
 use crate::announcement::Announcement;
+use crate::authn::Caller;
 use crate::call::Call;
 use crate::dispatch::Service;
 use crate::error::{Error, Result};
@@ -115,13 +116,13 @@ pub(crate) async fn make_wanted(
     if refused.is_some_and(|error| error.code != Code::KmsInternal && !error.conflict) {
         return Ok(false);
     }
-    match make(service, &wanted, call.now()).await {
+    match make(service, call.caller(), &wanted, call.now()).await {
         Err(error) if !error.conflict => Err(error),
         _ => Ok(true),
     }
 }
 
-async fn make(service: &Service, wanted: &Key, now: Moment) -> Result<()> {
+async fn make(service: &Service, caller: &Caller, wanted: &Key, now: Moment) -> Result<()> {
     let owner = wanted.managed_by.as_deref().unwrap_or_default();
     let made = vault::create_key(&*service.vault, wanted.binding()).await?;
     let key = Key { materials: vec![Material::new(made.id, made.token, now)], ..wanted.clone() };
@@ -131,6 +132,7 @@ async fn make(service: &Service, wanted: &Key, now: Moment) -> Result<()> {
     let announcement = Announcement::of(service, "CreateKey", &key, Some(&details), now).await?;
     let Change { mut preconditions, mut writes } = Change::made(&key)?;
     preconditions.push(Precondition::Absent(alias.clone()));
+    preconditions.extend(caller.holds(service).await?);
     let points = AliasRecord { target: key.id().to_owned(), created_ms: now.0, updated_ms: now.0 };
     writes.push(Write::Put { name: alias, value: record::encode(&points)? });
     let back = record::alias_of(&key.account, &key.region, key.id(), &name);

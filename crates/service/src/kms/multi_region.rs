@@ -117,7 +117,8 @@ fn damaged(key: &Key) -> Error {
     Error::internal(format!("the members of {} do not agree on who they are", key.id()))
 }
 
-/// Most replicas of a key. More Regions than AWS has, and what one commit of the store changes together.
+/// Most replicas of a key. More Regions than AWS has, and what one commit of the store changes together: some 200 parts with
+/// all the materials that may be, some 130 that say what the caller stands on, and what goes along.
 const MAX_REPLICAS: usize = 32;
 /// Most generations of material that a key can have when it is replicated, for the same reason: sixteen years of the
 /// shortest period of rotation.

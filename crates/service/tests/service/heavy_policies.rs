@@ -33,6 +33,10 @@ fn b07_a_condition_that_takes_too_much_work_allows_nothing() {
         let ask = Ask::new(ALICE, "ListResourceTags", json!({"KeyId": key.id}));
         let answer = world.send(&ask.header("user-agent", &"a".repeat(agent)));
         assert_eq!(answer.code, expected, "{effect} {operator}, {agent} bytes");
+        // Nobody is told that a statement denied it which did not.
+        let record = world.ledger.records(world.ledger.len() - 1).remove(0);
+        let says = String::from_utf8(record).unwrap().contains("take too much work");
+        assert_eq!(says, expected.is_some());
     };
     let denied = Some("AccessDeniedException");
     check("Allow", "StringNotLike", 100, None);

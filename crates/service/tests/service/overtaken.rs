@@ -5,11 +5,13 @@ use std::sync::{Arc, Mutex};
 
 use claviger_service::account::{self, Operator};
 use claviger_store::{BoxFuture, Changes, Commit, Error, Memory, Read, Revision, Snapshot, Store};
+use claviger_wire::incoming::Incoming;
 use serde_json::{Value, json};
 
 use crate::actor::{Actor, allow, credentials, give, new_user, trusts};
+use crate::policies::open_to;
 use crate::vault::EngineVault;
-use crate::world::{ALICE, Ask, World, block_on, lock};
+use crate::world::{ALICE, Ask, Key, World, block_on, lock};
 
 type Meanwhile = Box<dyn FnOnce() + Send>;
 
@@ -73,13 +75,14 @@ impl Scene {
         let (ann, all) = (new_user(&world, ALICE, "Ann"), allow(&["*"]));
         give(&world, ALICE, "Ann", &all);
         let trusts = trusts("arn:aws:iam::111122223333:user/Ann");
-        let made: [Asked<'_>; 6] = [
+        let made: [Asked<'_>; 7] = [
             ("CreateUser", &[("UserName", "Eve")]),
             ("CreateGroup", &[("GroupName", "G")]),
             ("AddUserToGroup", &[("GroupName", "G"), ("UserName", "Ann")]),
             ("CreateRole", &[("RoleName", "R"), ("AssumeRolePolicyDocument", &trusts)]),
             ("PutRolePolicy", &[("RoleName", "R"), ("PolicyName", "p"), ("PolicyDocument", &all)]),
             ("CreatePolicy", &[("PolicyName", "No"), ("PolicyDocument", DENY)]),
+            ("CreatePolicy", &[("PolicyName", "Yes"), ("PolicyDocument", &all)]),
         ];
         for (action, members) in made {
             Actor::from(ALICE).does(&world, action, members);
@@ -96,30 +99,48 @@ impl Scene {
         caller: &Actor,
         meanwhile: impl FnOnce(&World) + Send + 'static,
     ) -> (Option<&'static str>, bool) {
-        let of_eve = || self.world.content().into_iter().filter(|it| it.name.ends_with(b"/eve")).collect();
-        let (before, world): (Vec<_>, _) = (of_eve(), Arc::clone(&self.world));
-        *lock(&self.store.meanwhile) = Some(Box::new(move || meanwhile(&world)));
         let tag = [("UserName", "Eve"), ("Tags.member.1.Key", "k"), ("Tags.member.1.Value", "v")];
+        self.overtakes(&caller.query(&self.world, "iam", "TagUser", &tag), "/eve", meanwhile)
+    }
+
+    /// The same of any call. Answers whether the record whose name ends so has changed.
+    fn overtakes(
+        &self,
+        request: &Incoming,
+        ending: &str,
+        meanwhile: impl FnOnce(&World) + Send + 'static,
+    ) -> (Option<&'static str>, bool) {
+        let is_it = |name: &[u8]| name.ends_with(ending.as_bytes()) && !name.starts_with(b"principal/");
+        let watched = || self.world.content().into_iter().filter(|it| is_it(&it.name)).collect();
+        let (before, world): (Vec<_>, _) = (watched(), Arc::clone(&self.world));
+        *lock(&self.store.meanwhile) = Some(Box::new(move || meanwhile(&world)));
         let (now, events) = (self.world.now(), self.world.ledger.len());
-        let handled =
-            block_on(self.world.service.handle(&caller.query(&self.world, "iam", "TagUser", &tag), now));
+        let handled = block_on(self.world.service.handle(request, now));
         assert!(lock(&self.store.meanwhile).is_none(), "nothing was overtaken");
         let written = self.world.ledger.since(events);
         let own = written.iter().map(|event| serde_json::from_slice::<Value>(event).unwrap());
         let own: Vec<_> = own.filter(|event| event["requestID"] == handled.outgoing.request_id).collect();
-        assert_eq!((own.len(), before.len()), (1, 1));
+        assert!(own.len() == 1 && !before.is_empty());
         assert_eq!(own[0]["errorCode"].is_null(), handled.code.is_none(), "{}", own[0]);
-        (handled.code, of_eve() != before)
+        (handled.code, watched() != before)
     }
 }
 
 const DENY: &str =
     r#"{"Version": "2012-10-17", "Statement": {"Effect": "Deny", "Action": "iam:TagUser", "Resource": "*"}}"#;
 const POLICY: &str = "arn:aws:iam::111122223333:policy/No";
+const YES: &str = "arn:aws:iam::111122223333:policy/Yes";
 
 /// Ann's call, or that of the session, is overtaken by a change that takes from her what it needs.
-fn check(is_session: bool, (action, members): Asked<'_>, expected: &'static str) {
+fn check(is_session: bool, asked: Asked<'_>, expected: &'static str) {
+    check_after(&[], is_session, asked, expected);
+}
+
+fn check_after(before: &[Asked<'_>], is_session: bool, (action, members): Asked<'_>, expected: &'static str) {
     let scene = Scene::new();
+    for (action, members) in before {
+        Actor::from(ALICE).does(&scene.world, action, members);
+    }
     let caller = if is_session { &scene.session } else { &scene.ann };
     let own = |value: &str| value.replace("{key}", &scene.ann.access_key_id);
     let members: Vec<_> = members.iter().map(|(name, value)| ((*name).to_owned(), own(value))).collect();
@@ -150,6 +171,97 @@ fn what_is_revoked_before_the_effect_has_none() {
     let group = ("GroupName", "G");
     check(false, ("PutGroupPolicy", &[group, inline[0], inline[1]]), "AccessDenied");
     check(false, ("AttachGroupPolicy", &[group, ("PolicyArn", POLICY)]), "AccessDenied");
+}
+
+/// What applies to a principal without being part of it.
+#[test]
+fn a_managed_policy_that_changes_before_the_effect_counts() {
+    let (user, group, role) = (("UserName", "Ann"), ("GroupName", "G"), ("RoleName", "R"));
+    let attached = ("PolicyArn", YES);
+    let bounded = ("PermissionsBoundary", YES);
+    let version = [attached, ("PolicyDocument", DENY), ("SetAsDefault", "true")];
+    let check = |is_session: bool, before: Asked<'_>| {
+        check_after(&[before], is_session, ("CreatePolicyVersion", &version), "AccessDenied");
+    };
+    check(false, ("AttachUserPolicy", &[user, attached]));
+    check(false, ("AttachGroupPolicy", &[group, attached]));
+    check(false, ("PutUserPermissionsBoundary", &[user, bounded]));
+    check(true, ("AttachRolePolicy", &[role, attached]));
+    check(true, ("PutRolePermissionsBoundary", &[role, bounded]));
+}
+
+/// The key that asked for a session, and the policy that caps it.
+#[test]
+fn what_a_session_comes_from_counts_until_its_effect() {
+    let check = |meanwhile: fn(&World, &str), expected: &'static str| {
+        let scene = Scene::new();
+        let key = scene.world.key(ALICE);
+        let named = [("Name", "carl"), ("PolicyArns.member.1.arn", YES)];
+        let carl = credentials(&scene.ann.sts(&scene.world, "GetFederationToken", &named));
+        let body = json!({"KeyId": key.id, "Description": "new"});
+        let request = carl.json(&scene.world, "UpdateKeyDescription", &body);
+        let id = scene.ann.access_key_id.clone();
+        let seen = scene.overtakes(&request, &key.id, move |world| meanwhile(world, &id));
+        assert_eq!(seen, (Some(expected), false));
+    };
+    let deleted = |world: &World, id: &str| {
+        let members = [("UserName", "Ann"), ("AccessKeyId", id)];
+        drop(Actor::from(ALICE).does(world, "DeleteAccessKey", &members));
+    };
+    let capped = |world: &World, _: &str| {
+        let denied = DENY.replace("iam:TagUser", "kms:*");
+        let members = [("PolicyArn", YES), ("PolicyDocument", &*denied), ("SetAsDefault", "true")];
+        drop(Actor::from(ALICE).does(world, "CreatePolicyVersion", &members));
+    };
+    check(deleted, "UnrecognizedClientException");
+    check(capped, "AccessDeniedException");
+}
+
+/// What the call is about decides about it, too, until its effect.
+#[test]
+fn a_key_policy_that_changes_before_the_effect_counts() {
+    let check = |operation: &str, body: &dyn Fn(&Key, &str) -> Value, watched: &str| {
+        let scene = Scene::new();
+        let (world, key) = (&scene.world, scene.world.key(ALICE));
+        world.succeed(ALICE, "CreateAlias", json!({"AliasName": "alias/a", "TargetKeyId": key.id}));
+        let ann = "arn:aws:iam::111122223333:user/Ann";
+        let grant = json!({"KeyId": key.id, "GranteePrincipal": ann, "Operations": ["Encrypt"]});
+        let made = world.succeed(ALICE, "CreateGrant", grant);
+        let grant_id = made["GrantId"].as_str().unwrap();
+        let request = scene.ann.json(world, operation, &body(&key, grant_id));
+        let denied = json!({"Effect": "Deny", "Principal": {"AWS": ann}, "Action": "kms:*", "Resource": "*"});
+        let statements = [open_to(ALICE.account), denied];
+        let policy = json!({"Version": "2012-10-17", "Statement": statements}).to_string();
+        let put = json!({"KeyId": key.id, "Policy": policy});
+        let ending = watched.replace("{grant}", grant_id);
+        let seen = scene.overtakes(&request, &ending, move |world| {
+            world.succeed(ALICE, "PutKeyPolicy", put);
+        });
+        assert_eq!(seen, (Some("AccessDeniedException"), false), "{operation}");
+    };
+    check("DeleteAlias", &|_, _| json!({"AliasName": "alias/a"}), "/a");
+    check("RevokeGrant", &|key, grant| json!({"KeyId": key.id, "GrantId": grant}), "{grant}");
+    check("RetireGrant", &|key, grant| json!({"KeyId": key.arn, "GrantId": grant}), "{grant}");
+}
+
+/// A user whose tags put it out of the caller's reach.
+#[test]
+fn tags_of_a_user_that_change_before_the_effect_count() {
+    let scene = Scene::new();
+    let statement = json!({"Effect": "Allow", "Action": "iam:*", "Resource": "*",
+        "Condition": {"Null": {"aws:ResourceTag/out": "true"}}});
+    give(&scene.world, ALICE, "Ann", &json!({"Version": "2012-10-17", "Statement": [statement]}).to_string());
+    let login = [("UserName", "Eve"), ("Password", "correct horse battery 9 Staple")];
+    let request = scene.ann.query(&scene.world, "iam", "CreateLoginProfile", &login);
+    let events = scene.world.record_names();
+    let seen = scene.overtakes(&request, "/eve", |world| {
+        let tag = [("UserName", "Eve"), ("Tags.member.1.Key", "out"), ("Tags.member.1.Value", "")];
+        Actor::from(ALICE).does(world, "TagUser", &tag);
+    });
+    // Her record has changed, by the tag.
+    assert_eq!(seen, (Some("AccessDenied"), true));
+    let made: Vec<_> = scene.world.record_names().into_iter().filter(|name| !events.contains(name)).collect();
+    assert!(made.iter().all(|name| name.starts_with("outbox/")), "{made:?}");
 }
 
 #[test]
