@@ -280,6 +280,38 @@ mod tests {
         assert_eq!(arena.keep(&key(3)).unwrap().copy().bytes(), &[3; 32]);
     }
 
+    /// What the kernel says of the mapping in which an address lies (proc_pid_smaps(5)).
+    fn flags_at(address: usize) -> String {
+        let smaps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+        let mut inside = false;
+        for line in smaps.lines() {
+            if let Some(flags) = line.strip_prefix("VmFlags:").filter(|_| inside) {
+                return format!("{flags} ");
+            }
+            let range = line.split(' ').next().and_then(|range| range.split_once('-'));
+            let bound = |text| usize::from_str_radix(text, 16).ok();
+            if let Some((Some(start), Some(end))) = range.map(|(start, end)| (bound(start), bound(end))) {
+                inside = (start..end).contains(&address);
+            }
+        }
+        panic!("nothing is mapped there");
+    }
+
+    /// Attack J7: locked, left out of core files, and not shared with a forked child (`dc`) or wiped there (`wf`).
+    #[test]
+    fn neither_kind_of_memory_is_swapped_dumped_or_forked() {
+        let check = |base: NonNull<u8>, expected: [&str; 3]| {
+            let flags = flags_at(base.addr().get());
+            for flag in expected {
+                assert!(flags.contains(&format!(" {flag} ")), "{flag}: {flags}");
+            }
+        };
+        check(map_locked(4096).unwrap(), ["lo", "dd", "wf"]);
+        if secret_file().is_ok() {
+            check(map_secret(4096).unwrap(), ["lo", "dd", "dc"]);
+        }
+    }
+
     #[test]
     fn secrets_of_any_length_take_the_slots_they_need() {
         let arena = SecretArena::new(4).unwrap();

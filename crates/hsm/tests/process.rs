@@ -8,9 +8,12 @@ mod harness;
 #[cfg(test)]
 #[path = "process/pool.rs"]
 mod pool;
+#[cfg(test)]
+#[path = "process/users.rs"]
+mod users;
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::{Command as Process, Stdio};
 
@@ -156,54 +159,6 @@ fn idle_connections_are_bounded() {
     drop(hosts);
     // The room comes back as the threads notice; each refusal is an end that can be waited for.
     while !hsm.dial().greets() {}
-}
-
-/// Attack J3. Only root can become another user; run by anybody else, the test is of the socket's mode alone, which
-/// keeps other users out before the peer check is asked.
-#[test]
-fn other_users_are_refused_by_the_peer_check() {
-    const CONNECT: &str = "import os,socket,sys\nos.setgid(65534)\nos.setuid(int(sys.argv[2]))\n\
-        s=socket.socket(socket.AF_UNIX)\ns.connect(sys.argv[1])\n\
-        print(s.recv(1))";
-    let home = Home::new();
-    let hsm = home.start();
-    assert_eq!(std::fs::metadata(home.socket()).unwrap().mode() & 0o777, 0o600);
-    if !rustix::process::geteuid().is_root() {
-        return;
-    }
-    // Open the way to the socket, so that only the check of the peer is left to refuse.
-    std::fs::set_permissions(home.dir.path(), std::fs::Permissions::from_mode(0o711)).unwrap();
-    std::fs::set_permissions(home.socket(), std::fs::Permissions::from_mode(0o666)).unwrap();
-    let connect = |uid: &str| {
-        Process::new("python3").args(["-c", CONNECT]).arg(home.socket()).arg(uid).output().unwrap()
-    };
-    let output = connect("65534");
-    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(
-        stdout == "b''\n" || stderr.contains("BrokenPipe") || stderr.contains("ConnectionReset"),
-        "{stderr}"
-    );
-    let log = hsm.stop();
-    assert!(log.contains("\"reason\":\"user\",\"uid\":\"65534\""), "{log}");
-}
-
-#[test]
-fn a_user_who_is_named_is_admitted() {
-    const GREET: &str = "import os,socket,sys\nos.setgid(65534)\nos.setuid(65534)\n\
-        s=socket.socket(socket.AF_UNIX)\ns.connect(sys.argv[1])\n\
-        s.sendall(bytes.fromhex(sys.argv[2]))\nsys.exit(len(s.recv(100))==0)";
-    if !rustix::process::geteuid().is_root() {
-        return;
-    }
-    let home = Home::new();
-    let hsm = home.start_with(&["--allow-uid", "65534"]);
-    std::fs::set_permissions(home.dir.path(), std::fs::Permissions::from_mode(0o711)).unwrap();
-    let mut hello = Vec::new();
-    frame::write(&mut hello, 1, &Command::Hello { version: VERSION }).unwrap();
-    let hello: String = hello.iter().map(|byte| format!("{byte:02x}")).collect();
-    let output = Process::new("python3").args(["-c", GREET]).arg(home.socket()).arg(hello).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    drop(hsm);
 }
 
 /// Attacks D3, D4, D5 and D17 straight at the socket.
@@ -417,28 +372,6 @@ fn the_confined_process_imports_and_envelops() {
         Command::Decrypt { key, context: &[], blob: &blob, algorithm: SYMMETRIC_DEFAULT, recipient };
     let envelope = host.ask(&decrypt).bytes();
     assert!(!envelope.windows(9).any(|window| window == b"plaintext"));
-}
-
-/// Attacks J7 and J10: not dumpable, so the kernel gives its `/proc` files to root; no new privileges; filtered.
-#[test]
-fn the_process_cannot_be_looked_into() {
-    let hsm = Home::new().start();
-    let proc = format!("/proc/{}", hsm.child.id());
-    let status = std::fs::read_to_string(format!("{proc}/status")).unwrap();
-    for line in ["NoNewPrivs:\t1", "Seccomp:\t2", "Seccomp_filters:\t2"] {
-        assert!(status.contains(line), "{line}: {status}");
-    }
-    let limits = std::fs::read_to_string(format!("{proc}/limits"));
-    if let Ok(limits) = limits {
-        let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
-        assert_eq!(core.split_whitespace().nth(4), Some("0"), "{core}");
-    }
-    // The owner of the files of a process that is not dumpable is root, whoever runs it.
-    assert_eq!(std::fs::metadata(format!("{proc}/environ")).unwrap().uid(), 0);
-    if let Ok(maps) = std::fs::read_to_string(format!("{proc}/smaps")) {
-        let dontdump = maps.lines().filter(|line| line.starts_with("VmFlags:") && line.contains(" dd"));
-        assert!(dontdump.count() >= 1, "no mapping is left out of dumps");
-    }
 }
 
 #[test]

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command as Process, Stdio};
 use std::sync::Arc;
@@ -70,14 +72,26 @@ impl Home {
         self.run(&with_init)
     }
 
+    /// Makes a domain and starts as this user, to whom the folders are given.
+    pub(crate) fn start_as(&self, uid: u32) -> Running {
+        for folder in [self.dir.path(), &self.seal_dir()] {
+            std::os::unix::fs::chown(folder, Some(uid), Some(uid)).unwrap();
+        }
+        // By its descriptor: the path to the program may lead through folders that are closed to this user.
+        let file = std::fs::File::open(env!("CARGO_BIN_EXE_claviger-hsm")).unwrap();
+        let mut command = Process::new(format!("/proc/self/fd/{}", file.as_raw_fd()));
+        command.args(self.command(&["--init"]).get_args()).uid(uid).gid(uid);
+        self.spawn(command)
+    }
+
     fn run(&self, arguments: &[&str]) -> Running {
+        self.spawn(self.command(arguments))
+    }
+
+    fn spawn(&self, mut command: Process) -> Running {
         let log = self.dir.path().join("log");
-        let mut child = self
-            .command(arguments)
-            .stdout(Stdio::piped())
-            .stderr(std::fs::File::create(&log).unwrap())
-            .spawn()
-            .unwrap();
+        let mut child =
+            command.stdout(Stdio::piped()).stderr(std::fs::File::create(&log).unwrap()).spawn().unwrap();
         let mut ready = [0; 6];
         if child.stdout.as_mut().unwrap().read_exact(&mut ready).is_err() {
             panic!("did not start: {}", std::fs::read_to_string(&log).unwrap());
