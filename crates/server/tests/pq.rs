@@ -53,17 +53,18 @@ impl World {
         let site = Site::new(2);
         let hsm = site.start_hsm().await;
         let made = site.certificates();
-        let listener = |door: Door, post_quantum: &str| {
+        let listener = |port: u16, post_quantum: &str| {
             format!(
-                "[[listener]]\naddress = \"127.0.0.1:{}\"\ntls = {{ certificate = \"{}\", key = \"{}\"{post_quantum} }}\n",
-                site.port + door as u16,
+                "[[listener]]\naddress = \"127.0.0.1:{port}\"\ntls = {{ certificate = \"{}\", key = \"{}\"{post_quantum} }}\n",
                 made.certificate.display(),
                 made.key.display(),
             )
         };
-        let listeners =
-            [listener(Door::Prefers, ""), listener(Door::Requires, ", post_quantum = \"require\"")].concat();
-        let host = site.start_host(&site.socket(), &listeners).await;
+        let listeners = |port| {
+            let requires = listener(port + Door::Requires as u16, ", post_quantum = \"require\"");
+            listener(port + Door::Prefers as u16, "") + &requires
+        };
+        let host = site.start_host(&site.socket(), listeners).await;
         let credentials = site.credentials();
         Self { site, _hsm: hsm, host, credentials }
     }
@@ -79,7 +80,7 @@ impl World {
 
     /// Connects, makes one call, and tells how the connection came about; or how the handshake failed.
     async fn call(&self, config: &Arc<ClientConfig>, door: Door) -> Result<HandshakeKind, String> {
-        let address = format!("127.0.0.1:{}", self.site.port + door as u16);
+        let address = format!("127.0.0.1:{}", self.site.port() + door as u16);
         let stream = TcpStream::connect(&address).await.unwrap();
         let connecting = TlsConnector::from(Arc::clone(config)).connect(localhost(), stream);
         let stream = connecting.await.map_err(|error| error.to_string())?;

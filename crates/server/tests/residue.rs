@@ -77,12 +77,12 @@ impl World {
 }
 
 async fn start_host(site: &Site, recorder: &Recorder) -> Service {
-    let listener = format!("[[listener]]\naddress = \"127.0.0.1:{}\"\n", site.port);
-    site.start_host(recorder.socket(), &listener).await
+    let listener = |port| format!("[[listener]]\naddress = \"127.0.0.1:{port}\"\n");
+    site.start_host(recorder.socket(), listener).await
 }
 
 async fn connect(site: &Site) -> Client {
-    Client::connect(&format!("127.0.0.1:{}", site.port), &site.credentials()).await.unwrap()
+    Client::connect(&format!("127.0.0.1:{}", site.port()), &site.credentials()).await.unwrap()
 }
 
 /// Uses a key in every way there is. Gives the last data key.

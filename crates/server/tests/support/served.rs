@@ -1,5 +1,6 @@
 //! `claviger serve` and a `claviger-hsm` of its own, as two services of one machine.
 
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -17,14 +18,19 @@ use super::server::{command, free_ports, host_program, hsm_program, ready};
 /// The folder of both.
 pub(crate) struct Site {
     dir: TempDir,
-    /// The first of the ports of the listeners.
-    pub(crate) port: u16,
+    listeners: u16,
+    port: Cell<u16>,
 }
 
 impl Site {
     /// A new folder, and ports for this many listeners.
     pub(crate) fn new(listeners: u16) -> Self {
-        Self { dir: tempfile::tempdir().unwrap(), port: free_ports(listeners) }
+        Self { dir: tempfile::tempdir().unwrap(), listeners, port: Cell::new(free_ports(listeners)) }
+    }
+
+    /// The first of the ports of the listeners.
+    pub(crate) fn port(&self) -> u16 {
+        self.port.get()
     }
 
     /// The folder.
@@ -66,11 +72,11 @@ impl Site {
             std::fs::create_dir(&seal).unwrap();
             command.arg("--init");
         }
-        self.start("hsm", command).await
+        self.start("hsm", command).await.unwrap_or_else(|log| panic!("no start: {log}"))
     }
 
-    /// Starts the host against the HSM behind a socket, with these `[[listener]]`s.
-    pub(crate) async fn start_host(&self, socket: &Path, listeners: &str) -> Service {
+    /// Writes the host's configuration: the HSM behind a socket, with these `[[listener]]`s.
+    pub(crate) fn configure(&self, socket: &Path, listeners: &str) -> PathBuf {
         let (data_dir, socket) = (self.data_dir(), socket.display());
         let config = format!(
             "account = \"111122223333\"\nregions = [\"us-east-1\"]\ndata_dir = \"{}\"\n{listeners}\n\
@@ -79,9 +85,22 @@ impl Site {
         );
         let file = self.dir().join("claviger.toml");
         std::fs::write(&file, config).unwrap();
-        let mut command = command(&host_program());
-        command.arg("serve").arg("--config").arg(file);
-        self.start("host", command).await
+        file
+    }
+
+    /// Starts the host against the HSM behind a socket, with the `[[listener]]`s from this port on.
+    pub(crate) async fn start_host(&self, socket: &Path, listeners: impl Fn(u16) -> String) -> Service {
+        for _ in 0..3 {
+            let mut command = command(&host_program());
+            command.arg("serve").arg("--config").arg(self.configure(socket, &listeners(self.port())));
+            match self.start("host", command).await {
+                Ok(host) => return host,
+                // Another program may have taken a port since it was found free.
+                Err(log) if log.contains("cannot listen") => self.port.set(free_ports(self.listeners)),
+                Err(log) => panic!("no start: {log}"),
+            }
+        }
+        panic!("found no free ports");
     }
 
     /// The root user's credentials, which the host's first start made.
@@ -94,14 +113,16 @@ impl Site {
         std::fs::read_to_string(self.dir().join(format!("{name}.log"))).unwrap()
     }
 
-    async fn start(&self, name: &str, mut command: tokio::process::Command) -> Service {
-        let log = self.dir().join(format!("{name}.log"));
-        let log = std::fs::OpenOptions::new().create(true).append(true).open(log).unwrap();
+    /// Starts one of the two, or gives what it has logged about why it did not start.
+    async fn start(&self, name: &str, mut command: tokio::process::Command) -> Result<Service, String> {
+        let path = self.dir().join(format!("{name}.log"));
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(path).unwrap();
+        let before = self.log(name).len();
         let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap()).lines();
-        let stdout = ready(stdout).await.unwrap_or_else(|()| panic!("no start: {}", self.log(name)));
+        let stdout = ready(stdout).await.map_err(|()| self.log(name).split_off(before))?;
         let process = Process::find(child.id().unwrap()).unwrap();
-        Service { child, process, _stdout: stdout }
+        Ok(Service { child, process, _stdout: stdout })
     }
 }
 
