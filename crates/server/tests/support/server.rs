@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use claviger_server::shell;
 use rustix::process::Signal;
@@ -27,17 +27,32 @@ pub(crate) fn host_program() -> PathBuf {
     PathBuf::from(env!("CARGO_BIN_EXE_claviger"))
 }
 
-/// The HSM's program, which Cargo does not build for the tests of this package.
+/// The HSM's program, which Cargo does not build for the tests of this package. One that is older than its sources would
+/// be tested in place of what they say.
 pub(crate) fn hsm_program() -> PathBuf {
     let program = host_program().with_file_name("claviger-hsm");
     let profile =
         if program.components().any(|part| part.as_os_str() == "release") { " --release" } else { "" };
-    assert!(
-        program.is_file(),
-        "{} is missing; build it with: cargo build -p claviger-hsm{profile}",
-        program.display()
-    );
+    let built = program.metadata().and_then(|metadata| metadata.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
+    for package in ["hsm", "hsm-proto"] {
+        let sources = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name(package).join("src");
+        assert!(
+            newest_source(&sources) <= built,
+            "{} is missing or older than its sources; build it with: cargo build -p claviger-hsm{profile}",
+            program.display()
+        );
+    }
     program
+}
+
+/// When a source was last changed. Those of tests are no part of the program, and are not built again with it.
+fn newest_source(folder: &Path) -> SystemTime {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let sources = entries.filter(|path| path.file_stem().is_some_and(|name| name != "tests"));
+    let changed = |path: PathBuf| {
+        if path.is_dir() { newest_source(&path) } else { path.metadata().unwrap().modified().unwrap() }
+    };
+    sources.map(changed).max().unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
 /// A command for a program.
