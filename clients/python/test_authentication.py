@@ -238,8 +238,19 @@ def test_a_repeated_request_is_carried_out_again_and_recorded_again(server, witn
     assert [event["requestID"] for event in witness.new_events(before)] == [reply.request_id for reply in replies]
 
 
-def test_known_and_unknown_access_keys_cannot_be_told_apart_but_by_their_secret(server, connection):
-    """The answer to a wrong secret is for those who know the id; ids have 80 random bits and are no secret."""
-    nobody = Signer(Credentials("x" * 200, "y"), f"127.0.0.1:{server.port}")
-    reply = connection.exchange(good(nobody))
-    assert (reply.status, reply.json()) == (400, INVALID_TOKEN)
+def test_an_access_key_id_tells_only_that_it_exists(server, connection):
+    """As AWS does, an id that nobody has is answered otherwise than a wrong secret; neither answer tells more."""
+
+    def answer(access_key_id: str, secret: str) -> tuple:
+        signer = Signer(Credentials(access_key_id, secret), f"127.0.0.1:{server.port}")
+        reply = connection.exchange(good(signer))
+        varies = ("x-amzn-requestid", "date")
+        return reply.status, [item for item in reply.headers.items() if item[0].lower() not in varies], reply.json()
+
+    known, secret = server.signer().credentials.access_key_id, server.signer().credentials.secret_access_key
+    nearly = known[:-1] + ("A" if known[-1] != "A" else "B")
+    unknown = [answer(other, secret) for other in (nearly, known.lower(), "AKIA" + "A" * 16, "x", "x" * 200)]
+    wrong = [answer(known, other) for other in (secret[:-1], secret + "x", secret.swapcase(), "x", "y" * 200)]
+    for answers, body in ((unknown, INVALID_TOKEN), (wrong, MISMATCH)):
+        assert (answers[0][0], answers[0][2]) == (400, body)
+        assert all(other == answers[0] for other in answers), answers
