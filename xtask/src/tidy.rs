@@ -166,27 +166,88 @@ fn services_do_not_mix() {
     }
 }
 
+/// The names of all tests: functions that are marked as one, and those that pytest collects.
+fn tests() -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for path in sources() {
+        let mut is_marked = false;
+        for line in read(&path).lines().map(str::trim) {
+            is_marked |= line == "#[test]" || line.starts_with("#[tokio::test");
+            if let Some((_, rest)) = line.split_once("fn ").filter(|_| is_marked && !line.starts_with("//")) {
+                names.extend(rest.split_once('(').map(|(name, _)| name.to_owned()));
+                is_marked = false;
+            }
+        }
+    }
+    for entry in std::fs::read_dir(root().join("clients/python")).unwrap().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.starts_with("test_") && name.ends_with(".py") {
+            let text = read(&entry.path());
+            let defined = text.lines().filter_map(|line| line.strip_prefix("def ")?.split_once('('));
+            names.extend(defined.map(|(name, _)| name.to_owned()).filter(|name| name.starts_with("test_")));
+        }
+    }
+    names
+}
+
+/// The rows of the threat model: their cells.
+fn threats(text: &str) -> Vec<Vec<&str>> {
+    let is_head = |line: &str| line.ends_with("| threat | answer | test |");
+    let rows = text.lines().filter(|line| line.starts_with("| ") && !is_head(line));
+    rows.map(|row| row.trim_matches('|').split(" | ").map(|cell| cell.trim_matches([' ', '|'])).collect())
+        .collect()
+}
+
+/// What stands in backticks in a row's last cell.
+fn named<'t>(row: &[&'t str]) -> Vec<&'t str> {
+    row.last().unwrap().split('`').skip(1).step_by(2).collect()
+}
+
 /// Each row of the threat model names a test that exists.
 #[test]
 fn threats_name_their_tests() {
-    let text = read(&root().join("SECURITY.md"));
-    let sources: String = sources().iter().map(|path| read(path)).collect();
-    let python: String = std::fs::read_dir(root().join("clients/python"))
-        .unwrap()
-        .flatten()
-        .filter_map(|entry| std::fs::read_to_string(entry.path()).ok())
-        .collect();
-    let rows = text.lines().filter(|line| line.starts_with("| ") && line.contains('`'));
-    let mut named = 0;
-    for row in rows {
-        let last = row.trim_end_matches('|').rsplit('|').next().unwrap_or_default();
-        for test in last.split('`').skip(1).step_by(2) {
-            named += 1;
-            let exists = sources.contains(&format!("fn {test}(")) || python.contains(&format!("def {test}("));
-            assert!(exists, "SECURITY.md names `{test}`, which is no test");
+    let (text, tests) = (read(&root().join("SECURITY.md")), tests());
+    let rows = threats(&text);
+    for row in &rows {
+        assert!(!named(row).is_empty(), "SECURITY.md names no test of {row:?}");
+        for test in named(row) {
+            assert!(tests.contains(test), "SECURITY.md names `{test}`, which is no test");
         }
     }
-    assert!(named >= 30, "SECURITY.md names {named} tests");
+    assert!(rows.len() >= 100, "SECURITY.md has {} rows", rows.len());
+}
+
+/// Each known attack on who calls, on who may and on grants has a row in the threat model, or a line that says why not;
+/// and a row has the number of every test that it names.
+#[test]
+fn attacks_have_their_rows() {
+    let known = [('A', 26), ('B', 30), ('E', 14)];
+    let known: BTreeSet<String> =
+        known.iter().flat_map(|(list, last)| (1..=*last).map(move |n| format!("{list}{n:02}"))).collect();
+    let text = read(&root().join("SECURITY.md"));
+    let mut found = BTreeSet::new();
+    for row in threats(&text) {
+        let attacks: Vec<&str> = if row.len() == 4 { row[0].split(", ").collect() } else { Vec::new() };
+        for attack in attacks.iter().filter(|attack| !attack.is_empty()) {
+            assert!(known.contains(*attack), "SECURITY.md: {attack} is no attack");
+            found.insert((*attack).to_owned());
+        }
+        for test in named(&row) {
+            let number =
+                test.trim_start_matches("test_").split('_').next().unwrap_or_default().to_uppercase();
+            assert!(
+                !known.contains(&number) || attacks.contains(&&*number),
+                "SECURITY.md: the row of {test} is not of {number}"
+            );
+        }
+    }
+    for line in text.lines().filter_map(|line| line.strip_prefix("- ")) {
+        let number = line.split(',').next().unwrap_or_default();
+        assert!(known.contains(number), "SECURITY.md: {number} is no attack");
+        assert!(found.insert(number.to_owned()), "SECURITY.md: {number} has a row");
+    }
+    let missing: Vec<&String> = known.difference(&found).collect();
+    assert!(missing.is_empty(), "SECURITY.md says nothing of {missing:?}");
 }
 
 /// Keep-a-changelog headings.
