@@ -70,8 +70,8 @@ fn shapes(secret: &[u8]) -> Vec<(String, Vec<u8>)> {
     let mut shapes = vec![
         ("first half".to_owned(), first.to_vec()),
         ("second half".to_owned(), second.to_vec()),
-        ("hex".to_owned(), hex.to_uppercase().into_bytes()),
-        ("HEX".to_owned(), hex.into_bytes()),
+        ("HEX".to_owned(), hex.to_uppercase().into_bytes()),
+        ("hex".to_owned(), hex.into_bytes()),
     ];
     for skipped in 0..3 {
         let rest = &secret[skipped..];
@@ -108,6 +108,11 @@ fn every_shape_is_found_at_every_place() {
             needles.search(&text, &mut hits);
             assert!(!hits.is_empty(), "{}", text.escape_ascii());
         }
+    }
+    for (text, name) in [(hex.clone(), "it hex"), (hex.to_uppercase(), "it HEX")] {
+        let mut hits = Hits::new();
+        needles.search(text.as_bytes(), &mut hits);
+        assert_eq!(hits, Hits::from([(name.to_owned(), 1)]));
     }
     let mut hits = Hits::new();
     needles.search(&vec![0x55; 10_000], &mut hits);
