@@ -151,6 +151,65 @@ fn closure(name: &str) -> BTreeSet<String> {
     text.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect()
 }
 
+/// The sources of a package's library and programs, without their tests.
+fn code(manifest: &Path) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    collect(&manifest.with_file_name("src"), &mut found);
+    found.retain(|path| path.iter().all(|part| part != "tests" && part != "tests.rs"));
+    let cut = |path: PathBuf| {
+        let text = read(&path);
+        let code = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default().to_owned();
+        (path, code)
+    };
+    found.into_iter().map(cut).collect()
+}
+
+/// Whether a text has a word that other letters, digits and underscores do not go on with.
+fn has_word(text: &str, word: &str) -> bool {
+    text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|part| part == word)
+}
+
+/// What a crate declares, it uses.
+#[test]
+fn no_dependency_is_declared_in_vain() {
+    let metadata = MetadataCommand::new().manifest_path(root().join("Cargo.toml")).exec().unwrap();
+    // A library may be called otherwise than its package.
+    let names = |package: &str| -> Vec<String> {
+        let packages = metadata.packages.iter().filter(|found| found.name.as_str() == package);
+        let targets = packages.flat_map(|found| &found.targets);
+        let targets = targets.filter(|target| target.is_lib() || target.is_proc_macro());
+        targets.map(|target| target.name.replace('-', "_")).collect()
+    };
+    for package in metadata.workspace_packages() {
+        let code = code(package.manifest_path.as_std_path());
+        for dependency in package.dependencies.iter().filter(|d| d.kind == DependencyKind::Normal) {
+            let renamed = dependency.rename.as_ref().map(|name| vec![name.replace('-', "_")]);
+            let names = renamed.unwrap_or_else(|| names(&dependency.name));
+            let is_used = code.iter().any(|(_, text)| names.iter().any(|name| has_word(text, name)));
+            assert!(is_used, "{} does not use {names:?}", package.name);
+        }
+    }
+}
+
+/// The core is pure: addresses are values, all else of the system's files and sockets is the shell's.
+#[test]
+fn the_core_touches_no_file_and_no_socket() {
+    for name in ["wire", "policy", "hsm-proto", "service"] {
+        let code = code(&root().join("crates").join(name).join("Cargo.toml"));
+        assert!(code.len() > 3, "{name} was not found");
+        for (path, text) in code {
+            for line in text.lines().filter(|line| !line.trim_start().starts_with("//")) {
+                let addresses = line.contains("std::net::Ip") || line.contains("std::net::{Ip");
+                let touches = ["std::fs", "std::os::unix", "std::process", "TcpStream", "UdpSocket"]
+                    .iter()
+                    .any(|part| line.contains(part))
+                    || line.contains("std::net") && !addresses;
+                assert!(!touches, "{}: {line}", path.display());
+            }
+        }
+    }
+}
+
 /// Within the service, KMS and STS do not know each other.
 #[test]
 fn services_do_not_mix() {
