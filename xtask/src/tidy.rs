@@ -309,6 +309,19 @@ fn attacks_have_their_rows() {
     assert!(missing.is_empty(), "SECURITY.md says nothing of {missing:?}");
 }
 
+/// The documents count the operations that there are.
+#[test]
+fn documents_count_the_operations() {
+    let check = |document: &str, service: &str, says: &dyn Fn(usize) -> String| {
+        let list = read(&root().join(format!("crates/service/src/{service}/ops.rs")));
+        let count = list.lines().filter(|line| line.starts_with("pub mod ")).count();
+        let says = says(count);
+        assert!(read(&root().join(document)).contains(&says), "{document} does not say: {says}");
+    };
+    check("docs/api.md", "iam", &|count| format!("| iam: {count} operations |"));
+    check("README.md", "kms", &|count| format!("{count} operations of KMS"));
+}
+
 /// Keep-a-changelog headings.
 #[test]
 fn the_changelog_has_its_headings() {
