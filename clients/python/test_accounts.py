@@ -178,20 +178,20 @@ def test_the_socket_is_the_servers_users_alone(server: Server) -> None:
     socket = server.books.data / "admin.sock"
     assert stat.S_IMODE(os.stat(socket).st_mode) == 0o600
     assert stat.S_IMODE(os.stat(server.books.data).st_mode) == 0o700
-    if os.geteuid() == 0:
-        # Even where the modes of the socket and of its folder would let another user in, the peer's user id is checked.
-        os.chmod(server.books.data, 0o711)
-        os.chmod(socket, 0o666)
-        code = (
-            f"import os, socket, sys; os.chdir({str(server.books.data)!r})\n"
-            "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
-            "s = socket.socket(socket.AF_UNIX); s.connect('admin.sock'); print('connected')\n"
-            "s.sendall(b'{\"do\":\"list-accounts\"}\\n'); print(s.recv(100).decode())"
-        )
-        answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
-        # The server may close the connection before or after the request is written.
-        assert answer.stdout.strip() == "connected", answer
-        assert done(server, "list")["accounts"]
+    assert os.geteuid() == 0, "this test becomes another user: run it as root"
+    # Even where the modes of the socket and of its folder would let another user in, the peer's user id is checked.
+    os.chmod(server.books.data, 0o711)
+    os.chmod(socket, 0o666)
+    code = (
+        f"import os, socket, sys; os.chdir({str(server.books.data)!r})\n"
+        "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
+        "s = socket.socket(socket.AF_UNIX); s.connect('admin.sock'); print('connected')\n"
+        "s.sendall(b'{\"do\":\"list-accounts\"}\\n'); print(s.recv(100).decode())"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
+    # The server may close the connection before or after the request is written.
+    assert answer.stdout.strip() == "connected", answer
+    assert done(server, "list")["accounts"]
     assert "no server runs" in run("account", "--data-dir", server.output.parent / "nowhere", "list").stderr
     server.stop()
     assert "no server runs" in refused(server, "list")

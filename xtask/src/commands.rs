@@ -83,6 +83,8 @@ pub(crate) fn test() -> Result<(), String> {
     debian("c++", "--version", &["build-essential"])?;
     let mut targets = cargo(&["check", "--quiet", "--locked", "--manifest-path", "fuzz/Cargo.toml"]);
     run("fuzz targets compile", targets.env("CARGO_TARGET_DIR", root().join("target/fuzz-check")))?;
+    // Makes and checks what comes from elsewhere: keys to import, signatures.
+    debian("openssl", "version", &["openssl"])?;
     run("unit and process tests", &mut cargo(&["test", "--workspace", "--no-fail-fast"]))?;
     let mut clients = command(bin.join("pytest"));
     clients.args(["clients/python"]).env("CLAVIGER_BIN", root().join("target/release/claviger"));
