@@ -6,14 +6,22 @@ use std::sync::OnceLock;
 
 use claviger_hsm::seal::memory::MemorySeal;
 use claviger_hsm::{DEFAULT_CACHE_LEN, Engine, SystemEntropy, create_domain};
-use claviger_hsm_proto::{Binding, Command, MaterialId, Reply, SYMMETRIC_DEFAULT, VERSION, WrappedKey, blob, frame};
+use claviger_hsm_proto::{
+    Binding, Command, MaterialId, Reply, SYMMETRIC_DEFAULT, VERSION, WrappedKey, blob, frame,
+};
 use std::time::Duration;
 
 struct Subject {
     engine: Engine,
     material: MaterialId,
     token: Vec<u8>,
+    /// A blob of this key that opens, to [`PLAINTEXT`].
+    blob: Vec<u8>,
 }
+
+const PLAINTEXT: &[u8] = b"forty bytes that only the real blob has.";
+/// An encryption context without pairs, encoded.
+const CONTEXT: &[u8] = &[0, 0, 0, 0];
 
 const BINDING: Binding<'static> = Binding {
     account: "111122223333",
@@ -43,20 +51,54 @@ fn subject() -> &'static Subject {
     SUBJECT.get_or_init(|| {
         let mut seal = MemorySeal::default();
         create_domain(&mut seal, Box::new(SystemEntropy::default())).unwrap();
-        let engine = Engine::start(Box::new(seal), Box::new(SystemEntropy::default()), DEFAULT_CACHE_LEN).unwrap();
+        let engine =
+            Engine::start(Box::new(seal), Box::new(SystemEntropy::default()), DEFAULT_CACHE_LEN).unwrap();
         let (material, token) = ask(&engine, &Command::CreateKey { binding: BINDING }, |reply| match reply {
             Reply::KeyWrapped { material, token, .. } => (material, token.to_vec()),
             other => panic!("{other:?}"),
         });
-        Subject { engine, material, token }
+        let key = WrappedKey { binding: BINDING, material, token: &token };
+        let (context, plaintext, algorithm) = (CONTEXT, PLAINTEXT, SYMMETRIC_DEFAULT);
+        let blob =
+            ask(&engine, &Command::Encrypt { key, context, plaintext, algorithm }, |reply| match reply {
+                Reply::Ciphertext { blob } => blob.to_vec(),
+                other => panic!("{other:?}"),
+            });
+        Subject { engine, material, token, blob }
     })
+}
+
+/// What is tried: the input as it is; or behind a header that names the key, its first bytes the nonce; or laid over a blob
+/// that opens, so that all of it is right but what the input changes. The key's id is random: no input would guess it.
+fn candidate(subject: &Subject, choice: u8, input: &[u8]) -> Vec<u8> {
+    match choice % 3 {
+        0 => input.to_vec(),
+        1 => {
+            let (nonce, der) = input.split_at_checked(16).unwrap_or((&[0; 16], input));
+            let length = u32::try_from(der.len()).unwrap();
+            [&blob::header(subject.material, nonce.try_into().unwrap(), length)[..], der].concat()
+        }
+        _ => {
+            let mut laid_over = subject.blob.clone();
+            laid_over.iter_mut().zip(input).for_each(|(place, byte)| *place ^= byte);
+            laid_over
+        }
+    }
 }
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| {
     let _ = blob::split(input);
+    let Some((choice, input)) = input.split_first() else { return };
     let subject = subject();
+    let candidate = candidate(subject, *choice, input);
     let key = WrappedKey { binding: BINDING, material: subject.material, token: &subject.token };
-    ask(&subject.engine, &Command::Decrypt { key, context: &[0, 0, 0, 0], blob: input, algorithm: SYMMETRIC_DEFAULT, recipient: None }, |reply| {
-        assert!(matches!(reply, Reply::Refused(_)), "a forged blob opened");
+    let (context, blob, algorithm) = (CONTEXT, &candidate[..], SYMMETRIC_DEFAULT);
+    let decrypt = Command::Decrypt { key, context, blob, algorithm, recipient: None };
+    ask(&subject.engine, &decrypt, |reply| match reply {
+        Reply::Plaintext { plaintext } => {
+            assert!(candidate == subject.blob && plaintext.0 == PLAINTEXT, "a forged blob opened");
+        }
+        Reply::Refused(_) => assert_ne!(candidate, subject.blob, "a blob does not open"),
+        other => panic!("{other:?}"),
     });
 });
