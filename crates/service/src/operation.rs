@@ -142,7 +142,7 @@ async fn answer<O: Operation>(
         if call.turn.is_none() {
             // Whose records they are that others change as well: those of the key that it is about, or the caller's.
             let owner = call.draft.resources.first().map(|key| Arc::clone(&key.account_id));
-            let account = owner.as_deref().unwrap_or(call.caller().account());
+            let account = owner.as_deref().unwrap_or_else(|| call.caller().account());
             call.turn = Some(service.installation.turns.of(account).await);
         }
         call.start_over();
