@@ -62,6 +62,11 @@ impl Work {
         self.left.store(left.saturating_sub(bytes), Ordering::Relaxed);
     }
 
+    /// Allows so many from now on.
+    pub fn refill(&self, bytes: usize) {
+        self.left.store(bytes, Ordering::Relaxed);
+    }
+
     /// [`Context::is_spent`].
     pub fn is_spent(&self) -> bool {
         self.left.load(Ordering::Relaxed) == 0

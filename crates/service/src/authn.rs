@@ -2,7 +2,7 @@
 //! token of an identity provider.
 
 mod forward;
-mod grounds;
+pub(crate) mod grounds;
 pub(crate) mod last_used;
 pub(crate) mod principal;
 pub(crate) mod session;
@@ -207,7 +207,7 @@ impl Caller {
     }
 
     /// The service on whose behalf nobody else is: `aws:PrincipalIsAWSService`.
-    fn is_service(&self) -> bool {
+    pub(crate) fn is_service(&self) -> bool {
         self.through.as_ref().is_some_and(|through| !through.on_behalf)
     }
 

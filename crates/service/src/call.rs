@@ -3,6 +3,7 @@
 mod charge;
 mod decision;
 pub(crate) mod grant;
+pub(crate) mod held;
 pub(crate) mod iam;
 mod principal;
 
@@ -114,7 +115,11 @@ pub struct Call<'a> {
     /// That what it was decided by is as it was: of calls that change something the key, user, role, group or policy
     /// that they are about, and the grant that allowed it, if one did.
     held: Vec<Precondition>,
-    /// Its turn among the calls of its account that found something changed, once it has waited for it.
+    /// Other accounts that must be open: whose key it is about, or whose role.
+    owners: Vec<Arc<str>>,
+    /// Whether its answer has credentials.
+    pub(crate) gives_credentials: bool,
+    /// Its turn among the calls that found something changed, once it has waited for it.
     pub(crate) turn: Option<Turn>,
     /// What its decisions may still cost.
     work: policy::Work,
@@ -152,6 +157,8 @@ impl<'a> Call<'a> {
             reservation: None,
             decided: false,
             held: Vec::new(),
+            owners: Vec::new(),
+            gives_credentials: false,
             turn: None,
             work: policy::Work::new(MAX_WORK),
             charge: charge::Charge::default(),
@@ -168,6 +175,8 @@ impl<'a> Call<'a> {
         self.draft = Draft { parameters, ..Draft::default() };
         self.decided = false;
         self.held.clear();
+        self.owners.clear();
+        self.gives_credentials = false;
         self.work = policy::Work::new(MAX_WORK);
         self.elsewhere = None;
         self.wanted = None;
@@ -193,13 +202,6 @@ impl<'a> Call<'a> {
             Ok(())
         } else {
             Err(Error::internal("the operation made no authorization decision"))
-        }
-    }
-
-    /// Has the call's effect depend on what it was decided by.
-    pub(crate) fn hold(&mut self, unchanged: impl FnOnce() -> Precondition) {
-        if !self.subject.read_only {
-            self.held.push(unchanged());
         }
     }
 
@@ -340,11 +342,6 @@ impl<'a> Call<'a> {
         self.subject.event_source == crate::iam::API.event_source
     }
 
-    /// Whether it is a call of STS.
-    pub(crate) fn is_of_sts(&self) -> bool {
-        self.subject.event_source == crate::sts::API.event_source
-    }
-
     /// The event for another Region's trail, and room for it.
     async fn event_elsewhere(&self, service: &Service) -> Result<Option<CommittedElsewhere>> {
         let Some(elsewhere) = &self.elsewhere else { return Ok(None) };
@@ -377,9 +374,8 @@ impl<'a> Call<'a> {
         mut writes: Vec<Write>,
     ) -> Result<()> {
         self.must_be_decided()?;
-        preconditions.extend(self.held.iter().cloned());
-        preconditions.extend(self.subject.caller.holds(service).await?);
-        preconditions.sort_unstable_by(|one, other| name_of(one).cmp(name_of(other)));
+        preconditions.extend(self.holds(service).await?);
+        preconditions.sort_unstable_by(|one, other| held::name_of(one).cmp(held::name_of(other)));
         preconditions.dedup();
         let event = audit::record(&self.subject, &self.draft, None, self.room);
         writes.push(outbox::put(service, self.subject.event_id, &event)?);
@@ -409,13 +405,6 @@ impl<'a> Call<'a> {
 
 /// Room in a commit for what goes along with it: names of the outbox that are cleared, and last uses.
 const MAX_ALONG: usize = 64;
-
-/// The record that it is about.
-pub(crate) fn name_of(precondition: &Precondition) -> &[u8] {
-    match precondition {
-        Precondition::Unchanged { name, .. } | Precondition::Absent(name) => name,
-    }
-}
 
 /// Whether something is due that was not before: the scheduler may have to wake earlier than it meant to.
 fn is_schedule(write: &Write) -> bool {

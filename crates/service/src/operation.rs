@@ -143,24 +143,26 @@ async fn answer<O: Operation>(
             // Whose records they are that others change as well: those of the key that it is about, or the caller's.
             let owner = call.draft.resources.first().map(|key| Arc::clone(&key.account_id));
             let account = owner.as_deref().unwrap_or_else(|| call.caller().account());
-            call.turn = Some(service.installation.turns.of(account).await);
+            call.turn = Some(service.installation.turns.at(account).await);
         }
         call.start_over();
         service.installation.cache.freshen().await?;
         if !call.caller().stands(service).await? {
+            // One who changes all the time keeps no other account waiting.
+            call.turn.take_if(|turn| !turn.is_at(call.subject.caller.account()));
             return Err(Error::caller_changed());
         }
     };
     call.turn = None;
-    // Credentials that are given out change nothing, and outlive what gave them: so it is looked at once more.
-    if outcome.is_ok() && call.committed.is_none() && call.is_of_sts() {
-        service.installation.cache.freshen().await?;
-        if !call.caller().stands(service).await? {
-            return Err(Error::caller_changed());
-        }
-    }
     if O::READ_ONLY {
         call.set_parameters(&request)?;
+    }
+    // Credentials that are given out change nothing, and outlive what gave them: so that is looked at once more.
+    if call.gives_credentials && outcome.is_ok() && call.committed.is_none() {
+        service.installation.cache.freshen().await?;
+        if !call.stands(service).await? {
+            return Err(Error::caller_changed());
+        }
     }
     outcome
 }

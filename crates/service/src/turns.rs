@@ -1,5 +1,5 @@
-//! Turns that calls of one account wait for among themselves, so that those who race for the same records do not beat each
-//! other time and again. However many of one account wait, they keep no other account waiting.
+//! Turns that calls wait for which race for an account's records, so that they do not beat each other time and again.
+//! However many there are, those who want other accounts' records do not wait for them.
 
 use std::sync::Arc;
 
@@ -9,7 +9,17 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 const COUNT: usize = 256;
 
 /// A turn, until it is dropped.
-pub(crate) type Turn = OwnedMutexGuard<()>;
+pub(crate) struct Turn {
+    _held: OwnedMutexGuard<()>,
+    account: Box<str>,
+}
+
+impl Turn {
+    /// Whether it is one at an account's records.
+    pub(crate) fn is_at(&self, account: &str) -> bool {
+        *self.account == *account
+    }
+}
 
 /// The turns of all accounts.
 pub(crate) struct Turns(Vec<Arc<Mutex<()>>>);
@@ -19,14 +29,12 @@ impl Turns {
         Self((0..COUNT).map(|_| Arc::default()).collect())
     }
 
-    /// Waits for a turn among the calls of an account, in the order of asking.
-    pub(crate) async fn of(&self, account: &str) -> Turn {
+    /// Waits for a turn at an account's records, in the order of asking.
+    pub(crate) async fn at(&self, account: &str) -> Turn {
         let place = account.bytes().fold(0_usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
-        match self.0.get(place % COUNT) {
-            Some(turn) => Arc::clone(turn).lock_owned().await,
-            // There are as many as are counted; one who waits for nobody would be safe as well.
-            None => Arc::new(Mutex::new(())).lock_owned().await,
-        }
+        // There are as many as are counted; one who waits for nobody would be safe as well.
+        let turn = self.0.get(place % COUNT).map_or_else(Arc::default, Arc::clone);
+        Turn { _held: turn.lock_owned().await, account: account.into() }
     }
 }
 
@@ -41,7 +49,7 @@ mod tests {
     #[test]
     fn an_account_waits_for_itself_and_for_no_other() {
         let turns = Turns::new();
-        let now = |account: &str| match pin!(turns.of(account)).poll(&mut Context::from_waker(Waker::noop()))
+        let now = |account: &str| match pin!(turns.at(account)).poll(&mut Context::from_waker(Waker::noop()))
         {
             Poll::Ready(turn) => Some(turn),
             Poll::Pending => None,

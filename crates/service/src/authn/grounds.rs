@@ -7,7 +7,7 @@
 use claviger_store::{Precondition, Read};
 
 use super::Caller;
-use crate::call::name_of;
+use crate::call::held::name_of;
 use crate::decided::Source;
 use crate::dispatch::Service;
 use crate::error::Result;
@@ -21,9 +21,7 @@ impl Caller {
     pub(crate) async fn holds(&self, service: &Service) -> Result<Vec<Precondition>> {
         let mut holds = self.grounds();
         if !self.is_service() {
-            let account = service.installation.cache.open_account(self.account()).await?;
-            let revision = account.ok_or(claviger_store::Error::Conflict)?.revision;
-            holds.push(Precondition::Unchanged { name: record::account(self.account()), revision });
+            holds.push(is_open(service, self.account()).await?);
         }
         Ok(holds)
     }
@@ -33,18 +31,10 @@ impl Caller {
     /// # Errors
     /// Where the store fails.
     pub(crate) async fn stands(&self, service: &Service) -> Result<bool> {
-        let (cache, store) = (&service.installation.cache, &service.installation.store);
-        if !self.is_service() && !cache.account_is_open(self.account()).await? {
+        if !self.is_service() && !service.installation.cache.account_is_open(self.account()).await? {
             return Ok(false);
         }
-        let grounds = self.grounds();
-        let reads = grounds.iter().map(|ground| Read::One(name_of(ground).to_vec())).collect();
-        let found = store.read(reads).await?.found;
-        Ok(grounds.iter().zip(&found).all(|(ground, found)| match (ground, found.first()) {
-            (Precondition::Unchanged { revision, .. }, Some(record)) => record.revision == *revision,
-            (Precondition::Unchanged { .. }, None) => false,
-            (Precondition::Absent(_), found) => found.is_none(),
-        }))
+        are_as_read(service, &self.grounds()).await
     }
 
     fn grounds(&self) -> Vec<Precondition> {
@@ -69,4 +59,28 @@ impl Caller {
             }))
             .collect()
     }
+}
+
+/// That an account is open.
+///
+/// # Errors
+/// A conflict where it is not, and where the store fails.
+pub(crate) async fn is_open(service: &Service, account: &str) -> Result<Precondition> {
+    let found = service.installation.cache.open_account(account).await?;
+    let revision = found.ok_or(claviger_store::Error::Conflict)?.revision;
+    Ok(Precondition::Unchanged { name: record::account(account), revision })
+}
+
+/// Whether records are as they were read.
+///
+/// # Errors
+/// Where the store fails.
+pub(crate) async fn are_as_read(service: &Service, held: &[Precondition]) -> Result<bool> {
+    let reads = held.iter().map(|held| Read::One(name_of(held).to_vec())).collect();
+    let found = service.installation.store.read(reads).await?.found;
+    Ok(held.iter().zip(&found).all(|(held, found)| match (held, found.first()) {
+        (Precondition::Unchanged { revision, .. }, Some(record)) => record.revision == *revision,
+        (Precondition::Unchanged { .. }, None) => false,
+        (Precondition::Absent(_), found) => found.is_none(),
+    }))
 }

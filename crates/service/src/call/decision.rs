@@ -62,18 +62,57 @@ pub(super) struct Question<'k> {
 /// Why something was refused that might have been allowed.
 const TOO_MUCH: &str = "the policies and the values of the request take too much work";
 
-/// A decision; a denial comes with what each layer said, unless that takes too much work.
+/// What telling why something was denied may cost, in bytes: more than it can where the decision was not too much.
+const TRACE_WORK: usize = 8 * super::MAX_WORK;
+
+/// A decision; a denial comes with what each layer said.
 pub(super) struct Outcome<'a> {
     pub(super) decision: policy::Decision<'a>,
+    /// None where it took too much work: then nothing of it says who denied.
     pub(super) trace: Option<policy::Trace<'a>>,
+    pub(super) too_much: bool,
 }
 
 impl<'a> Outcome<'a> {
-    pub(super) fn of(request: &policy::Request<'_>, policies: &policy::Policies<'a>) -> Self {
+    pub(super) fn of(
+        work: &policy::Work,
+        request: &policy::Request<'_>,
+        policies: &policy::Policies<'a>,
+    ) -> Self {
         let decision = policy::decide(request, policies);
-        let is_spent = || request.context.is_spent();
-        let trace = (!decision.is_allow() && !is_spent()).then(|| policy::trace(request, policies));
-        Self { decision, trace: trace.filter(|_| !is_spent()) }
+        Self::told(work, decision, || policy::trace(request, policies))
+    }
+
+    /// A decision that has just been made, with its trace where it needs one.
+    pub(super) fn told(
+        work: &policy::Work,
+        decision: policy::Decision<'a>,
+        trace: impl FnOnce() -> policy::Trace<'a>,
+    ) -> Self {
+        if decision.is_allow() {
+            return Self { decision, trace: None, too_much: false };
+        }
+        let too_much = work.is_spent();
+        // To tell why takes several times the work of the decision.
+        work.refill(TRACE_WORK);
+        Self { decision, trace: (!too_much).then(trace), too_much }
+    }
+
+    /// Why it was denied. What took too much work is told as what nothing allowed.
+    pub(super) fn reason(&self) -> Option<policy::Reason<'a>> {
+        match self.decision {
+            policy::Decision::Allow(_) => None,
+            policy::Decision::Deny(_) if self.too_much => {
+                Some(policy::Reason::Implicit(policy::Layer::Identity))
+            }
+            policy::Decision::Deny(reason) => Some(reason),
+        }
+    }
+
+    /// The error of a denial: its cause is for the operator.
+    pub(super) fn refusal(&self, text: String) -> Error {
+        let error = Error::new(Code::AccessDenied, text);
+        if self.too_much { error.because(TOO_MUCH) } else { error }
     }
 }
 
@@ -107,6 +146,7 @@ impl<'a> Call<'a> {
             true => self.wanted = Some(Arc::clone(&key)),
             false => self.hold(|| load::unchanged(&key)),
         }
+        self.hold_owner(&key);
         Ok(Authorized(key))
     }
 
@@ -125,6 +165,7 @@ impl<'a> Call<'a> {
         let decision = self.ask(&question, policy::decide);
         self.conclude(&question, decision, None)?;
         self.hold(|| load::unchanged(&key));
+        self.hold_owner(&key);
         Ok(Authorized(key))
     }
 
@@ -229,9 +270,7 @@ impl<'a> Call<'a> {
     {
         self.decided = true;
         let caller = self.subject.caller;
-        let is_told = !decision.is_allow() && !self.work.is_spent();
-        let trace = is_told.then(|| self.ask(question, policy::trace)).filter(|_| !self.work.is_spent());
-        let outcome = Outcome { decision, trace };
+        let outcome = Outcome::told(&self.work, decision, || self.ask(question, policy::trace));
         let key = question.on.key();
         let foreign = key.is_some_and(|key| *key.account != *caller.account());
         // The trail of a stranger must not tell it whose key that was, nor that there is one.
@@ -241,15 +280,9 @@ impl<'a> Call<'a> {
         let (action, resource) = (question.action, question.on.resource());
         let guard = key.map(|key| Guard { name: "key-policy", fingerprint: key.policy.fingerprint });
         self.note(action, resource, &outcome, guard, grant);
-        match outcome.decision {
-            policy::Decision::Allow(_) => Ok(()),
-            policy::Decision::Deny(reason) => {
-                let told = question.on.told();
-                let text = policy::denial_text(caller.arn(), action, told, &reason, foreign);
-                let error = Error::new(Code::AccessDenied, text);
-                Err(if self.work.is_spent() { error.because(TOO_MUCH) } else { error })
-            }
-        }
+        let Some(reason) = outcome.reason() else { return Ok(()) };
+        let text = policy::denial_text(caller.arn(), action, question.on.told(), &reason, foreign);
+        Err(outcome.refusal(text))
     }
 
     /// Keeps what was decided, for an explanation; of a grant that allowed it, its id.

@@ -122,16 +122,11 @@ impl Call<'_> {
         self.decided = true;
         let context = Circumstances { call: self, action, asks, resource };
         let request = policy::Request { principal: self.principal(), action, resource, context: &context };
-        let outcome = Outcome::of(&request, &principal::policies(&self.subject));
+        let outcome = Outcome::of(&self.work, &request, &principal::policies(&self.subject));
         self.note(action, resource, &outcome, None, None);
-        match outcome.decision {
-            policy::Decision::Allow(_) => Ok(Authorized(())),
-            policy::Decision::Deny(reason) => {
-                let text =
-                    policy::denial_text(self.subject.caller.arn(), action, Some(resource), &reason, false);
-                Err(Error::new(Code::AccessDenied, text))
-            }
-        }
+        let Some(reason) = outcome.reason() else { return Ok(Authorized(())) };
+        let text = policy::denial_text(self.subject.caller.arn(), action, Some(resource), &reason, false);
+        Err(outcome.refusal(text))
     }
 
     /// Decides about an action that needs no permission and that no policy of the caller's can deny. What stands between
@@ -155,7 +150,7 @@ impl Call<'_> {
         let trace = policy::Trace { identity: Finding::Absent, ..policy::trace(&request, &policies) };
         match (trace.endpoint, trace.conclusion()) {
             (Finding::Silent(_) | Finding::Denies(_), decision @ policy::Decision::Deny(reason)) => {
-                self.note(action, ON, &Outcome { decision, trace: Some(trace) }, None, None);
+                self.note(action, ON, &Outcome { decision, trace: Some(trace), too_much: false }, None, None);
                 let text = policy::denial_text(self.subject.caller.arn(), action, Some(ON), &reason, false);
                 Err(Error::new(Code::AccessDenied, text))
             }
@@ -195,7 +190,9 @@ impl Call<'_> {
                 return Err(Error::new(Code::AccessDenied, text));
             }
         }
-        role.map(Authorized).ok_or_else(|| Error::internal("a role that is not there was allowed"))
+        let role = role.ok_or_else(|| Error::internal("a role that is not there was allowed"))?;
+        self.hold_role(role);
+        Ok(Authorized(role))
     }
 
     /// Decides whether someone whom an identity provider vouches for may assume a role: by the role's trust policy alone,
@@ -219,7 +216,9 @@ impl Call<'_> {
             }
         }
         self.charge_let_in()?;
-        role.map(Authorized).ok_or_else(|| Error::internal("a role that is not there was allowed"))
+        let role = role.ok_or_else(|| Error::internal("a role that is not there was allowed"))?;
+        self.hold_role(role);
+        Ok(Authorized(role))
     }
 
     /// Whether a role's trust policy, and the caller's own policies, allow the caller an action with the role.
@@ -240,7 +239,7 @@ impl Call<'_> {
         let context = Circumstances { call: self, action, asks, resource: role_arn };
         let principal = self.principal();
         let request = policy::Request { principal, action, resource: role_arn, context: &context };
-        let outcome = Outcome::of(&request, &policies);
+        let outcome = Outcome::of(&self.work, &request, &policies);
         let guard = Guard { name: "trust-policy", fingerprint: it.trust.fingerprint };
         self.note(action, role_arn, &outcome, Some(guard), None);
         outcome.decision.is_allow()

@@ -114,7 +114,7 @@ pub(crate) async fn check(service: &Service, account: &str, region: &str) -> Res
 /// `LimitExceededException`; what [`Call::commit`] answers.
 pub(crate) async fn commit(service: &Service, call: &mut Call<'_>, key: &Key, change: Change) -> Result<()> {
     let (account, region) = (&*key.account, &*key.region);
-    let _turn = service.installation.count_turns.of(account).await;
+    let _turn = service.installation.count_turns.at(account).await;
     let mut count = KeyCount::read(service, account, region).await?;
     for _ in 0..MAX_ATTEMPTS {
         count.check(service, account)?;

@@ -69,7 +69,12 @@ pub(super) fn session(
 ///
 /// # Errors
 /// `PackedPolicyTooLarge` where the token would be too long to carry.
-pub(super) async fn issue(service: &Service, mut session: SessionRecord) -> Result<Credentials> {
+pub(super) async fn issue(
+    service: &Service,
+    call: &mut Call<'_>,
+    mut session: SessionRecord,
+) -> Result<Credentials> {
+    call.gives_credentials = true;
     let (secret, clear) =
         credential::create(&*service.vault, &session.account, &session.access_key_id).await?;
     session.secret = secret;

@@ -37,6 +37,7 @@ fn b07_a_condition_that_takes_too_much_work_allows_nothing() {
         let record = world.ledger.records(world.ledger.len() - 1).remove(0);
         let says = String::from_utf8(record).unwrap().contains("take too much work");
         assert_eq!(says, expected.is_some());
+        assert!(!answer.body.contains("explicit deny"), "{}", answer.body);
     };
     let denied = Some("AccessDeniedException");
     check("Allow", "StringNotLike", 100, None);

@@ -35,14 +35,16 @@ impl Operation for DeleteAlias {
         let (account, region) = (call.caller().account(), call.region());
         call.authorize_alias("kms:DeleteAlias", &load::alias_arn(account, region, name))?;
         let held = alias::held(service, account, region, name).await?;
-        if let Some(key) = load::by_id(service, account, region, &held.record.target).await? {
-            let key = call.authorize(service, "kms:DeleteAlias", key, Default::default()).await?;
-            call.set_response_key(&key)?;
-        }
-        let writes = vec![
+        let mut writes = vec![
             Write::Delete(held.name.clone()),
             Write::Delete(record::alias_of(account, region, &held.record.target, name)),
         ];
+        if let Some(key) = load::by_id(service, account, region, &held.record.target).await? {
+            let key = call.authorize(service, "kms:DeleteAlias", key, Default::default()).await?;
+            call.set_response_key(&key)?;
+            // What is decided by its aliases meanwhile has to see that it has one less.
+            writes.push(Write::Put { name: key.name(), value: key.encode()? });
+        }
         call.commit(service, vec![held.unchanged()], writes).await
     }
 }

@@ -38,9 +38,10 @@ impl Operation for UpdateAlias {
         let (account, region) = (call.caller().account(), call.region());
         call.authorize_alias("kms:UpdateAlias", &load::alias_arn(account, region, name))?;
         let held = alias::held(service, account, region, name).await?;
+        let mut loses = None;
         // Permission is needed on the key that loses the alias as well as on the one that gets it.
         if let Some(old) = load::by_id(service, account, region, &held.record.target).await? {
-            call.authorize(service, "kms:UpdateAlias", old, Default::default()).await?;
+            loses = Some(call.authorize(service, "kms:UpdateAlias", old, Default::default()).await?);
         }
         let new = alias::target(service, call, "kms:UpdateAlias", &request.target_key_id).await?;
         new.allows(Self::NAME)?;
@@ -60,6 +61,10 @@ impl Operation for UpdateAlias {
             alias::check_quota(service, &new).await?;
             writes.push(Write::Put { name: new.name(), value: new.encode()? });
             writes.push(Write::Delete(record::alias_of(account, region, &held.record.target, name)));
+            // What is decided by the aliases of either meanwhile has to see the change.
+            if let Some(old) = loses {
+                writes.push(Write::Put { name: old.name(), value: old.encode()? });
+            }
         }
         call.commit(service, vec![held.unchanged(), load::unchanged(&new)], writes).await
     }

@@ -118,7 +118,7 @@ impl Operation for AssumeRole {
             mfa_ms: proof.is_some().then_some(call.now().0),
             ..session
         };
-        let credentials = credentials::issue(service, session).await?;
+        let credentials = credentials::issue(service, call, session).await?;
         call.set_response(&Elements {
             credentials: credentials.shown(),
             assumed_role_user: crate::query::trail_form(&user),

@@ -116,7 +116,7 @@ impl Operation for AssumeRoleWithWebIdentity {
             federation: Some(identity.federation().clone()),
             ..session
         };
-        let credentials = credentials::issue(service, session).await?;
+        let credentials = credentials::issue(service, call, session).await?;
         let assumed_role_user = AssumedRoleUser::of(&role, &request.role_session_name, call.region());
         let response = answer(identity, credentials, assumed_role_user, packed_policy_size, source_identity);
         call.set_response(&response.shown())?;

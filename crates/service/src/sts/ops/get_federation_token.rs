@@ -109,7 +109,7 @@ impl Operation for GetFederationToken {
             ..credentials::session(service, call, (account, &user.id), seconds)?
         };
         let federated_user = FederatedUser { federated_user_id: format!("{account}:{name}"), arn };
-        let credentials = credentials::issue(service, session).await?;
+        let credentials = credentials::issue(service, call, session).await?;
         call.set_response(&Elements {
             credentials: credentials.shown(),
             federated_user: query::trail_form(&federated_user),

@@ -77,7 +77,7 @@ impl Operation for GetSessionToken {
             mfa_ms: proof.is_some().then_some(call.now().0),
             ..session
         };
-        let credentials = credentials::issue(service, session).await?;
+        let credentials = credentials::issue(service, call, session).await?;
         call.set_response(&Elements { credentials: credentials.shown() })?;
         if let Some(proof) = proof {
             call.set_parameters(request)?;
