@@ -37,7 +37,7 @@ pub(crate) fn micros(operation: &str, spec: &str) -> Result<f64, String> {
         ("Sign" | "Verify", _) => ecdsa(operation, spec),
         ("Decrypt", _) => oaep(spec),
         ("DeriveSharedSecret", _) => agree(spec),
-        ("Encapsulate" | "Decapsulate", _) => encapsulation(operation),
+        ("Encapsulate" | "Decapsulate", _) => encapsulation(operation, spec),
         ("GenerateMac", _) => {
             let key = hmac::Key::new(hmac::HMAC_SHA256, &[7; 32]);
             rate(|| {
@@ -163,7 +163,11 @@ fn ml_dsa(operation: &str, spec: &str) -> Result<f64, String> {
 }
 
 fn oaep(spec: &str) -> Result<f64, String> {
-    let size = if spec == "RSA_2048" { KeySize::Rsa2048 } else { KeySize::Rsa4096 };
+    let size = match spec {
+        "RSA_2048" => KeySize::Rsa2048,
+        "RSA_3072" => KeySize::Rsa3072,
+        _ => KeySize::Rsa4096,
+    };
     let key = PrivateDecryptingKey::generate(size).map_err(|error| error.to_string())?;
     let public = OaepPublicEncryptingKey::new(key.public_key()).map_err(|error| error.to_string())?;
     let key = OaepPrivateDecryptingKey::new(key).map_err(|error| error.to_string())?;
@@ -180,7 +184,11 @@ fn oaep(spec: &str) -> Result<f64, String> {
 }
 
 fn curve(spec: &str) -> &'static agreement::Algorithm {
-    if spec == "ECC_NIST_P256" { &agreement::ECDH_P256 } else { &agreement::ECDH_P384 }
+    match spec {
+        "ECC_NIST_P256" => &agreement::ECDH_P256,
+        "ECC_NIST_P384" => &agreement::ECDH_P384,
+        _ => &agreement::ECDH_P521,
+    }
 }
 
 fn agree(spec: &str) -> Result<f64, String> {
@@ -195,8 +203,13 @@ fn agree(spec: &str) -> Result<f64, String> {
     })
 }
 
-fn encapsulation(operation: &str) -> Result<f64, String> {
-    let key = kem::DecapsulationKey::generate(&kem::ML_KEM_768).map_err(|error| error.to_string())?;
+fn encapsulation(operation: &str, spec: &str) -> Result<f64, String> {
+    let algorithm = match spec {
+        "ML_KEM_512" => &kem::ML_KEM_512,
+        "ML_KEM_768" => &kem::ML_KEM_768,
+        _ => &kem::ML_KEM_1024,
+    };
+    let key = kem::DecapsulationKey::generate(algorithm).map_err(|error| error.to_string())?;
     let public = key.encapsulation_key().map_err(|error| error.to_string())?;
     if operation == "Encapsulate" {
         return rate(|| public.encapsulate().map(|made| drop(black_box(made))).map_err(|e| e.to_string()));

@@ -223,6 +223,11 @@ def test_key_agreement(kms, spec):
     )
     inside = kms.derive_shared_secret(KeyId=key_id, KeyAgreementAlgorithm="ECDH", PublicKey=spki)
     assert inside["SharedSecret"] == peer.exchange(ec.ECDH(), outside)
+    # An imported key agrees on what its original does.
+    original = own(spec)
+    imported = imported_key(kms, pkcs8(original), spec, "KEY_AGREEMENT")
+    inside = kms.derive_shared_secret(KeyId=imported, KeyAgreementAlgorithm="ECDH", PublicKey=spki)
+    assert inside["SharedSecret"] == original.exchange(ec.ECDH(), peer.public_key())
 
 
 @pytest.mark.parametrize("spec", ML_KEM)
@@ -418,6 +423,13 @@ def test_sm2_against_openssl(server: Server, tmp_path):
     sealed = openssl("pkeyutl", "-encrypt", "-pubin", "-inkey", tmp_path / "public.pem", given=CANARY)
     opened = kms.decrypt(KeyId=key_id, CiphertextBlob=sealed, EncryptionAlgorithm="SM2PKE")
     assert opened["Plaintext"] == CANARY
+
+    wrapping = kms.create_key()["KeyMetadata"]["KeyId"]
+    made = kms.generate_data_key_pair(KeyId=wrapping, KeyPairSpec="SM2")
+    (tmp_path / "private.der").write_bytes(made["PrivateKeyPlaintext"])
+    load = ("pkey", "-inform", "DER", "-in", tmp_path / "private.der")
+    assert openssl(*load, "-pubout", "-outform", "DER") == made["PublicKey"]
+    assert kms.decrypt(CiphertextBlob=made["PrivateKeyCiphertextBlob"])["Plaintext"] == made["PrivateKeyPlaintext"]
 
 
 # The curve of SM2 (GB/T 32918.5): y^2 = x^3 - 3x + b over the field of P elements, as the standard prints it.
