@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::actor::{Actor, allow, credentials, give, new_user, trusts};
 use crate::policies::open_to;
+use crate::racing::all_at_once;
 use crate::vault::EngineVault;
 use crate::world::{ALICE, Ask, Key, World, advance, block_on, lock};
 
@@ -338,7 +339,7 @@ fn what_changes_without_taking_anything_away_holds_nobody_up() {
 #[test]
 fn changes_of_the_caller_by_itself_are_all_made() {
     let scene = Scene::new();
-    let (world, now) = (&scene.world, scene.world.now());
+    let world = &scene.world;
     let tag = |number: usize| {
         let key = format!("k{number}");
         scene.ann.query(
@@ -349,14 +350,7 @@ fn changes_of_the_caller_by_itself_are_all_made() {
         )
     };
     let calls: Vec<_> = (0..24).map(tag).collect();
-    let codes: Vec<_> = std::thread::scope(|scope| {
-        let calls: Vec<_> = calls
-            .iter()
-            .map(|incoming| scope.spawn(|| block_on(world.service.handle(incoming, now)).code))
-            .collect();
-        calls.into_iter().map(|call| call.join().unwrap()).collect()
-    });
-    assert_eq!(codes, [None; 24]);
+    assert_eq!(all_at_once(world, &calls), [None; 24]);
 }
 
 /// A replica that is to be deleted does not become the primary key.

@@ -1,5 +1,6 @@
 //! Many change one key at once: each call is carried out, in some order.
 
+use claviger_wire::incoming::Incoming;
 use serde_json::{Value, json};
 
 use crate::world::{ALICE, Ask, World, block_on};
@@ -14,14 +15,19 @@ fn check(operation: &str, body: impl Fn(&str, usize) -> Value) {
     let now = world.now();
     let calls: Vec<_> =
         (0..CALLS).map(|number| Ask::new(ALICE, operation, body(&key.id, number)).incoming(now)).collect();
-    let codes: Vec<_> = std::thread::scope(|scope| {
+    assert_eq!(all_at_once(&world, &calls), [None; CALLS], "{operation}");
+}
+
+/// Makes each call on a thread of its own; answers their errors.
+pub(crate) fn all_at_once(world: &World, calls: &[Incoming]) -> Vec<Option<&'static str>> {
+    let now = world.now();
+    std::thread::scope(|scope| {
         let calls: Vec<_> = calls
             .iter()
-            .map(|incoming| scope.spawn(|| block_on(world.service.handle(incoming, now)).code))
+            .map(|incoming| scope.spawn(move || block_on(world.service.handle(incoming, now)).code))
             .collect();
         calls.into_iter().map(|call| call.join().unwrap()).collect()
-    });
-    assert_eq!(codes, [None; CALLS], "{operation}");
+    })
 }
 
 #[test]
