@@ -27,7 +27,8 @@ async fn the_sdk_works_across_a_kill() {
         .await
         .unwrap();
     let blob = encrypted.ciphertext_blob().unwrap().clone();
-    let data_key = client.generate_data_key().key_id(&key).key_spec(DataKeySpec::Aes256).send().await.unwrap();
+    let data_key =
+        client.generate_data_key().key_id(&key).key_spec(DataKeySpec::Aes256).send().await.unwrap();
 
     let port = server.port;
     server.kill();
@@ -42,7 +43,8 @@ async fn the_sdk_works_across_a_kill() {
         .unwrap();
     assert_eq!(decrypted.plaintext().unwrap().as_ref(), b"hello");
     assert!(decrypted.key_id().unwrap().ends_with(&key));
-    let opened = client.decrypt().ciphertext_blob(data_key.ciphertext_blob().unwrap().clone()).send().await.unwrap();
+    let opened =
+        client.decrypt().ciphertext_blob(data_key.ciphertext_blob().unwrap().clone()).send().await.unwrap();
     assert_eq!(opened.plaintext(), data_key.plaintext());
     let keys = client.list_keys().into_paginator().items().send().try_collect().await.unwrap();
     assert_eq!(keys.len(), 1);
