@@ -14,6 +14,7 @@ use aws_lc_rs::signature::{
 };
 use aws_lc_rs::{hmac, kem};
 
+use crate::sm2;
 use crate::subject::timed;
 
 /// At least how long a measurement takes.
@@ -21,12 +22,13 @@ const ENOUGH: Duration = Duration::from_millis(300);
 /// At least how many rounds it has: one RSA key takes several times as long as the next.
 const FEWEST: u32 = 60;
 /// What is signed.
-const MESSAGE: [u8; 256] = [3; 256];
+pub(crate) const MESSAGE: [u8; 256] = [3; 256];
 
 /// Microseconds of one operation with one kind of key.
 pub(crate) fn micros(operation: &str, spec: &str) -> Result<f64, String> {
     let failed = |error: &dyn std::fmt::Display| format!("{operation} {spec}: {error}");
     match (operation, spec) {
+        (_, "SM2") => sm2::micros(operation),
         ("Sign" | "Verify", "RSA_2048" | "RSA_3072" | "RSA_4096") => rsa_signature(operation, spec),
         ("Sign" | "Verify", "ECC_NIST_EDWARDS25519") => {
             let key = Ed25519KeyPair::generate().map_err(|error| failed(&error))?;
@@ -59,6 +61,9 @@ pub(crate) fn micros(operation: &str, spec: &str) -> Result<f64, String> {
 
 /// A public key to agree with: DER of a SubjectPublicKeyInfo.
 pub(crate) fn peer(spec: &str) -> Result<Vec<u8>, String> {
+    if spec == "SM2" {
+        return sm2::peer();
+    }
     let key = PrivateKey::generate(curve(spec)).map_err(|error| error.to_string())?;
     let public = key.compute_public_key().map_err(|error| error.to_string())?;
     let der: PublicKeyX509Der<'_> = public.as_der().map_err(|error| error.to_string())?;
@@ -66,7 +71,7 @@ pub(crate) fn peer(spec: &str) -> Result<Vec<u8>, String> {
 }
 
 /// Repeats until it has taken long enough; answers the microseconds of one.
-fn rate(mut once: impl FnMut() -> Result<(), String>) -> Result<f64, String> {
+pub(crate) fn rate(mut once: impl FnMut() -> Result<(), String>) -> Result<f64, String> {
     let (mut rounds, mut total) = (0_u32, Duration::ZERO);
     once()?;
     while total < ENOUGH || rounds < FEWEST {

@@ -16,6 +16,7 @@ mod parts;
 mod principals;
 mod report;
 mod requests;
+mod sm2;
 mod subject;
 
 use std::path::{Path, PathBuf};

@@ -116,12 +116,12 @@ pub(crate) struct Keys {
 impl Keys {
     /// Makes so many keys, and encrypts under each.
     pub(crate) async fn make(subject: &Claviger, count: usize) -> Result<Self, String> {
-        let made = calls(subject, "CreateKey", &vec!["{}".to_owned(); count]).await?;
+        let made = calls(subject, &subject.credentials, "CreateKey", &vec!["{}".to_owned(); count]).await?;
         let ids: Vec<String> = made.iter().map(|answer| text(answer.pointer("/KeyMetadata/KeyId"))).collect();
         let plaintext = base64_simd::STANDARD.encode_to_string([7; PLAINTEXT]);
         let body = |id: &String| format!(r#"{{"KeyId":"{id}","Plaintext":"{plaintext}"}}"#);
         let bodies: Vec<String> = ids.iter().map(body).collect();
-        let encrypted = calls(subject, "Encrypt", &bodies).await?;
+        let encrypted = calls(subject, &subject.credentials, "Encrypt", &bodies).await?;
         let blobs = encrypted.iter().map(|answer| text(answer.get("CiphertextBlob"))).collect();
         Ok(Self { ids, blobs })
     }
@@ -161,6 +161,7 @@ pub(crate) fn sign(
 /// Carries out calls over sixteen connections and answers what they answered, in order.
 pub(crate) async fn calls(
     subject: &Claviger,
+    credentials: &Credentials,
     operation: &str,
     bodies: &[String],
 ) -> Result<Vec<Value>, String> {
@@ -168,7 +169,7 @@ pub(crate) async fn calls(
     let mut answers: Vec<Value> = vec![Value::Null; bodies.len()];
     // A signature is good for five minutes; a part of the bodies takes seconds.
     for (part, chunk) in bodies.chunks(10_000).enumerate() {
-        let signed = sign(&subject.credentials, &subject.plain, operation, chunk)?;
+        let signed = sign(credentials, &subject.plain, operation, chunk)?;
         let mut loops = Vec::new();
         for number in 0..CONNECTIONS {
             let own: Vec<(usize, Bytes)> =
@@ -417,7 +418,7 @@ impl Warm {
         maker.stop()?;
         let subject = Claviger::start(programs, data, true)?;
         let (idle, count) = (subject.resident_kib(), keys.ids.len());
-        calls(&subject, "Decrypt", &keys.bodies("Decrypt", count)).await?;
+        calls(&subject, &subject.credentials, "Decrypt", &keys.bodies("Decrypt", count)).await?;
         let bodies = keys.bodies("Decrypt", requests.max(count));
         let signed = sign(&subject.credentials, &subject.tls, "Decrypt", &bodies)?;
         Ok(Self { subject, keys: count, signed, idle, windows: Windows::default() })
