@@ -19,7 +19,7 @@ use crate::vault;
 
 mod deletion;
 mod domain_key;
-mod expiry;
+pub(crate) mod expiry;
 mod rotation;
 
 pub use domain_key::{DomainKeys, PERIOD_DAYS};
@@ -210,7 +210,7 @@ async fn clear(service: &Service, entry: &Record) -> Result<()> {
 }
 
 /// Material is gone from the store; a copy that the HSM might still hold can no longer be asked for, and is dropped.
-async fn forget(service: &Service, key: &Key) {
+pub(crate) async fn forget(service: &Service, key: &Key) {
     if let Err(error) = vault::evict(&*service.vault, key).await {
         tracing::warn!(
             cause = error.cause,

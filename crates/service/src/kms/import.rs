@@ -68,10 +68,11 @@ pub(crate) struct Offer<'a> {
     pub(crate) kind: Option<ImportType>,
     pub(crate) description: Option<&'a str>,
     pub(crate) expires: Option<Moment>,
+    /// When it comes in.
     pub(crate) now: Moment,
 }
 
-/// The key with the material in it.
+/// The key with the material in it. What has expired of the key is no longer in `key`.
 ///
 /// # Errors
 /// `IncorrectKeyMaterialException` where the material is not what the key must get, `KMSInvalidStateException` where
@@ -112,9 +113,7 @@ impl Offer<'_> {
     /// A further generation of a symmetric key. One at a time waits for its rotation.
     fn waiting(&self, key: &Key) -> Result<Material> {
         // What only replicas of this primary key have waits as well.
-        let waits = |material: &Material| material.is_usable(self.now) || !material.is_present();
-        let other = key.pending.as_deref().filter(|material| waits(material));
-        let Some(other) = other else { return Ok(self.first()) };
+        let Some(other) = key.pending.as_deref() else { return Ok(self.first()) };
         let message = format!(
             "New key material (id: {}) cannot be imported into KMS key {}, because another key material (id: {}) is \
              pending rotation.",

@@ -77,7 +77,7 @@ pub(crate) async fn key(
 }
 
 /// The key in the state it has now: what has expired is refused, also before the scheduler has come to it.
-fn as_of_now(service: &Service, call: &Call<'_>, key: Arc<Key>) -> Arc<Key> {
+pub(crate) fn as_of_now(service: &Service, call: &Call<'_>, key: Arc<Key>) -> Arc<Key> {
     let Some(expiry) = key.expiry() else { return key };
     let latest = service.installation.latest(call.now());
     if expiry <= latest {

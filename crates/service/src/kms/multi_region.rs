@@ -226,10 +226,26 @@ pub(crate) async fn leave(service: &Service, key: &Key, now: Moment) -> Result<C
 /// # Errors
 /// Where the HSM or the store fails; nothing was written.
 pub(crate) async fn share(service: &Service, key: &Key, changed: &Key) -> Result<Change> {
+    share_where(service, key, changed, |_| true).await
+}
+
+/// The same, where each replica as it will be can be what it is to be.
+///
+/// # Errors
+/// A conflict where one cannot.
+pub(crate) async fn share_where(
+    service: &Service,
+    key: &Key,
+    changed: &Key,
+    suits: impl Fn(&Key) -> bool,
+) -> Result<Change> {
     let mut change = Change::of(key, changed)?;
     if key.has_replicas() {
         for replica in others(service, key).await? {
             let follower = shared(service, changed, &replica).await?;
+            if !suits(&follower) {
+                return Err(claviger_store::Error::Conflict.into());
+            }
             if follower.encode()? != replica.encode()? {
                 change.add(&replica, &follower)?;
             }
@@ -275,6 +291,7 @@ async fn follow(service: &Service, primary: &Key, material: &Material, replica: 
 }
 
 /// Whether the imported material that waits for its rotation is there in every Region: it cannot become current before.
+/// `now` is the latest moment that anybody saw.
 ///
 /// # Errors
 /// Where the store fails.

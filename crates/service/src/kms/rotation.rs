@@ -33,7 +33,8 @@ struct Details<'a> {
 /// Makes the next generation of a key's material: the change that makes it current, and the event that belongs to it.
 ///
 /// # Errors
-/// Those of the HSM and the ledger. An imported key must have material that waits for its rotation.
+/// Those of the HSM and the ledger. An imported key must have material that waits for its rotation; where a Region has lost it
+/// since that was looked at, a conflict.
 pub(crate) async fn rotate(
     service: &Service,
     key: &Arc<Key>,
@@ -57,7 +58,9 @@ pub(crate) async fn rotate(
     };
     let announcement = Announcement::of(service, "RotateKey", key, Some(&details), now).await?;
     let material = Material { rotated: Some(Rotated { at: now, on_demand }), ..made };
-    let mut change = multi_region::share(service, key, &with_generation(key, material, now)).await?;
+    let next = with_generation(key, material, now);
+    let has_current = |member: &Key| member.materials.last().is_some_and(Material::is_present);
+    let mut change = multi_region::share_where(service, key, &next, has_current).await?;
     change.writes.push(announcement.write(service)?);
     Ok((change, announcement))
 }

@@ -26,12 +26,19 @@ pub(super) async fn expire(
     entry: &Record,
     (now, latest): (Moment, Moment),
 ) -> Result<()> {
-    let details = Details { key_id: key.id() };
-    let announcement =
-        Announcement::of(service, "DeleteExpiredKeyMaterial", key, Some(&details), now).await?;
+    let announcement = announce(service, key, now).await?;
     let mut change = multi_region::share(service, key, &key.without_expired(latest)).await?;
     change.writes.push(announcement.write(service)?);
     commit(service, entry, change).await?;
     forget(service, key).await;
     announcement.deliver(service).await
+}
+
+/// The event of it: for whoever finds something expired that the scheduler has not come to, and drops it.
+///
+/// # Errors
+/// Where the ledger has no room.
+pub(crate) async fn announce(service: &Service, key: &Key, now: Moment) -> Result<Announcement> {
+    let details = Details { key_id: key.id() };
+    Announcement::of(service, "DeleteExpiredKeyMaterial", key, Some(&details), now).await
 }

@@ -155,13 +155,13 @@ fn members_that_are_off_are_not_left_behind() {
 }
 
 /// Imports material at a member.
-fn import(world: &World, region: &str, key: &Key, material: u8, more: Value) -> Value {
+pub(crate) fn import(world: &World, region: &str, key: &Key, material: u8, more: Value) -> Value {
     let request = Parameters::of_member(world, region, key).request(key, &[material; 32], more);
     world.succeed_in(region, ALICE, "ImportKeyMaterial", request)["KeyMaterialId"].take()
 }
 
 /// A set whose material is imported in both Regions.
-fn imported(world: &World) -> Key {
+pub(crate) fn imported(world: &World) -> Key {
     let key = world.key_with(ALICE, json!({"MultiRegion": true, "Origin": "EXTERNAL"}));
     import(world, REGION, &key, 1, json!({"KeyMaterialDescription": "first"}));
     replicate(world, &key, EU);
@@ -309,6 +309,9 @@ fn material_goes_and_expires_in_each_region_by_itself() {
     assert_eq!(describe(&world, REGION, &key)["ExpirationModel"], "KEY_MATERIAL_DOES_NOT_EXPIRE");
     let blob = encrypt(&world, EU, &key);
     world.clock.advance(10 * DAY_MS);
+    // Also before the scheduler has come to it.
+    let promote = Ask::new(ALICE, "UpdatePrimaryRegion", json!({"KeyId": key.id, "PrimaryRegion": EU}));
+    assert_eq!(world.send(&promote).code, Some("KMSInvalidStateException"));
     assert_eq!(run_due(&world), None);
     assert_eq!((&*state(&world, EU, &key), &*state(&world, REGION, &key)), ("PendingImport", "Enabled"));
     check_opens(&world, REGION, &blob);

@@ -10,10 +10,12 @@ use claviger_wire::incoming::Incoming;
 use serde_json::{Value, json};
 
 use crate::actor::{Actor, allow, credentials, give, new_user, trusts};
+use crate::multi_region::{EU, check_opens, encrypt, state};
+use crate::multi_region_material::{import, imported};
 use crate::policies::open_to;
 use crate::racing::all_at_once;
 use crate::vault::EngineVault;
-use crate::world::{ALICE, Ask, Key, World, advance, block_on, lock};
+use crate::world::{ALICE, Ask, Key, REGION, World, advance, block_on, lock};
 
 type Meanwhile = Box<dyn FnOnce() + Send>;
 
@@ -369,4 +371,30 @@ fn a_replica_that_changes_meanwhile_is_not_promoted() {
     assert!(lock(&store.before_reading).is_none(), "nothing was overtaken");
     let primary = &world.describe(&key)["MultiRegionConfiguration"]["PrimaryKey"]["Region"];
     assert_eq!(primary, "us-east-1");
+}
+
+/// Imported material becomes current everywhere or nowhere, also where a Region loses it after it was looked for.
+#[test]
+fn material_that_goes_meanwhile_does_not_become_current() {
+    let store = Arc::new(Overtaking::default());
+    let world = Arc::new(World::over(Arc::<Overtaking>::clone(&store), Arc::new(EngineVault::new())));
+    let key = imported(&world);
+    import(&world, EU, &key, 1, json!({}));
+    let waiting = import(&world, REGION, &key, 2, json!({"ImportType": "NEW_KEY_MATERIAL"}));
+    import(&world, EU, &key, 2, json!({}));
+    let (other, id) = (Arc::clone(&world), key.id.clone());
+    let deletes: Meanwhile = Box::new(move || {
+        let request = json!({"KeyId": id, "KeyMaterialId": waiting});
+        other.succeed_in(EU, ALICE, "DeleteImportedKeyMaterial", request);
+    });
+    // The members are read to look for it, and once more to change them.
+    let again = Arc::clone(&store);
+    *lock(&store.before_reading) = Some(Box::new(move || *lock(&again.before_reading) = Some(deletes)));
+    let ask = Ask::new(ALICE, "RotateKeyOnDemand", json!({"KeyId": key.id}));
+    assert_eq!(world.handle(&ask).code, Some("KMSInvalidStateException"));
+    assert!(lock(&store.before_reading).is_none(), "nothing was overtaken");
+    for region in [REGION, EU] {
+        assert_eq!(state(&world, region, &key), "Enabled", "{region}");
+        check_opens(&world, region, &encrypt(&world, region, &key));
+    }
 }

@@ -205,14 +205,61 @@ fn waiting_material_expires_alone() {
     let more = json!({"ImportType": "NEW_KEY_MATERIAL", "ExpirationModel": "KEY_MATERIAL_EXPIRES",
         "ValidTo": world.later(1, 0).seconds()});
     let waiting = import(&world, &key, &[2; 32], more);
-    world.clock.advance(DAY_MS);
-    assert_eq!(on(&world, "RotateKeyOnDemand", &key).code, Some("KMSInvalidStateException"));
+    // Nor does a clock that is set back make it current.
+    for at in [DAY_MS, 0, DAY_MS] {
+        world.clock.set(Moment(START.0 + at));
+        assert_eq!(on(&world, "RotateKeyOnDemand", &key).code, Some("KMSInvalidStateException"), "{at}");
+    }
     world.encrypt(ALICE, &key, b"x", json!({}));
     world.run_due();
     assert_eq!(world.describe(&key)["KeyState"], "Enabled");
     assert_eq!(world.service_events("DeleteExpiredKeyMaterial").len(), 1);
     assert!(!world.record_names().iter().any(|name| name.contains(&waiting)));
     import_new(&world, &key, &[3; 32]);
+}
+
+/// What an import finds expired it drops, as the scheduler would have done.
+#[test]
+fn what_expired_before_an_import_leaves_its_event() {
+    let world = World::new();
+    let key = external(&world);
+    let expired = || world.service_events("DeleteExpiredKeyMaterial").len();
+    // These calls have an event besides their own.
+    let import_beside = |material: &[u8], more: Value| {
+        let request = Parameters::of(&world, &key).request(&key, material, more);
+        assert_eq!(world.handle(&Ask::new(ALICE, "ImportKeyMaterial", request)).code, None);
+    };
+    import_for(&world, &key, &[1; 32], 1);
+    world.clock.advance(DAY_MS);
+    assert_eq!(world.describe(&key)["KeyState"], "PendingImport");
+    import_beside(&[1; 32], json!({}));
+    assert_eq!((expired(), world.describe(&key)["KeyState"].as_str()), (1, Some("Enabled")));
+    let more = json!({"ImportType": "NEW_KEY_MATERIAL", "ExpirationModel": "KEY_MATERIAL_EXPIRES",
+        "ValidTo": world.later(1, 0).seconds()});
+    import(&world, &key, &[2; 32], more);
+    world.clock.advance(DAY_MS);
+    import_beside(&[3; 32], json!({"ImportType": "NEW_KEY_MATERIAL"}));
+    assert_eq!(expired(), 2);
+    world.run_due();
+    assert_eq!(expired(), 2);
+    assert_eq!(on(&world, "RotateKeyOnDemand", &key).code, None);
+}
+
+/// A clock that was ahead for a while lets nobody import for longer than a year.
+#[test]
+fn a_year_is_counted_from_what_the_clock_shows() {
+    let world = World::new();
+    let key = external(&world);
+    import_for(&world, &key, &[1; 32], 300);
+    world.clock.advance(100 * DAY_MS);
+    world.describe(&key);
+    world.clock.set(START);
+    for (days, code) in [(99, Some("ValidationException")), (366, Some("ValidationException")), (365, None)] {
+        let model =
+            json!({"ExpirationModel": "KEY_MATERIAL_EXPIRES", "ValidTo": world.later(days, 0).seconds()});
+        let request = Parameters::of(&world, &key).request(&key, &[1; 32], model);
+        assert_eq!(world.send(&Ask::new(ALICE, "ImportKeyMaterial", request)).code, code, "{days}");
+    }
 }
 
 /// The scheduler wakes for what is due earlier than it meant to sleep, for a clock that is set forward, and sleeps

@@ -19,6 +19,7 @@ use crate::kms::shapes::{
 use crate::kms::{load, multi_region};
 use crate::moment::Moment;
 use crate::operation::Operation;
+use crate::schedule::{self, expiry};
 use crate::vault;
 
 /// The operation.
@@ -74,7 +75,8 @@ impl Operation for ImportKeyMaterial {
 
     async fn run(service: &Service, call: &mut Call<'_>, request: &mut Request) -> Result<Response> {
         // By the latest moment that anybody saw: what has expired by that is dropped at once.
-        let expires = expiry(request, service.installation.latest(call.now()))?;
+        let latest = service.installation.latest(call.now());
+        let expires = date(request, call.now(), latest)?;
         let asks = Asks {
             expiration_model: request.expiration_model,
             valid_to: request.valid_to.map(|timestamp| timestamp.0),
@@ -102,18 +104,30 @@ impl Operation for ImportKeyMaterial {
             expires,
             now: call.now(),
         };
-        let change = multi_region::share(service, &key, &import::taken_in(&key, &offer)?).await?;
+        let left = key.without_expired(latest);
+        let mut change = multi_region::share(service, &key, &import::taken_in(&left, &offer)?).await?;
+        let expired = if key.expiry().is_some_and(|expiry| expiry <= latest) {
+            let announcement = expiry::announce(service, &key, call.now()).await?;
+            change.writes.push(announcement.write(service)?);
+            Some(announcement)
+        } else {
+            None
+        };
         call.set_response(&Elements { key_id: &key.arn, key_material_id: &key_material_id })?;
         call.commit(service, change.preconditions, change.writes).await?;
+        if let Some(announcement) = expired {
+            schedule::forget(service, &key).await;
+            announcement.deliver(service).await?;
+        }
         Ok(Response { key_id: key.arn.clone(), key_material_id })
     }
 }
 
-/// When the material is to expire; never when `None`.
+/// When the material is to expire; never when `None`. `latest` is the latest moment that anybody saw.
 ///
 /// # Errors
 /// `ValidationException` where model and date do not fit, or the date is not within the next 365 days.
-fn expiry(request: &Request, now: Moment) -> Result<Option<Moment>> {
+fn date(request: &Request, now: Moment, latest: Moment) -> Result<Option<Moment>> {
     let model = request.expiration_model.unwrap_or(ExpirationModel::Expires);
     let valid_to = request.valid_to.map(|timestamp| timestamp.0);
     let wrong = match (model, valid_to) {
@@ -124,7 +138,7 @@ fn expiry(request: &Request, now: Moment) -> Result<Option<Moment>> {
         (ExpirationModel::Expires, None) => {
             "A validTo date must be set if the ExpirationModel is KEY_MATERIAL_EXPIRES"
         }
-        (ExpirationModel::Expires, Some(date)) if date <= now => "The validTo date must be in the future",
+        (ExpirationModel::Expires, Some(date)) if date <= latest => "The validTo date must be in the future",
         (ExpirationModel::Expires, Some(date)) if date > now.plus_days(MAX_VALID_DAYS) => {
             "The validTo date must be at most 365 days from now"
         }

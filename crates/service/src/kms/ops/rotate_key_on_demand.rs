@@ -50,8 +50,8 @@ impl Operation for RotateKeyOnDemand {
             load::managed(service, call, "kms:RotateKeyOnDemand", &request.key_id, Asks::default()).await?;
         key.allows(Self::NAME)?;
         check_rotatable(&key, call.now())?;
-        if key.origin == Origin::External && !multi_region::awaits_rotation(service, &key, call.now()).await?
-        {
+        let latest = service.installation.latest(call.now());
+        if key.origin == Origin::External && !multi_region::awaits_rotation(service, &key, latest).await? {
             let arn = &key.arn;
             let message = format!("No available key material pending rotation for the key: {arn}.");
             return Err(Error::new(Code::KmsInvalidState, message));

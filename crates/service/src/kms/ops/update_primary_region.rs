@@ -62,8 +62,8 @@ impl Operation for UpdatePrimaryRegion {
             return Err(missing());
         }
         call.charge_elsewhere(region, Self::NAME, 1)?;
-        let replica =
-            load::by_id(service, &primary.account, region, primary.id()).await?.ok_or_else(missing)?;
+        let found = load::by_id(service, &primary.account, region, primary.id()).await?;
+        let replica = load::as_of_now(service, call, found.ok_or_else(missing)?);
         let replica = call.authorize(service, ACTION, replica, Asks { region: Some(region), ..asks }).await?;
         replica.allows_state(Self::NAME)?;
         let change = multi_region::move_primary(service, &primary, &replica).await?;
