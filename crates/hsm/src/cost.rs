@@ -146,7 +146,7 @@ pub fn cost(command: &Command<'_>) -> Cost {
         Command::ImportParameters { terms, .. } => generate(terms.wrapping_key),
         Command::ImportKey { binding, terms, .. } => {
             let Costs { load, private, .. } = find(terms.wrapping_key);
-            load + private + take_in(binding.spec)
+            (load + private).saturating_add(take_in(binding.spec)).saturating_add(prove(binding.spec))
         }
         Command::TransferIn { binding, .. } => take_in(binding.spec),
     })
@@ -175,6 +175,11 @@ fn generate(name: &str) -> u32 {
 /// Checking material that was made elsewhere.
 fn take_in(name: &str) -> u32 {
     if is_symmetric(name) { CHEAP } else { find(name).load }
+}
+
+/// Testing whether an RSA key's factors are primes: 64 rounds for each, which take about as long as 64 signatures.
+fn prove(name: &str) -> u32 {
+    if name.starts_with("RSA_") { find(name).private.saturating_mul(64) } else { 0 }
 }
 
 fn is_symmetric(name: &str) -> bool {
@@ -346,6 +351,12 @@ mod tests {
                 pair("ECC_NIST_P256", RECIPIENT),
                 Command::ImportKey {
                     binding: binding("SYMMETRIC_DEFAULT"),
+                    terms: terms("RSA_4096"),
+                    token: &[],
+                    material: &[],
+                },
+                Command::ImportKey {
+                    binding: binding("RSA_2048"),
                     terms: terms("RSA_4096"),
                     token: &[],
                     material: &[],

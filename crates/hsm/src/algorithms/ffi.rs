@@ -1,5 +1,5 @@
-//! Three calls of AWS-LC that `aws-lc-rs` does not offer: Ed25519ph, ML-DSA over a representative made outside, and
-//! ML-KEM from its seed.
+//! Four calls of AWS-LC that `aws-lc-rs` does not offer: Ed25519ph, ML-DSA over a representative made outside, ML-KEM
+//! from its seed, and whether a number is prime.
 //!
 //! Nothing but these calls is here. Every length that AWS-LC takes on trust is in a type or checked before the call.
 //! `aws-lc-sys` must be the version that `aws-lc-rs` uses, which its `links` key sees to.
@@ -8,7 +8,7 @@
 
 use std::ptr::{self, NonNull};
 
-use aws_lc_sys::{EVP_PKEY, EVP_PKEY_CTX};
+use aws_lc_sys::{BIGNUM, BN_CTX, EVP_PKEY, EVP_PKEY_CTX};
 use zeroize::Zeroizing;
 
 /// Length of an Ed25519 signature in bytes.
@@ -191,6 +191,24 @@ pub(super) fn ml_kem_expand(
     (succeeded(i32::from(done)) && whole).then_some((private, public))
 }
 
+/// Whether a number, big-endian, is prime, by 64 rounds of Miller and Rabin's test with random bases: one that was chosen
+/// to pass does so with a chance of 2^-128 (FIPS 186-5 appendix B.3). `None` where AWS-LC has no memory.
+pub(super) fn is_prime(number: &[u8]) -> Option<bool> {
+    const ROUNDS: i32 = 64;
+    let (number, work) = (Number::new(number)?, Work::new()?);
+    // SAFETY: both are alive and ours, and nothing is called back.
+    let answer =
+        unsafe { aws_lc_sys::BN_is_prime_ex(number.0.as_ptr(), ROUNDS, work.0.as_ptr(), ptr::null_mut()) };
+    match answer {
+        DONE => Some(true),
+        0 => Some(false),
+        _ => {
+            succeeded(answer);
+            None
+        }
+    }
+}
+
 /// Whether a call succeeded. What AWS-LC noted about a failure is thrown away: it is queued for each thread.
 fn succeeded(answer: i32) -> bool {
     if answer != DONE {
@@ -226,6 +244,45 @@ impl Drop for Key {
     fn drop(&mut self) {
         // SAFETY: the key is ours and is not used again.
         unsafe { aws_lc_sys::EVP_PKEY_free(self.0.as_ptr()) };
+    }
+}
+
+/// A number of AWS-LC's, which is cleared when it is freed.
+struct Number(NonNull<BIGNUM>);
+
+impl Number {
+    fn new(bytes: &[u8]) -> Option<Self> {
+        // SAFETY: reads the bytes, and no further; the number that it makes is ours to free.
+        let number = unsafe { aws_lc_sys::BN_bin2bn(bytes.as_ptr(), bytes.len(), ptr::null_mut()) };
+        let number = NonNull::new(number).map(Self);
+        succeeded(i32::from(number.is_some()));
+        number
+    }
+}
+
+impl Drop for Number {
+    fn drop(&mut self) {
+        // SAFETY: the number is ours and is not used again.
+        unsafe { aws_lc_sys::BN_clear_free(self.0.as_ptr()) };
+    }
+}
+
+/// Room for numbers in between, which AWS-LC clears when it frees it, as all of its memory.
+struct Work(NonNull<BN_CTX>);
+
+impl Work {
+    fn new() -> Option<Self> {
+        // SAFETY: what it makes is ours to free.
+        let work = NonNull::new(unsafe { aws_lc_sys::BN_CTX_new() }).map(Self);
+        succeeded(i32::from(work.is_some()));
+        work
+    }
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        // SAFETY: it is ours and is not used again.
+        unsafe { aws_lc_sys::BN_CTX_free(self.0.as_ptr()) };
     }
 }
 

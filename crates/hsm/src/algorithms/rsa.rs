@@ -20,7 +20,7 @@ use zeroize::Zeroizing;
 
 use super::encoding::{self, RSA_ENCRYPTION};
 use super::spec::{EncryptionAlgorithm, Message, SigningAlgorithm, Spec};
-use super::{Encryption, Material, Signing, Verifying, internal};
+use super::{Encryption, Material, Signing, Verifying, ffi, internal};
 use crate::random::Entropy;
 
 /// The smallest public exponent that is taken in, F4 (FIPS 186-5 appendix A.1.1).
@@ -45,7 +45,8 @@ pub(super) fn generate(spec: Spec) -> Result<Material, Refusal> {
     export(&KeyPair::generate(key_size(spec).ok_or(Refusal::Usage)?).map_err(internal)?)
 }
 
-/// Reads a PKCS #8 key of two primes and exactly this size. AWS-LC checks that its parts belong together.
+/// Reads a PKCS #8 key of two primes and exactly this size. AWS-LC checks that its parts belong together, but neither that
+/// the primes are any nor that they are large.
 pub(super) fn import(spec: Spec, der: &[u8]) -> Option<Material> {
     let info = encoding::private_key_info(der).filter(|info| info.algorithm.oid == RSA_ENCRYPTION)?;
     let parts = TwoPrimes::from_der(info.private_key.as_bytes()).ok()?;
@@ -57,7 +58,21 @@ pub(super) fn import(spec: Spec, der: &[u8]) -> Option<Material> {
     if !is_whole || !is_sized || !is_exponent(parts.public_exponent.as_bytes()) {
         return None;
     }
-    export(&KeyPair::from_pkcs8(der).ok()?).ok()
+    let pair = KeyPair::from_pkcs8(der).ok()?;
+    if are_primes(parts.prime1.as_bytes(), parts.prime2.as_bytes(), modulus.len())? {
+        export(&pair).ok()
+    } else {
+        None
+    }
+}
+
+/// Whether these are primes of half the modulus' length each, in bits, and not so close to each other that their product
+/// tells them (FIPS 186-5 appendix A.1.1: they differ in their first 100 bits; here in their first 96).
+fn are_primes(prime1: &[u8], prime2: &[u8], modulus_len: usize) -> Option<bool> {
+    let is_half =
+        |prime: &[u8]| prime.len() * 2 == modulus_len && prime.first().is_some_and(|byte| *byte >= 0x80);
+    let are_apart = prime1.get(..12) != prime2.get(..12);
+    Some(is_half(prime1) && is_half(prime2) && are_apart && ffi::is_prime(prime1)? && ffi::is_prime(prime2)?)
 }
 
 /// Odd and at least 65,537. How large it may be AWS-LC decides (33 bits).

@@ -1,4 +1,5 @@
-//! What may be imported and what may not. The keys in `keys/` were made for these tests with OpenSSL 3.0.
+//! What may be imported and what may not. The keys in `keys/` were made for these tests with OpenSSL 3.0; those of wrong
+//! factors, of primes that it made.
 
 use der::{Decode, asn1::UintRef};
 use proptest::prelude::*;
@@ -12,6 +13,10 @@ const P256_EXPLICIT: &[u8] = include_bytes!("keys/p256_explicit.der");
 const RSA_E3: &[u8] = include_bytes!("keys/rsa_2048_e3.der");
 const RSA_E65535: &[u8] = include_bytes!("keys/rsa_2048_e65535.der");
 const RSA_E65539: &[u8] = include_bytes!("keys/rsa_2048_e65539.der");
+const RSA_COMPOSITE: &[u8] = include_bytes!("keys/rsa_2048_composite.der");
+const RSA_UNBALANCED: &[u8] = include_bytes!("keys/rsa_2048_unbalanced.der");
+const RSA_SMALL_FACTOR: &[u8] = include_bytes!("keys/rsa_2048_small_factor.der");
+const RSA_CLOSE: &[u8] = include_bytes!("keys/rsa_2048_close.der");
 const RSA_THREE_PRIMES: &[u8] = include_bytes!("keys/rsa_2048_three_primes.der");
 const RSA_PSS: &[u8] = include_bytes!("keys/rsa_pss_2048.der");
 const SECP256K1: &[u8] = include_bytes!("keys/secp256k1.der");
@@ -121,6 +126,11 @@ fn rsa_keys_are_of_two_primes_and_whole() {
     refuses("RSA_2048", RSA_E65535, "the exponent 65,535");
     refuses("RSA_2048", RSA_THREE_PRIMES, "three primes");
     refuses("RSA_2048", RSA_PSS, "a key of RSASSA-PSS");
+    // All their parts belong together.
+    refuses("RSA_2048", RSA_COMPOSITE, "a factor of two primes");
+    refuses("RSA_2048", RSA_UNBALANCED, "primes of 1,280 and 768 bits");
+    refuses("RSA_2048", RSA_SMALL_FACTOR, "the factor 7,919");
+    refuses("RSA_2048", RSA_CLOSE, "primes that follow each other");
     refuses("RSA_3072", RSA_E65539, "2,048 bits");
     let parts = rsa_parts(RSA_E65539);
     assert!(take("RSA_2048", &rsa_of(0, &parts)).is_ok());
