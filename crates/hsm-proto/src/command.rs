@@ -137,7 +137,8 @@ pub enum Command<'a> {
         service: &'a str,
     },
     /// Forgets every unwrapped copy of these materials before it answers [`crate::Reply::Evicted`], and does not
-    /// keep new copies of them for a while, so that a command still in flight cannot bring one back.
+    /// keep new copies of them for longer than [`crate::LONGEST_WAIT`], so that a command still in flight cannot bring one
+    /// back.
     #[n(9)]
     Evict {
         /// The materials to forget.
@@ -166,7 +167,7 @@ pub enum Command<'a> {
         #[b(0)]
         key: WrappedKey<'a>,
     },
-    /// Signs; answers [`crate::Reply::Signature`]. An RSA or ECDSA signature is verified before it leaves.
+    /// Signs; answers [`crate::Reply::Signature`]. Every signature is verified before it leaves.
     #[n(13)]
     Sign {
         /// The key.
@@ -337,6 +338,40 @@ pub enum Command<'a> {
         #[cbor(b(3), with = "minicbor::bytes")]
         package: &'a [u8],
     },
+}
+
+impl<'a> Command<'a> {
+    /// The account whose key or credential this is about; that of the key to decrypt with where it is about two. `None`
+    /// where it is about neither.
+    pub const fn account(&self) -> Option<&'a str> {
+        match self {
+            Command::CreateKey { binding }
+            | Command::ImportParameters { binding, .. }
+            | Command::ImportKey { binding, .. }
+            | Command::TransferIn { binding, .. } => Some(binding.account),
+            Command::Encrypt { key, .. }
+            | Command::Decrypt { key, .. }
+            | Command::ReEncrypt { source: key, .. }
+            | Command::GenerateDataKey { key, .. }
+            | Command::GenerateDataKeyPair { key, .. }
+            | Command::Rewrap { key }
+            | Command::Sign { key, .. }
+            | Command::Verify { key, .. }
+            | Command::GenerateMac { key, .. }
+            | Command::VerifyMac { key, .. }
+            | Command::DeriveSharedSecret { key, .. }
+            | Command::Encapsulate { key }
+            | Command::Decapsulate { key, .. }
+            | Command::TransferOut { key, .. } => Some(key.binding.account),
+            Command::CreateCredential { binding, .. } => Some(binding.account),
+            Command::SigningKey { credential, .. } => Some(credential.binding.account),
+            Command::Hello { .. }
+            | Command::GenerateRandom { .. }
+            | Command::Evict { .. }
+            | Command::HostKey { .. }
+            | Command::RotateDomainKey { .. } => None,
+        }
+    }
 }
 
 /// What a message to be signed is (`MessageType` of the API).

@@ -8,6 +8,8 @@
 //!   its own caller (plaintexts, data keys, random bytes, a new secret access key) and what the host needs for itself
 //!   (SigV4 signing keys, keys that protect the host's own records). A backing key has no type to travel in.
 
+use std::time::Duration;
+
 pub mod blob;
 mod command;
 mod context;
@@ -24,7 +26,11 @@ pub use refusal::Refusal;
 pub use reply::{Disclosed, Reply};
 
 /// Version of this protocol. The first command of a connection must be [`Command::Hello`] with this number.
-pub const VERSION: u16 = 3;
+pub const VERSION: u16 = 4;
+
+/// How long a command may wait for the HSM. Then nobody waits for it any more: the host fails it, and the HSM does not
+/// begin it.
+pub const LONGEST_WAIT: Duration = Duration::from_secs(120);
 
 /// The only encryption algorithm of symmetric keys (`EncryptionAlgorithmSpec`).
 pub const SYMMETRIC_DEFAULT: &str = "SYMMETRIC_DEFAULT";

@@ -45,4 +45,7 @@ pub enum Refusal {
     /// A transfer is for another domain, or its package does not open here.
     #[n(12)]
     Transfer,
+    /// As much of the account's waits for a worker as may; nothing was done.
+    #[n(13)]
+    Busy,
 }

@@ -17,10 +17,10 @@ use std::sync::RwLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use claviger_hsm_proto::{MaterialId, Refusal};
+use claviger_hsm_proto::{LONGEST_WAIT, MaterialId, Refusal};
 
-/// How long an evicted material is not cached again.
-pub(crate) const TOMBSTONE_TIME: Duration = Duration::from_secs(60);
+/// How long an evicted material is not cached again: longer than a command may wait, also one that the HSM has not read.
+pub(crate) const TOMBSTONE_TIME: Duration = LONGEST_WAIT.saturating_add(Duration::from_secs(60));
 /// Most tombstones that are kept.
 const MAX_TOMBSTONES: usize = 8192;
 
@@ -313,6 +313,7 @@ mod tests {
         assert!(!holds(&cache, 1) && holds(&cache, 2));
         fill(&cache, 1);
         assert!(!holds(&cache, 1));
+        assert!(TOMBSTONE_TIME > LONGEST_WAIT, "a command that waits unread is read after it");
         let later = NOW + TOMBSTONE_TIME;
         put(&cache, ticket(&cache, 1).unwrap(), later, 1);
         assert!(holds(&cache, 1));

@@ -1,7 +1,7 @@
 //! Worker threads for commands that are too dear for the thread of a connection.
 //!
 //! There are two lanes, by the class of a command's estimated cost ([`Class`]), each with a queue that is fair between
-//! connections ([`fair`] states its bounds) and with workers of its own:
+//! the accounts of all connections ([`fair`] states its bounds) and with workers of its own:
 //!
 //! - the *short* lane (signatures, decryptions, key agreement, [`short`]) has two sets of workers, one for each core. The
 //!   workers of one set stand in front, and those of the other aside: they step back by [`STEP_ASIDE`] in the operating
@@ -12,7 +12,7 @@
 //!   seventieth of a core, which keeps it going; otherwise it has the cores.
 //!
 //! So dear work never stands before cheap work, however much of it waits: what it can cost others is that little. And
-//! within a lane no connection stands before another by more than a command's worth of work.
+//! within a lane no account, and no connection, stands before another by more than a command's worth of work.
 //!
 //! What a worker that has stepped back holds, others wait for. So it keeps locks for no longer than it takes to push or
 //! pop, and writes no reply: it leaves that to a worker in front.
@@ -39,6 +39,19 @@ const STEP_BACK: i32 = 19;
 /// How far short work steps back where it is done aside: it gets about a thirtieth of a core that is wanted for cheaper
 /// work, and twice as much as long work.
 const STEP_ASIDE: i32 = 15;
+
+/// Most commands of a flow that wait, in each lane: half of what a connection may have in the pool, so that one account does
+/// not take all of it.
+pub(crate) const MAX_WAITING: usize = 512;
+
+/// Whose commands follow each other: those of an account that came over the same connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Flow {
+    /// The connection.
+    pub(crate) connection: u64,
+    /// The account.
+    pub(crate) account: u64,
+}
 
 /// Where a worker stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,7 +87,7 @@ struct Lane<J> {
 }
 
 struct Waiting<J> {
-    queue: FairQueue<J>,
+    queue: FairQueue<Flow, J>,
     closed: bool,
 }
 
@@ -153,29 +166,32 @@ impl<J: Send> Pool<J> {
         self.short.step_aside();
     }
 
-    /// Lets a job wait for a worker, in the flow of its connection.
-    pub(crate) fn submit(&self, flow: u64, cost: Cost, job: J) {
+    /// Lets a job wait for a worker, in its flow.
+    ///
+    /// # Errors
+    /// The job, where [`MAX_WAITING`] of the flow wait.
+    pub(crate) fn submit(&self, flow: Flow, cost: Cost, job: J) -> Result<(), J> {
         match cost.class() {
             Class::Long => self.long.submit(flow, cost.micros(), job),
             Class::Short | Class::Inline => self.short.submit(flow, cost.micros(), job),
         }
     }
 
-    /// What the short work of a connection that waits costs, and the first of it.
-    pub(crate) fn waiting(&self, flow: u64) -> (Duration, Duration) {
+    /// What the short work of a flow that waits costs, and the first of it.
+    pub(crate) fn waiting(&self, flow: Flow) -> (Duration, Duration) {
         let (all, first) = self.short.waiting(flow);
         (Duration::from_micros(all), Duration::from_micros(first))
     }
 
     /// Lets what takes no time wait for a worker in front.
-    pub(crate) fn submit_brief(&self, flow: u64, job: J) {
+    pub(crate) fn submit_brief(&self, flow: Flow, job: J) {
         self.short.submit_brief(flow, job);
     }
 
     /// Forgets a connection, for good. What waited in its flows is dropped; what has begun goes on.
-    pub(crate) fn forget(&self, flow: u64) {
-        self.short.forget(flow);
-        self.long.forget(flow);
+    pub(crate) fn forget(&self, connection: u64) {
+        self.short.forget(connection);
+        self.long.forget(connection);
     }
 }
 
@@ -189,14 +205,20 @@ impl<J> Lane<J> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn submit(&self, flow: u64, micros: u32, job: J) {
-        self.lock().queue.push(flow, micros, job);
+    fn submit(&self, flow: Flow, micros: u32, job: J) -> Result<(), J> {
+        let mut waiting = self.lock();
+        if waiting.queue.len(flow) >= MAX_WAITING {
+            return Err(job);
+        }
+        waiting.queue.push(flow, micros, job);
+        drop(waiting);
         self.arrived.notify_one();
+        Ok(())
     }
 
-    fn forget(&self, flow: u64) {
+    fn forget(&self, connection: u64) {
         // Dropped when the lock is free again: jobs may do something when they are dropped.
-        let dropped = self.lock().queue.remove(flow);
+        let dropped = self.lock().queue.remove(|flow| flow.connection == connection);
         drop(dropped);
     }
 

@@ -9,12 +9,13 @@ use std::time::{Duration, Instant};
 
 use claviger_hsm::{Closed, Deferred, Engine, Session, Step};
 use claviger_hsm_proto::frame::{MAX_BODY_LEN, PREFIX_LEN};
+use claviger_hsm_proto::{LONGEST_WAIT, Refusal};
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::line::{Held, Line};
 use crate::log::{Level, log};
 use crate::pool::quota::{ALL, CONNECTION, Charge, Full, Quota, Total};
-use crate::pool::{Place, Pool, Workers};
+use crate::pool::{Flow, Place, Pool, Workers};
 
 /// How much is read at once: room for two of the largest frames.
 const INPUT_LEN: usize = 2 * (MAX_BODY_LEN + PREFIX_LEN);
@@ -46,12 +47,14 @@ pub(crate) struct Server {
     load: Arc<Total>,
     /// How long a connection's work may take when nothing more is read from it.
     patience: Duration,
+    /// How long a command may wait.
+    longest_wait: Duration,
 }
 
 /// What a worker is given.
 pub(crate) struct Job {
     line: Arc<Line>,
-    connection: u64,
+    flow: Flow,
     charge: Charge,
     task: Task,
 }
@@ -80,7 +83,14 @@ impl Server {
     /// Serves this engine. The clock starts.
     pub(crate) fn new(engine: Engine) -> Self {
         let load = Arc::new(Total::new(ALL));
-        Self { engine, clock: Clock::start(), pool: Pool::new(), load, patience: PATIENCE }
+        Self {
+            engine,
+            clock: Clock::start(),
+            pool: Pool::new(),
+            load,
+            patience: PATIENCE,
+            longest_wait: LONGEST_WAIT,
+        }
     }
 
     /// The engine.
@@ -105,22 +115,26 @@ impl Server {
         let mut session = self.engine.worker();
         let mut reply = Zeroizing::new(Vec::with_capacity(MAX_BODY_LEN + PREFIX_LEN));
         move |job| {
-            let Job { line, connection, charge, task } = job;
+            let Job { line, flow, charge, task } = job;
             if line.failure().is_some() {
                 return;
             }
             let (deferred, frame) = match task {
                 Task::Command { deferred, frame } => (deferred, frame),
-                Task::Reply(frame) => return self.give(&line, connection, &frame, charge, workers),
+                Task::Reply(frame) => return self.give(&line, flow, &frame, charge, workers),
             };
+            if self.clock.now().saturating_sub(deferred.since()) > self.longest_wait {
+                // Nobody waits for it any more.
+                return line.let_go();
+            }
             match session.carry_out(self.clock.now(), &deferred, &frame, &mut reply) {
                 Ok(()) if place != Place::Front => {
                     let task = Task::Reply(Zeroizing::new(reply.to_vec()));
-                    self.pool.submit_brief(connection, Job { line, connection, charge, task });
+                    self.pool.submit_brief(flow, Job { line, flow, charge, task });
                 }
-                Ok(()) => self.give(&line, connection, &reply, charge, workers),
+                Ok(()) => self.give(&line, flow, &reply, charge, workers),
                 Err(reason) => {
-                    log_closed(connection, reason);
+                    log_closed(flow.connection, reason);
                     line.let_go();
                     line.end();
                 }
@@ -130,9 +144,9 @@ impl Server {
         }
     }
 
-    fn give(&self, line: &Arc<Line>, connection: u64, reply: &[u8], charge: Charge, workers: usize) {
+    fn give(&self, line: &Arc<Line>, flow: Flow, reply: &[u8], charge: Charge, workers: usize) {
         line.give(reply, charge, || {
-            let (waiting, next) = self.pool.waiting(connection);
+            let (waiting, next) = self.pool.waiting(flow);
             let behind = waiting / u32::try_from(workers.max(1)).unwrap_or(u32::MAX);
             Held { now: self.clock.now(), behind, next }
         });
@@ -213,7 +227,7 @@ impl Server {
         batch: &[u8],
         out: &mut Vec<u8>,
     ) -> Result<(usize, Result<(), Closed>), End> {
-        let (mut done, now) = (0, self.clock.now());
+        let (mut done, mut now) = (0, self.clock.now());
         loop {
             let input = batch.get(done..).unwrap_or_default();
             match session.step(now, input, out) {
@@ -223,8 +237,13 @@ impl Server {
                     done += len;
                 }
                 Ok(Step::Deferred { len, deferred }) => {
-                    self.submit(line, number, deferred, input.get(..len).unwrap_or_default(), out)?;
+                    let frame = input.get(..len).unwrap_or_default();
+                    if let Err(closed) = self.submit(line, number, deferred, frame, out)? {
+                        return Ok((done, Err(closed)));
+                    }
                     done += len;
+                    // It may have waited for room.
+                    now = self.clock.now();
                 }
                 Err(closed) => return Ok((done, Err(closed))),
             }
@@ -234,8 +253,8 @@ impl Server {
         }
     }
 
-    /// Gives a command to the pool. Where the connection has no room there, this waits for some, and with it all that
-    /// comes after.
+    /// Gives a command to the pool, or refuses it where too much of its flow waits there. Where the connection has no room,
+    /// this waits for some, and with it all that comes after.
     fn submit(
         &self,
         line: &Arc<Line>,
@@ -243,7 +262,7 @@ impl Server {
         deferred: Deferred,
         frame: &[u8],
         out: &mut Vec<u8>,
-    ) -> Result<(), End> {
+    ) -> Result<Result<(), Closed>, End> {
         let charge = match line.quota().try_charge(frame.len()) {
             Ok(charge) => charge,
             Err(Full) => {
@@ -254,10 +273,11 @@ impl Server {
                 charge
             }
         };
-        let (cost, line, frame) = (deferred.cost(), Arc::clone(line), Zeroizing::new(frame.to_vec()));
-        let task = Task::Command { deferred, frame };
-        self.pool.submit(connection, cost, Job { line, connection, charge, task });
-        Ok(())
+        let flow = Flow { connection, account: deferred.account() };
+        let task = Task::Command { deferred, frame: Zeroizing::new(frame.to_vec()) };
+        let submitted =
+            self.pool.submit(flow, deferred.cost(), Job { line: Arc::clone(line), flow, charge, task });
+        Ok(submitted.or_else(|_| Session::refuse(frame, Refusal::Busy, out)))
     }
 }
 

@@ -132,12 +132,24 @@ pub enum Step {
 pub struct Deferred {
     cost: Cost,
     read: Ticket,
+    account: u64,
+    since: Duration,
 }
 
 impl Deferred {
     /// What it is expected to cost.
     pub fn cost(&self) -> Cost {
         self.cost
+    }
+
+    /// The number of the account whose key it is for; 0 where it is for none's.
+    pub fn account(&self) -> u64 {
+        self.account
+    }
+
+    /// Since when it waits, as the time since a fixed moment.
+    pub fn since(&self) -> Duration {
+        self.since
     }
 }
 
@@ -186,11 +198,21 @@ impl<'e> Session<'e> {
         let command = read(&frame, out)?;
         let cost = cost(&command);
         if cost.class() != Class::Inline && self.greeted {
-            let deferred = Deferred { cost, read: self.engine.evictions() };
+            let account = command.account().and_then(|account| account.parse().ok()).unwrap_or_default();
+            let deferred = Deferred { cost, read: self.engine.evictions(), account, since: now };
             return Ok(Step::Deferred { len: frame.len, deferred });
         }
         self.reply(now, frame.id, &command, out)?;
         Ok(Step::Answered { len: frame.len })
+    }
+
+    /// Refuses a command that another session deferred, given its frame.
+    ///
+    /// # Errors
+    /// [`Closed`]: the other session's connection must be closed.
+    pub fn refuse(frame: &[u8], refusal: Refusal, out: &mut Vec<u8>) -> Result<(), Closed> {
+        let Some(frame) = frame::next(frame).map_err(Closed::Frame)? else { return Ok(()) };
+        frame::write(out, frame.id, &Reply::Refused(refusal)).map_err(|_| Closed::Reply)
     }
 
     /// Answers a command that another session deferred, given its frame.

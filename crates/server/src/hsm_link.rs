@@ -6,8 +6,7 @@
 //! When a connection breaks, or the HSM is silent for [`DEADLINE_TICKS`] although it was asked for something that takes
 //! it no time, everything in flight fails with a retryable error and the link connects anew. (It reads no question
 //! while this connection has no more room in its pool; then something that it does there must end within that time.) A
-//! command that the HSM does not come to fails alone. But it stays in the HSM's queue, so after [`MOST_LATE`] of them the connection is
-//! given up, and the HSM with it forgets what nobody waits for.
+//! command that the HSM does not come to within [`LONGEST_WAIT`] fails alone, and the HSM will not begin it.
 
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
@@ -17,7 +16,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use claviger_hsm_proto::{Command, Reply, VERSION, frame};
+use claviger_hsm_proto::{Command, LONGEST_WAIT, Reply, VERSION, frame};
 use claviger_service::{BoxFuture, ReplyBody, Vault, VaultError};
 use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
@@ -36,9 +35,7 @@ const PROBE_TICKS: u64 = 2;
 /// The question.
 const PROBE: Command<'static> = Command::GenerateRandom { length: 1, recipient: None };
 /// After how many ticks a command has waited too long although others are answered: the making of RSA keys queues.
-const LONGEST_WAIT_TICKS: u64 = 120;
-/// So many commands of one connection may be too late.
-const MOST_LATE: usize = 64;
+const LONGEST_WAIT_TICKS: u64 = LONGEST_WAIT.as_secs() / TICK.as_secs();
 /// How long a command waits for a link that is connecting, before it fails.
 const CONNECT_WAIT: Duration = Duration::from_secs(3);
 /// Pause between attempts to connect.
@@ -76,8 +73,6 @@ struct State {
     tick: u64,
     /// The tick of the last answer.
     answered_tick: u64,
-    /// Commands of this connection that were too late.
-    late: usize,
 }
 
 struct Waiting {
@@ -304,7 +299,6 @@ impl Shared {
                     }
                 }
                 Health::Lost => return "the HSM does not answer".to_owned(),
-                Health::Behind => return "the HSM has too much to do that nobody waits for".to_owned(),
             }
         }
     }
@@ -312,7 +306,6 @@ impl Shared {
     fn disconnect(&self, why: &str) {
         let mut state = self.state();
         state.connected = false;
-        state.late = 0;
         state.out.as_mut_slice().zeroize();
         state.out.clear();
         let failed: Vec<Waiting> = state.in_flight.drain().map(|(_, waiting)| waiting).collect();
@@ -332,12 +325,7 @@ impl State {
         let late = self.in_flight.extract_if(|_, waiting| waits(waiting) > LONGEST_WAIT_TICKS);
         let late: Vec<Waiting> = late.map(|(_, waiting)| waiting).collect();
         let oldest = self.in_flight.values().map(waits).max().unwrap_or_default();
-        self.late += late.len();
-        let health = match self.late > MOST_LATE {
-            true => Health::Behind,
-            false => health(oldest, now.saturating_sub(self.answered_tick)),
-        };
-        (health, late)
+        (health(oldest, now.saturating_sub(self.answered_tick)), late)
     }
 
     fn write(&mut self, id: u64, command: &Command<'_>) -> Result<(), VaultError> {
@@ -369,8 +357,6 @@ enum Health {
     Doubtful,
     /// It is silent although it was asked.
     Lost,
-    /// It answers, but too much of what it has to do is wanted by nobody any more.
-    Behind,
 }
 
 /// Makes room for one more frame, and leaves nothing behind where the buffer stood.

@@ -16,6 +16,7 @@ use crate::error::{Error, Result};
 use crate::kms::key::{Key, Material, UsableKey};
 use crate::kms::shapes::{DataKeyPairSpec, EncryptionAlgorithm, MacAlgorithm, SigningAlgorithm};
 use crate::kms::spec;
+use crate::quota;
 
 /// The CBOR of one reply. Cleared when dropped: it may hold a plaintext.
 pub type ReplyBody = Zeroizing<Vec<u8>>;
@@ -470,10 +471,27 @@ fn refused(refusal: Refusal) -> Error {
         Refusal::Ciphertext => Error::bare(Code::InvalidCiphertext),
         Refusal::ImportToken => Error::bare(Code::InvalidImportToken),
         Refusal::Material => Error::bare(Code::IncorrectKeyMaterial),
+        Refusal::Busy => quota::exceeded(true),
         // What the host cannot see beforehand: a content that another key cannot hold, a peer's key off its curve.
         Refusal::Length | Refusal::PublicKey => {
             Error::bare(Code::Validation).because(format!("the HSM refused: {refusal:?}"))
         }
         refusal => Error::internal(format!("the HSM refused: {refusal:?}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_of_the_hsm_are_errors_of_the_api() {
+        for (refusal, code) in [
+            (Refusal::Busy, Code::Throttling),
+            (Refusal::Ciphertext, Code::InvalidCiphertext),
+            (Refusal::Token, Code::KmsInternal),
+        ] {
+            assert_eq!(refused(refusal).code, code, "{refusal:?}");
+        }
     }
 }

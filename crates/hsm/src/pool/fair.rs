@@ -1,6 +1,6 @@
 //! A queue that is fair to whoever waits in it, whatever their commands cost.
 //!
-//! Start-time fair queueing (P. Goyal, H. Vin and H. Cheng, 1996). Each connection has a flow. A command that arrives
+//! Start-time fair queueing (P. Goyal, H. Vin and H. Cheng, 1996). Each account has a flow in each connection. A command that arrives
 //! gets two tags in virtual time, which is counted in microseconds of estimated cost: its *start* is the finish of
 //! the command before it in its flow, or the virtual time where that is later; its *finish* is its start and its
 //! cost. The command with the lowest start is begun next (of equals the one that finishes first, then the one that
@@ -16,14 +16,20 @@
 //! - *Order is kept* within a flow, and whoever was idle has saved nothing up.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::hash::Hash;
 
-/// A fair queue of things that cost something to do.
-pub(crate) struct FairQueue<T> {
+/// So many flows are kept at least before those are looked for that need not be.
+const FEW_FLOWS: usize = 1024;
+
+/// A fair queue of things that cost something to do, in flows that have names.
+pub(crate) struct FairQueue<N, T> {
     /// Start of what was begun last.
     virtual_time: u64,
-    flows: HashMap<u64, Flow<T>>,
+    flows: HashMap<N, Flow<T>>,
+    /// At how many flows those are forgotten that need not be kept.
+    many: usize,
     /// The first of each flow that waits.
-    heads: BTreeMap<Tags, u64>,
+    heads: BTreeMap<Tags, N>,
     arrivals: u64,
 }
 
@@ -41,14 +47,15 @@ struct Tags {
     arrival: u64,
 }
 
-impl<T> FairQueue<T> {
+impl<N: Copy + Eq + Hash, T> FairQueue<N, T> {
     /// A queue in which nothing waits.
     pub(crate) fn new() -> Self {
-        Self { virtual_time: 0, flows: HashMap::new(), heads: BTreeMap::new(), arrivals: 0 }
+        Self { virtual_time: 0, flows: HashMap::new(), many: FEW_FLOWS, heads: BTreeMap::new(), arrivals: 0 }
     }
 
     /// Adds something of a flow. It costs one microsecond at least, so that virtual time passes.
-    pub(crate) fn push(&mut self, flow_id: u64, cost_micros: u32, item: T) {
+    pub(crate) fn push(&mut self, flow_id: N, cost_micros: u32, item: T) {
+        self.forget_idle();
         let flow = self.flows.entry(flow_id).or_insert_with(|| Flow { finish: 0, waiting: VecDeque::new() });
         let start = self.virtual_time.max(flow.finish);
         flow.finish = start.saturating_add(u64::from(cost_micros.max(1)));
@@ -58,6 +65,21 @@ impl<T> FairQueue<T> {
             self.heads.insert(tags, flow_id);
         }
         flow.waiting.push_back((tags, item));
+    }
+
+    /// Forgets flows in which nothing waits and whose last finish has passed: they begin where they would go on.
+    fn forget_idle(&mut self) {
+        if self.flows.len() < self.many {
+            return;
+        }
+        let now = self.virtual_time;
+        self.flows.retain(|_, flow| !flow.waiting.is_empty() || flow.finish > now);
+        self.many = FEW_FLOWS.max(2 * self.flows.len());
+    }
+
+    /// How much waits in a flow.
+    pub(crate) fn len(&self, flow_id: N) -> usize {
+        self.flows.get(&flow_id).map_or(0, |flow| flow.waiting.len())
     }
 
     /// Takes out what is to be begun next.
@@ -79,19 +101,22 @@ impl<T> FairQueue<T> {
 
     /// What waits in a flow costs, and the first of it, in microseconds. Its tags follow each other without gaps: it
     /// waits, so virtual time has not passed its finish.
-    pub(crate) fn waiting(&self, flow_id: u64) -> (u64, u64) {
+    pub(crate) fn waiting(&self, flow_id: N) -> (u64, u64) {
         let Some(flow) = self.flows.get(&flow_id) else { return (0, 0) };
         let Some((first, _)) = flow.waiting.front() else { return (0, 0) };
         (flow.finish.saturating_sub(first.start), first.finish.saturating_sub(first.start))
     }
 
-    /// Forgets a flow, for good, and gives what waited in it.
-    pub(crate) fn remove(&mut self, flow_id: u64) -> impl Iterator<Item = T> + use<T> {
-        let waiting = self.flows.remove(&flow_id).map(|flow| flow.waiting).unwrap_or_default();
-        if let Some((tags, _)) = waiting.front() {
-            self.heads.remove(tags);
+    /// Forgets flows, for good, and gives what waited in them.
+    pub(crate) fn remove(&mut self, is_gone: impl Fn(N) -> bool) -> Vec<T> {
+        let gone: Vec<Flow<T>> =
+            self.flows.extract_if(|name, _| is_gone(*name)).map(|(_, flow)| flow).collect();
+        for flow in &gone {
+            if let Some((tags, _)) = flow.waiting.front() {
+                self.heads.remove(tags);
+            }
         }
-        waiting.into_iter().map(|(_, item)| item)
+        gone.into_iter().flat_map(|flow| flow.waiting).map(|(_, item)| item).collect()
     }
 }
 
@@ -178,11 +203,23 @@ mod tests {
             queue.push(item % 2, 5, item);
         }
         assert_eq!(queue.pop(), Some(0));
-        assert_eq!(queue.remove(0).collect::<Vec<_>>(), [2, 4]);
-        assert_eq!(queue.remove(7).count(), 0);
+        assert_eq!(queue.remove(|flow| flow == 0), [2, 4]);
+        assert_eq!(queue.remove(|flow| flow == 7), [0; 0]);
         assert_eq!(std::iter::from_fn(|| queue.pop()).collect::<Vec<_>>(), [1, 3, 5]);
-        assert_eq!(queue.remove(1).count(), 0);
+        assert_eq!(queue.remove(|flow| flow == 1), [0; 0]);
         assert!(queue.flows.is_empty() && queue.heads.is_empty());
+    }
+
+    /// Whoever comes once and not again is not remembered.
+    #[test]
+    fn idle_flows_are_forgotten() {
+        let mut queue = FairQueue::new();
+        for flow in 0..100 * FEW_FLOWS {
+            queue.push(flow, 5, flow);
+            queue.push(usize::MAX, 5, flow);
+            assert_eq!((queue.pop(), queue.pop()), (Some(flow), Some(flow)));
+            assert!(queue.flows.len() <= 2 * FEW_FLOWS);
+        }
     }
 
     /// What happened: a command arrived, or was begun.

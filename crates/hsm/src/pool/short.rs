@@ -8,8 +8,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use super::Place;
 use super::fair::FairQueue;
+use super::{Flow, MAX_WAITING, Place};
 
 /// How much work is begun aside, without a command that a connection carries out itself, before it is done in front: in
 /// microseconds of estimated cost. A dozen signatures of RSA-4096, or a few hundred of P-256.
@@ -28,9 +28,9 @@ pub(super) struct ShortLane<J> {
 
 struct Waiting<J> {
     /// Jobs with their estimated cost.
-    jobs: FairQueue<(u32, J)>,
+    jobs: FairQueue<Flow, (u32, J)>,
     /// What takes no time.
-    brief: FairQueue<J>,
+    brief: FairQueue<Flow, J>,
     /// Estimated cost of what was begun since a connection last carried out a command itself.
     calm: u64,
     closed: bool,
@@ -72,28 +72,33 @@ impl<J> ShortLane<J> {
         }
     }
 
-    pub(super) fn submit(&self, flow: u64, micros: u32, job: J) {
+    pub(super) fn submit(&self, flow: Flow, micros: u32, job: J) -> Result<(), J> {
         let place = {
             let mut waiting = self.lock();
+            if waiting.jobs.len(flow) >= MAX_WAITING {
+                return Err(job);
+            }
             waiting.jobs.push(flow, micros, (micros, job));
             waiting.place(&self.disturbed)
         };
         self.workers(place).notify_one();
+        Ok(())
     }
 
-    pub(super) fn submit_brief(&self, flow: u64, job: J) {
+    pub(super) fn submit_brief(&self, flow: Flow, job: J) {
         self.lock().brief.push(flow, 0, job);
         self.front.notify_one();
     }
 
     /// What waits in a flow costs, and the first of it, in microseconds.
-    pub(super) fn waiting(&self, flow: u64) -> (u64, u64) {
+    pub(super) fn waiting(&self, flow: Flow) -> (u64, u64) {
         self.lock().jobs.waiting(flow)
     }
 
-    pub(super) fn forget(&self, flow: u64) {
+    pub(super) fn forget(&self, connection: u64) {
         let mut waiting = self.lock();
-        let dropped = (waiting.jobs.remove(flow), waiting.brief.remove(flow));
+        let is_gone = |flow: Flow| flow.connection == connection;
+        let dropped = (waiting.jobs.remove(is_gone), waiting.brief.remove(is_gone));
         // Dropped when the lock is free again: jobs may do something when they are dropped.
         drop(waiting);
         drop(dropped);

@@ -26,6 +26,11 @@ fn short() -> Cost {
     key("ECC_NIST_P521")
 }
 
+/// The flow of an account in a connection.
+const fn flow(connection: u64, account: u64) -> Flow {
+    Flow { connection, account }
+}
+
 /// A job that says that it began and goes on when it is let go.
 struct Held {
     name: usize,
@@ -60,8 +65,8 @@ impl Holder {
         Held { name, began: self.sender.clone(), gate }
     }
 
-    fn jobs(&mut self, pool: &Pool<Held>, flow: u64, cost: Cost, count: usize) {
-        (0..count).for_each(|_| pool.submit(flow, cost, self.job()));
+    fn jobs(&mut self, pool: &Pool<Held>, flow: Flow, cost: Cost, count: usize) {
+        (0..count).for_each(|_| assert!(pool.submit(flow, cost, self.job()).is_ok()));
     }
 
     fn begun(&self, count: usize) -> Vec<usize> {
@@ -90,9 +95,9 @@ fn with_workers(cores: usize, submit: impl FnOnce(&Pool<Held>, &mut Holder)) {
 /// With so many cores, so much long work runs at a time, and short work begins whatever of it waits.
 fn check_long_work(cores: usize, at_a_time: usize) {
     with_workers(cores, |pool, holder| {
-        holder.jobs(pool, 1, long(), 64);
+        holder.jobs(pool, flow(1, 0), long(), 64);
         let running = holder.begun(at_a_time);
-        holder.jobs(pool, 1, short(), cores);
+        holder.jobs(pool, flow(1, 0), short(), cores);
         let mut began = holder.begun(cores);
         began.sort_unstable();
         assert!(began.into_iter().eq(64..64 + cores), "all {cores} are short");
@@ -109,13 +114,13 @@ fn long_work_leaves_room_for_short_work() {
     }
 }
 
-#[test]
-fn a_burst_of_one_connection_lets_others_in() {
+/// While a burst of one flow waits, what comes in another takes its turns.
+fn check_burst(one: Flow, other: Flow) {
     for cost in [short(), long()] {
         with_workers(1, |pool, holder| {
-            holder.jobs(pool, 1, cost, 64);
+            holder.jobs(pool, one, cost, 64);
             assert_eq!(holder.begun(1), [0]);
-            holder.jobs(pool, 2, cost, 2);
+            holder.jobs(pool, other, cost, 2);
             let mut order = Vec::new();
             for name in [0, 64, 1, 65, 2] {
                 holder.let_go(name);
@@ -127,14 +132,41 @@ fn a_burst_of_one_connection_lets_others_in() {
 }
 
 #[test]
+fn a_burst_of_one_connection_lets_others_in() {
+    check_burst(flow(1, 7), flow(2, 7));
+}
+
+/// Attack J6: the connections of a host are shared by all of its accounts.
+#[test]
+fn a_burst_of_one_account_lets_others_in() {
+    check_burst(flow(1, 7), flow(1, 8));
+}
+
+/// Nor does an account fill what its connection may have.
+#[test]
+fn an_account_has_so_much_waiting_and_no_more() {
+    for cost in [short(), long()] {
+        with_workers(1, |pool, holder| {
+            holder.jobs(pool, flow(1, 7), cost, 1);
+            assert_eq!(holder.begun(1), [0]);
+            holder.jobs(pool, flow(1, 7), cost, MAX_WAITING);
+            assert!(pool.submit(flow(1, 7), cost, holder.job()).is_err());
+            holder.jobs(pool, flow(1, 8), cost, 1);
+            holder.jobs(pool, flow(2, 7), cost, 1);
+            pool.forget(1);
+        });
+    }
+}
+
+#[test]
 fn a_connection_that_is_forgotten_has_only_what_began() {
     with_workers(1, |pool, holder| {
-        holder.jobs(pool, 1, long(), 10);
-        holder.jobs(pool, 1, short(), 10);
+        holder.jobs(pool, flow(1, 0), long(), 10);
+        holder.jobs(pool, flow(1, 0), short(), 10);
         let mut running = holder.begun(2);
         running.sort_unstable();
         assert_eq!(running, [0, 10]);
-        holder.jobs(pool, 2, short(), 1);
+        holder.jobs(pool, flow(2, 0), short(), 1);
         pool.forget(1);
         // Dropped at once: nobody is left to be let go.
         let dropped = (0..20).filter(|name| holder.gates[name].send(()).is_err()).count();
@@ -190,7 +222,8 @@ fn jobs_of_many_threads_are_carried_out_once_each() {
                 submitters.spawn(move || {
                     for number in 0..EACH {
                         let cost = if number.is_multiple_of(3) { long() } else { short() };
-                        pool.submit(u64::try_from(thread).unwrap(), cost, thread * EACH + number);
+                        let flow = flow(u64::try_from(thread).unwrap(), u64::try_from(number % 32).unwrap());
+                        assert!(pool.submit(flow, cost, thread * EACH + number).is_ok());
                     }
                 });
             }
@@ -214,7 +247,7 @@ fn places(jobs: usize, disturbed: &[usize]) -> Vec<Place> {
             if disturbed.contains(&number) {
                 pool.step_aside();
             }
-            pool.submit(1, short(), ());
+            assert!(pool.submit(flow(1, 0), short(), ()).is_ok());
             places.recv_timeout(LIMIT).unwrap()
         };
         let places = (0..jobs).map(carried_out).collect();
@@ -253,14 +286,17 @@ fn nothing_waits_for_a_worker_in_the_wrong_place() {
                 pool.step_aside();
             }
             if number.is_multiple_of(10) {
-                pool.submit_brief(2, JOBS);
+                pool.submit_brief(flow(2, 0), JOBS);
             }
             done.fetch_add(1, Ordering::SeqCst);
         }
     };
     std::thread::scope(|scope| {
         let workers = pool.start(scope, 2, executor).unwrap();
-        (0..JOBS).for_each(|number| pool.submit(1, key("ECC_NIST_P256"), number));
+        for number in 0..JOBS {
+            let flow = flow(1, u64::try_from(number % 32).unwrap());
+            assert!(pool.submit(flow, key("ECC_NIST_P256"), number).is_ok());
+        }
         while done.load(Ordering::SeqCst) < JOBS || brief.load(Ordering::SeqCst) < JOBS / 10 {
             std::thread::yield_now();
         }

@@ -5,19 +5,19 @@ use std::io::{Read, Write};
 use claviger_hsm::seal::memory::MemorySeal;
 use claviger_hsm::{DEFAULT_CACHE_LEN, SystemEntropy, create_domain};
 use claviger_hsm_proto::{
-    Binding, Command, MaterialId, MessageKind, SYMMETRIC_DEFAULT, VERSION, WrappedKey, frame,
+    Binding, Command, MaterialId, MessageKind, Reply, SYMMETRIC_DEFAULT, VERSION, WrappedKey, frame,
 };
 
 use super::*;
+use crate::pool::MAX_WAITING;
 
-const KEY: WrappedKey<'static> = WrappedKey {
-    binding: Binding { account: "", region: "", key_id: "", spec: SYMMETRIC_DEFAULT, usage: "" },
-    material: MaterialId([0; 32]),
-    token: &[],
-};
 /// Refused by every engine, but only by a worker's.
-const SIGN: Command<'static> =
-    Command::Sign { key: KEY, algorithm: "", kind: MessageKind::Raw, message: b"message" };
+fn sign(account: &str) -> Command<'_> {
+    let binding = Binding { account, region: "", key_id: "", spec: SYMMETRIC_DEFAULT, usage: "" };
+    let key = WrappedKey { binding, material: MaterialId([0; 32]), token: &[] };
+    Command::Sign { key, algorithm: "", kind: MessageKind::Raw, message: b"message" }
+}
+
 const RANDOM: Command<'static> = Command::GenerateRandom { length: 8, recipient: None };
 /// Most commands that wait for a worker.
 const MOST: u64 = CONNECTION.commands as u64;
@@ -59,17 +59,29 @@ impl Host {
         self.stream.write_all(&out).unwrap();
     }
 
+    /// Signs for four accounts in turn.
     fn sign(&mut self, ids: std::ops::Range<u64>) {
-        self.write(ids.map(|id| (id, SIGN)));
+        self.write(
+            ids.map(|id| (id, sign(["111111111111", "2", "3", "4"][usize::try_from(id % 4).unwrap()]))),
+        );
     }
 
     /// The id of the next reply; `None` at the end of the connection.
     fn read(&mut self) -> Option<u64> {
+        self.reply().map(|(id, _)| id)
+    }
+
+    /// The same, and why it refuses if it does.
+    fn reply(&mut self) -> Option<(u64, Option<Refusal>)> {
         loop {
             if let Some(found) = frame::next(&self.input).unwrap() {
+                let refusal = match frame::read(found.body).unwrap() {
+                    Reply::Refused(refusal) => Some(refusal),
+                    _ => None,
+                };
                 let (id, len) = (found.id, found.len);
                 self.input.drain(..len);
-                return Some(id);
+                return Some((id, refusal));
             }
             let mut chunk = [0; 16 * 1024];
             match self.stream.read(&mut chunk) {
@@ -126,6 +138,50 @@ fn a_connection_with_too_much_in_the_pool_is_not_read_from() {
         assert_eq!(host.rest().len(), usize::try_from(MOST).unwrap() + 1);
         assert_eq!(other.read(), Some(1));
         drop((other, workers));
+    });
+}
+
+/// Attack J6: nor does one account take all the room of the connection that it shares with others.
+#[test]
+fn an_account_with_too_much_in_the_pool_is_refused_alone() {
+    let server = server();
+    std::thread::scope(|scope| {
+        let (mut host, _) = Host::connect(&server, scope, 1);
+        let most = u64::try_from(MAX_WAITING).unwrap();
+        host.write((0..most + 10).map(|id| (id, sign("111111111111"))));
+        host.write([(5000, sign("222222222222")), (5001, RANDOM)]);
+        for id in most..most + 10 {
+            assert_eq!(host.reply(), Some((id, Some(Refusal::Busy))));
+        }
+        assert_eq!(host.reply(), Some((5001, None)));
+        let workers = server.start_workers(scope, 2).unwrap();
+        let mut answered = Vec::new();
+        for _ in 0..=most {
+            let (id, refusal) = host.reply().unwrap();
+            assert_eq!(refusal, Some(Refusal::Length), "{id} was looked at");
+            answered.push(id);
+        }
+        answered.sort_unstable();
+        assert!(answered.into_iter().eq((0..most).chain([5000])));
+        drop((host, workers));
+    });
+}
+
+/// What has waited for longer than anybody waits for it is not begun.
+#[test]
+fn what_comes_too_late_is_not_carried_out() {
+    let mut server = server();
+    server.longest_wait = Duration::ZERO;
+    std::thread::scope(|scope| {
+        let (mut host, line) = Host::connect(&server, scope, 1);
+        host.sign(0..100);
+        host.write([(5000, RANDOM)]);
+        assert_eq!(host.read(), Some(5000));
+        let workers = server.start_workers(scope, 2).unwrap();
+        assert!(line.quota().wait_until_empty(Duration::MAX));
+        host.stream.shutdown(std::net::Shutdown::Write).unwrap();
+        assert_eq!(host.rest(), [0; 0]);
+        drop(workers);
     });
 }
 

@@ -121,10 +121,14 @@ fn check_eviction(
     connection.borrow_mut().answer(NOW, &HELLO);
     // As a connection hands it on, so that a ticket of any other moment is seen. What is cheap is handed on by none,
     // and is held here as if it were.
+    let held = |cost| Deferred { cost, read: engine.evictions(), account: 0, since: NOW };
     let deferred = || match cost(&command) {
-        cost if cost.class() == Class::Inline => Deferred { cost, read: engine.evictions() },
+        cost if cost.class() == Class::Inline => held(cost),
         _ => match connection.borrow_mut().step(NOW, &input, &mut Vec::new()) {
-            Ok(Step::Deferred { deferred, .. }) => deferred,
+            Ok(Step::Deferred { deferred, .. }) => {
+                assert_eq!((deferred.account(), deferred.since()), (A.account.parse().unwrap(), NOW));
+                deferred
+            }
             other => panic!("{other:?}"),
         },
     };

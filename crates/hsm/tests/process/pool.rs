@@ -50,18 +50,26 @@ fn making_rsa_keys_keeps_nobody_waiting() {
     }
 }
 
-/// Attack J5, with more than the pool takes of one connection: each answer belongs to its command, none is lost.
+/// Attack J5, with more than the pool takes of one connection, of as many accounts as may fill it: each answer belongs to
+/// its command, none is lost.
 #[test]
 fn more_than_there_is_room_for_is_answered() {
     let hsm = Home::new().start();
-    check_with_key(&hsm, |mut host, key| {
-        let command = |id: usize| if id.is_multiple_of(3) { RANDOM } else { sign(key) };
-        let answers = host.pipeline((0..4000).map(command).collect());
-        for (id, answer) in answers.into_iter().enumerate() {
-            let random = matches!(&answer, Answer::Bytes(bytes) if bytes.len() == 8);
-            assert!(if id.is_multiple_of(3) { random } else { is_signature(&answer) }, "{id}: {answer:?}");
-        }
+    let mut host = hsm.connect();
+    let keys = ["111122223333", "222233334444", "333344445555", "444455556666"].map(|account| {
+        let binding = Binding { account, ..SIGNING };
+        (binding, host.create(binding))
     });
+    let command = |id: usize| {
+        let (binding, (material, token)) = &keys[id % keys.len()];
+        let key = WrappedKey { binding: *binding, material: *material, token };
+        if id.is_multiple_of(3) { RANDOM } else { sign(key) }
+    };
+    let answers = host.pipeline((0..4000).map(command).collect());
+    for (id, answer) in answers.into_iter().enumerate() {
+        let random = matches!(&answer, Answer::Bytes(bytes) if bytes.len() == 8);
+        assert!(if id.is_multiple_of(3) { random } else { is_signature(&answer) }, "{id}: {answer:?}");
+    }
 }
 
 #[test]

@@ -87,7 +87,7 @@ fn material_is_taken_in_as_agreed() {
     assert_eq!(answer["KeyId"], *key.arn);
     assert_eq!(answer["ParametersValidTo"], json!(world.later(1, 0).epoch()));
     let again = world.succeed(ALICE, "GetParametersForImport", request);
-    assert_ne!(answer["PublicKey"], again["PublicKey"], "each pair serves one import");
+    assert_ne!(answer["PublicKey"], again["PublicKey"], "each call makes a pair");
 }
 
 /// Every algorithm with a wrapping key of each kind, here and in China, for keys that differ in what they take. The
