@@ -80,8 +80,6 @@ impl Terms {
             (Wrapping::OaepThenAes(_) | Wrapping::Sm2, _) => true,
             (_, Spec::Rsa2048 | Spec::Rsa3072 | Spec::Rsa4096) => false,
             (_, Spec::EccNistP521) => wrapping_key != Spec::Rsa2048,
-            (_, Spec::MlDsa44 | Spec::MlDsa65 | Spec::MlDsa87) => wrapping_key != Spec::Rsa2048,
-            (_, Spec::MlKem512 | Spec::MlKem768 | Spec::MlKem1024) => wrapping_key != Spec::Rsa2048,
             _ => true,
         };
         if fits { Ok(Self { wrapping_key, wrapping }) } else { Err(Refusal::Usage) }
@@ -241,10 +239,10 @@ mod tests {
             ("RSA_2048", false, false, true),
             ("RSA_3072", false, false, true),
             ("RSA_4096", false, false, true),
-            ("ML_DSA_44", false, true, true),
-            ("ML_DSA_87", false, true, true),
-            ("ML_KEM_512", false, true, true),
-            ("ML_KEM_1024", false, true, true),
+            ("ML_DSA_44", true, true, true),
+            ("ML_DSA_87", true, true, true),
+            ("ML_KEM_512", true, true, true),
+            ("ML_KEM_1024", true, true, true),
             ("SM2", true, true, true),
         ] {
             for wrapping_key in ["RSA_2048", "RSA_3072", "RSA_4096"] {

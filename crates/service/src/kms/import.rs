@@ -11,7 +11,8 @@ use crate::moment::Moment;
 
 /// Whether material of a key can be wrapped so ("Select a wrapping algorithm" and "Encrypt the key material" of the AWS
 /// KMS Developer Guide). What RSAES-OAEP takes at once is shorter than an RSA private key, and with 2,048 bits shorter
-/// than one of P-521 or the post-quantum ones. SM2 is only for China's Regions, and AES key wrap only for all others.
+/// than one of P-521; those of ML-DSA and ML-KEM are seeds. SM2 is only for China's Regions, and AES key wrap only for
+/// all others.
 ///
 /// # Errors
 /// `UnsupportedOperationException`.
@@ -49,13 +50,7 @@ pub(crate) fn check_fit(
 fn fits_oaep(spec: KeySpec, wrapping_key: WrappingKeySpec) -> bool {
     match spec {
         KeySpec::Rsa2048 | KeySpec::Rsa3072 | KeySpec::Rsa4096 => false,
-        KeySpec::EccNistP521
-        | KeySpec::MlDsa44
-        | KeySpec::MlDsa65
-        | KeySpec::MlDsa87
-        | KeySpec::MlKem512
-        | KeySpec::MlKem768
-        | KeySpec::MlKem1024 => wrapping_key != WrappingKeySpec::Rsa2048,
+        KeySpec::EccNistP521 => wrapping_key != WrappingKeySpec::Rsa2048,
         _ => true,
     }
 }

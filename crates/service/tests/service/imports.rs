@@ -90,6 +90,48 @@ fn material_is_taken_in_as_agreed() {
     assert_ne!(answer["PublicKey"], again["PublicKey"], "each call makes a pair");
 }
 
+/// Of ML-DSA and ML-KEM the seed is imported, 54 and 86 bytes in PKCS #8 (RFC 9881, RFC 9935): the shortest wrapping key
+/// takes that at once.
+#[test]
+fn seeds_are_short_enough_for_every_wrapping_key() {
+    let world = World::new();
+    for (spec, usage, parameters, algorithm) in [
+        ("ML_DSA_44", "SIGN_VERIFY", [3, 17], "RSAES_OAEP_SHA_1"),
+        ("ML_DSA_65", "SIGN_VERIFY", [3, 18], "RSAES_OAEP_SHA_256"),
+        ("ML_DSA_87", "SIGN_VERIFY", [3, 19], "RSAES_OAEP_SHA_256"),
+        ("ML_KEM_512", "ENCAPSULATE_DECAPSULATE", [4, 1], "RSAES_OAEP_SHA_1"),
+        ("ML_KEM_768", "ENCAPSULATE_DECAPSULATE", [4, 2], "RSAES_OAEP_SHA_256"),
+        ("ML_KEM_1024", "ENCAPSULATE_DECAPSULATE", [4, 3], "RSAES_OAEP_SHA_256"),
+    ] {
+        let key = world.key_with(ALICE, json!({"KeySpec": spec, "KeyUsage": usage, "Origin": "EXTERNAL"}));
+        let terms = Parameters::with(&world, &key, algorithm, "RSA_2048");
+        let material = seed_in_pkcs8(parameters, if usage == "SIGN_VERIFY" { 32 } else { 64 });
+        world.succeed(ALICE, "ImportKeyMaterial", terms.request(&key, &material, json!({})));
+        assert_eq!(state(&world, &key), "Enabled", "{spec}");
+        if usage == "SIGN_VERIFY" {
+            let mut signed = json!({"KeyId": key.id, "Message": base64(b"m"),
+                "SigningAlgorithm": "ML_DSA_SHAKE_256"});
+            signed["Signature"] = world.succeed(ALICE, "Sign", signed.clone())["Signature"].take();
+            world.succeed(ALICE, "Verify", signed);
+        } else {
+            let mut shared = json!({"KeyId": key.id, "EncapsulationAlgorithm": "ML_KEM"});
+            let made = world.succeed(ALICE, "Encapsulate", shared.clone());
+            shared["SharedSecretCiphertextBlob"] = made["SharedSecretCiphertextBlob"].clone();
+            let opened = world.succeed(ALICE, "Decapsulate", shared);
+            assert_eq!(opened["SharedSecret"], made["SharedSecret"], "{spec}");
+        }
+    }
+}
+
+/// A seed of so many bytes in PKCS #8; `parameters` ends the name of the algorithm, 2.16.840.1.101.3.4.
+fn seed_in_pkcs8(parameters: [u8; 2], length: u8) -> Vec<u8> {
+    let name = [&[0x06, 9, 0x60, 0x86, 0x48, 1, 0x65, 3, 4][..], &parameters].concat();
+    let algorithm = [&[0x30, 11][..], &name].concat();
+    let seed = [&[0x04, length + 2, 0x80, length][..], &vec![7; usize::from(length)]].concat();
+    let whole = [&[0x02, 1, 0][..], &algorithm, &seed].concat();
+    [&[0x30, u8::try_from(whole.len()).unwrap()][..], &whole].concat()
+}
+
 /// Every algorithm with a wrapping key of each kind, here and in China, for keys that differ in what they take. The
 /// developer guide has SM2 for China's Regions only, and AES key wrap for all but those.
 #[test]
