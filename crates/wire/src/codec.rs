@@ -277,6 +277,9 @@ pub fn text<'v>(value: &'v Value<'_>) -> Result<&'v str, WrongType> {
 pub fn integer(value: &Value<'_>) -> Result<i64, WrongType> {
     match value {
         Value::Number(number) => Ok((*number).clamp(i64::from(i32::MIN), i64::from(i32::MAX))),
+        Value::Bool(_) => {
+            Err(WrongType("class java.lang.Boolean can not be converted to an Integer".to_owned()))
+        }
         _ => Err(not_a_scalar(value, "an Integer")),
     }
 }

@@ -172,6 +172,19 @@ fn a_wrong_type_wins_over_violations() {
     check(r#"{"Name":"NOT LOWER","Tags":3}"#, &expect!["SerializationException Expected list or null"]);
 }
 
+#[test]
+fn only_a_number_is_an_integer() {
+    for (value, expected) in [
+        (Value::Bool(true), "class java.lang.Boolean can not be converted to an Integer"),
+        (Value::Bool(false), "class java.lang.Boolean can not be converted to an Integer"),
+        (Value::String("1".into()), "class java.lang.String can not be converted to an Integer"),
+        (Value::Array(Vec::new()), "Start of list found where not expected"),
+        (Value::Object(Vec::new()), "Start of structure or map found where not expected."),
+    ] {
+        assert_eq!(integer(&value), Err(WrongType(expected.to_owned())), "{value:?}");
+    }
+}
+
 /// Attack C8: numbers that would wrap.
 #[test]
 fn c08_numbers_are_clamped_never_wrapped() {
