@@ -113,7 +113,7 @@ def test_a_target_that_stands_twice_is_none(server, witness, connection):
             b'{"KeyId":"x",}',
             b'{"KeyId":"x"',
             b'{"KeyId":NaN}',
-            b'{"KeyId":1e400}',
+            b'{"KeyId":01e400}',
             b'{"KeyId":01}',
             b'{"KeyId":"\xff"}',
             b'{"KeyId":"\\ud800"}',
@@ -135,6 +135,16 @@ def test_bodies_that_are_no_json_object(server, witness, connection, body):
     check(server, witness, connection, server.signer().call("DescribeKey", body), status=400, body=BROKEN)
     plain = server.signer().request("TrentService.DescribeKey", body, content_type="application/json")
     check(server, witness, connection, plain, status=400, body=PLAIN_BROKEN, content_type=PLAIN)
+
+
+@pytest.mark.parametrize("number", [b"1e400", b"-1e400", b"1" + b"0" * 400], ids=["large", "small", "long"])
+def test_numbers_that_no_double_holds_are_numbers(server, witness, connection, number):
+    before = witness.standing()
+    expected = error("SerializationException", "NUMBER_VALUE can not be converted to a String")
+    reply = connection.exchange(server.signer().call("DescribeKey", b'{"KeyId":' + number + b"}"))
+    witness.check_denied(before, [reply], status=400, body=expected)
+    reply = connection.exchange(server.signer().call("GenerateRandom", b'{"NumberOfBytes":16,"Other":' + number + b"}"))
+    assert reply.status == 200
 
 
 def test_the_deepest_body_is_read_and_one_level_more_is_not(server, witness, connection):

@@ -2,12 +2,15 @@
 //!
 //! `serde_json` does the parsing. What is added here: a limit on depth that is checked while parsing, so a deep body
 //! costs neither stack nor memory, and the refusal of a key that stands twice in one object, which serde would
-//! otherwise resolve silently (one reader taking the first, another the last, is how checks are bypassed).
+//! otherwise resolve silently (one reader taking the first, another the last, is how checks are bypassed). And numbers
+//! that no double holds, which `serde_json` refuses and AWS clamps: a body with such a number is parsed once more, with
+//! a smaller one in its place, which is clamped as well.
 
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::error::Category;
 
 /// Deepest nesting of arrays and objects in a request body. The deepest shape of the API needs four.
 pub const MAX_DEPTH: usize = 32;
@@ -41,16 +44,81 @@ pub struct NotJson {
 /// # Errors
 /// [`NotJson`] for anything else, for nesting beyond [`MAX_DEPTH`] and for duplicate keys.
 pub fn parse(body: &[u8]) -> Result<Value<'_>, NotJson> {
-    let mut deserializer = serde_json::Deserializer::from_slice(body);
-    let value = Tree { depth: 0 }
-        .deserialize(&mut deserializer)
-        .and_then(|value| deserializer.end().map(|()| value))
-        .map_err(|error| NotJson {
-            cause: format!("{:?} error at line {} column {}", error.classify(), error.line(), error.column()),
-        })?;
+    let value = tree(body).or_else(|error| match error.classify() {
+        Category::Syntax => clamped(body).map_or(Err(error), |body| tree(&body).map(Value::into_owned)),
+        _ => Err(error),
+    });
     match value {
-        Value::Object(_) => Ok(value),
-        _ => Err(NotJson { cause: "the body is not an object".to_owned() }),
+        Ok(value @ Value::Object(_)) => Ok(value),
+        Ok(_) => Err(NotJson { cause: "the body is not an object".to_owned() }),
+        Err(error) => Err(NotJson {
+            cause: format!("{:?} error at line {} column {}", error.classify(), error.line(), error.column()),
+        }),
+    }
+}
+
+fn tree(body: &[u8]) -> serde_json::Result<Value<'_>> {
+    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    let value = Tree { depth: 0 }.deserialize(&mut deserializer)?;
+    deserializer.end().map(|()| value)
+}
+
+/// The text with a number that a double holds in place of each that none does; `None` where there is none. Whether it is
+/// JSON otherwise is for the parser to say. One pass, whatever the text.
+fn clamped(body: &[u8]) -> Option<Vec<u8>> {
+    let (mut text, mut rest, mut found) = (Vec::with_capacity(body.len()), body, false);
+    while let Some((first, others)) = rest.split_first() {
+        let length = match first {
+            b'"' => string_length(others)?,
+            b'-' | b'0'..=b'9' => {
+                let is_part = |byte: &u8| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E');
+                others.iter().take_while(|byte| is_part(byte)).count()
+            }
+            _ => 0,
+        };
+        let (token, after) = rest.split_at_checked(length + 1)?;
+        let instead = instead_of(token);
+        found |= instead.is_some();
+        text.extend_from_slice(instead.unwrap_or(token));
+        rest = after;
+    }
+    found.then_some(text)
+}
+
+/// Length of a string after its opening quotation mark.
+fn string_length(text: &[u8]) -> Option<usize> {
+    let mut is_escaped = false;
+    let end = text.iter().position(|byte| {
+        let ends = *byte == b'"' && !is_escaped;
+        is_escaped = *byte == b'\\' && !is_escaped;
+        ends
+    });
+    Some(end? + 1)
+}
+
+/// What stands for a number that may be beyond a double: it is as far beyond every integer, and has the same sign.
+fn instead_of(token: &[u8]) -> Option<&'static [u8]> {
+    let text = std::str::from_utf8(token).ok()?;
+    let number: f64 = text.parse().ok().filter(|number: &f64| number.abs() >= 1e308)?;
+    // Rust reads what JSON does not have, such as leading zeros.
+    serde_json::from_str::<IgnoredAny>(text).ok()?;
+    Some(if number > 0.0 { b"1e308" } else { b"-1e308" })
+}
+
+impl Value<'_> {
+    /// The value with all strings of its own.
+    fn into_owned(self) -> Value<'static> {
+        let owned = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
+        match self {
+            Self::Null => Value::Null,
+            Self::Bool(value) => Value::Bool(value),
+            Self::Number(number) => Value::Number(number),
+            Self::String(text) => Value::String(owned(text)),
+            Self::Array(items) => Value::Array(items.into_iter().map(Value::into_owned).collect()),
+            Self::Object(members) => Value::Object(
+                members.into_iter().map(|(key, value)| (owned(key), value.into_owned())).collect(),
+            ),
+        }
     }
 }
 
@@ -199,14 +267,59 @@ mod tests {
 
     #[test]
     fn what_is_not_one_object_is_refused() {
-        for body in
-            ["", "[]", "1", "\"x\"", "null", "{", "{}{}", "{} x", "{\"a\":}", "{'a':1}", "{\"a\":1e400}"]
-        {
+        for body in ["", "[]", "1", "\"x\"", "null", "{", "{}{}", "{} x", "{\"a\":}", "{'a':1}"] {
             check_refused(body.as_bytes());
         }
         check_refused(b"{\"a\":\"\xff\"}");
         check_refused(b"\xef\xbb\xbf{}");
         check_refused(br#"{"a":"\ud800"}"#);
+    }
+
+    fn check_clamped(number: &str, expected: i64) {
+        let body = format!(r#"{{"a":["1e999\"",{number}, {number}],"b\u0063":{{"1e999":{number}}}}}"#);
+        let Value::Object(members) = parse(body.as_bytes()).unwrap() else { panic!("an object") };
+        let number = Value::Number(expected);
+        let text = Value::String("1e999\"".into());
+        assert_eq!(members[0].1, Value::Array(vec![text, number.clone(), number.clone()]), "{body}");
+        assert_eq!(members[1], ("bc".into(), Value::Object(vec![("1e999".into(), number)])), "{body}");
+    }
+
+    /// Attack C8: numbers that no double holds; and nothing becomes JSON by it that was none.
+    #[test]
+    fn c08_numbers_beyond_a_double_are_clamped() {
+        let long = format!("1{}", "0".repeat(400));
+        for number in [
+            "1e999",
+            "1E+309",
+            "1.8e308",
+            "1.7976931348623157e308",
+            "123.456e9999999999999999999",
+            &long,
+            &format!("{long}.5"),
+        ] {
+            check_clamped(number, i64::MAX);
+            check_clamped(&format!("-{number}"), i64::MIN);
+        }
+        for body in [
+            "1e999",
+            "[1e999]",
+            "{\"a\":01e999}",
+            "{\"a\":1.e999}",
+            "{\"a\":+1e999}",
+            "{\"a\":1e999",
+            "{\"a\":--1e999}",
+            "{\"a\":1e999e1}",
+            "{\"a\":1e999}{}",
+            "{\"a\":1e999,\"a\":1}",
+            "{\"a\":1e999,\"b\":\"}",
+            "{\"a\":inf}",
+        ] {
+            check_refused(body.as_bytes());
+        }
+        check_refused(b"{\"a\":1e999,\"b\":\"\xff\"}");
+        check_refused(
+            format!("{{\"b\":1e999,\"a\":{}{}}}", "[".repeat(MAX_DEPTH), "]".repeat(MAX_DEPTH)).as_bytes(),
+        );
     }
 
     /// Attack B1: duplicate keys, at every level, with escapes that spell the same key, in small and large objects.

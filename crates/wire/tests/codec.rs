@@ -96,6 +96,14 @@ fn a_good_request_is_its_own_audit_record() {
 }
 
 #[test]
+fn no_value_of_an_unknown_member_is_looked_at() {
+    for value in ["1e999", "-1e999", "[{\"a\":null}]", "\"\\u0000\""] {
+        let body = format!(r#"{{"Other":{value},"Name":"abc"}}"#);
+        check(&body, &expect![[r#"{"name":"abc"} unknown=["Other"]"#]]);
+    }
+}
+
+#[test]
 fn wrong_types_stop_at_once_with_awss_texts() {
     for (body, expected) in [
         (r#"{"Name":1}"#, expect!["SerializationException NUMBER_VALUE can not be converted to a String"]),
@@ -194,6 +202,8 @@ fn c08_numbers_are_clamped_never_wrapped() {
         ("-1", -1),
         ("4294967303", i64::from(i32::MAX)),
         ("-1e300", i64::from(i32::MIN)),
+        ("1e999", i64::from(i32::MAX)),
+        ("-1e999", i64::from(i32::MIN)),
     ] {
         let body = format!("{{\"n\":{text}}}");
         let Value::Object(members) = json::parse(body.as_bytes()).unwrap() else { panic!("an object") };
