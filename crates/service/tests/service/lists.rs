@@ -119,11 +119,35 @@ fn c18_markers_work_only_where_they_were_given() {
         let elsewhere = world.send(&Ask::new(ALICE, list.operation, request).region("eu-west-1"));
         assert_eq!(elsewhere.code, Some("InvalidMarkerException"));
     }
-    let others = json!({"Marker": markers[0], "ResourceOwners": ["OTHER_ACCOUNTS_VIA_RAM"]});
-    assert_eq!(world.refuse(ALICE, "ListKeys", others), "InvalidMarkerException");
     // The one list without pages takes no marker either.
     let policies = json!({"KeyId": key.id, "Marker": markers[3]});
     assert_eq!(world.refuse(ALICE, "ListKeyPolicies", policies), "InvalidMarkerException");
+}
+
+/// Attack C18: a marker goes on the list of the owners that it was given for, in whatever order they are named.
+#[test]
+fn c18_a_marker_is_of_the_owners_it_was_given_for() {
+    let (world, _, _) = lists();
+    let (own, others) = ("SELF", "OTHER_ACCOUNTS_VIA_RAM");
+    let owners = [
+        ("own", json!(null)),
+        ("own", json!([own])),
+        ("own", json!([own, own])),
+        ("both", json!([own, others])),
+        ("both", json!([others, own])),
+        ("others", json!([others])),
+    ];
+    // Nothing is shared, so a list of others' keys gives no marker.
+    for (given, of) in &owners[..5] {
+        let request = json!({"Limit": 2, "ResourceOwners": of});
+        let marker = world.succeed(ALICE, "ListKeys", request)["NextMarker"].take();
+        for (asked, of) in &owners {
+            let request = json!({"ResourceOwners": of, "Marker": marker});
+            let answer = world.send(&Ask::new(ALICE, "ListKeys", request));
+            let expected = (asked != given).then_some("InvalidMarkerException");
+            assert_eq!(answer.code, expected, "given for {given}, asked for {of}");
+        }
+    }
 }
 
 /// A marker holds over a restart: its key comes from the HSM's domain.

@@ -56,8 +56,13 @@ impl Operation for ListKeys {
         call.authorize_account("kms:ListKeys", Asks { of_no_key: true, ..Asks::default() })?;
         let (account, region) = (call.caller().account(), call.region());
         let owners = request.resource_owners.as_ref().map_or(&[ResourceOwner::Own][..], |owners| &owners.0);
-        let own = owners.contains(&ResourceOwner::Own);
-        let filter = if own { "SELF" } else { "OTHERS" };
+        // A set: neither the order nor how often an owner stands in it makes another list.
+        let [own, others] = [ResourceOwner::Own, ResourceOwner::Others].map(|owner| owners.contains(&owner));
+        let filter = match (own, others) {
+            (true, false) => "SELF",
+            (true, true) => "SELF, OTHERS",
+            (false, _) => "OTHERS",
+        };
         let scope = Scope { operation: "ListKeys", principal: call.caller().arn(), region, filter };
         let after = service.installation.markers.read(scope, request.marker.as_ref())?;
         if !own {
