@@ -74,6 +74,24 @@ fn a_key_tells_of_its_last_use() {
     }
 }
 
+/// A use is told in whole seconds, yet never as one from before the key.
+#[test]
+fn no_use_is_older_than_its_key() {
+    let world = World::new();
+    world.clock.advance(1_234);
+    let key = world.key(ALICE);
+    // After so many milliseconds: what is told then, in milliseconds after the key.
+    for (later, told) in [(0, 0), (1, 0), (764, 0), (1, 766), (999, 766), (1, 1_766)] {
+        world.clock.advance(later);
+        encrypt(&world, &key);
+        let answer = last_in(&world, REGION, &key);
+        let used = answer["KeyLastUsage"]["Timestamp"].as_f64().unwrap();
+        assert_eq!(used, Moment(START.0 + 1_234 + told).epoch(), "{later} later");
+        assert!(used >= answer["KeyCreationDate"].as_f64().unwrap());
+        assert!(used >= answer["TrackingStartDate"].as_f64().unwrap());
+    }
+}
+
 /// Only what succeeds is a use, and only what uses key material.
 #[test]
 fn nothing_else_is_a_use() {

@@ -8,6 +8,7 @@ use crate::dispatch::Service;
 use crate::error::Result;
 use crate::kms::load;
 use crate::kms::shapes::KeyIdentifier;
+use crate::moment::Moment;
 use crate::operation::Operation;
 use crate::usage::{self, Use};
 
@@ -47,11 +48,13 @@ struct KeyLastUsage {
     kms_request_id: Option<String>,
 }
 
-impl From<Use> for KeyLastUsage {
-    fn from(used: Use) -> Self {
+impl KeyLastUsage {
+    /// In whole seconds, as AWS answers and as its event has it; but nothing was used before its uses are tracked, which
+    /// is known to the millisecond.
+    fn of(used: &Use, tracked_since: Moment) -> Self {
         Self {
             operation: Some(used.operation.as_str()),
-            timestamp: Some(used.at.whole_seconds().epoch()),
+            timestamp: Some(used.at.whole_seconds().max(tracked_since).epoch()),
             cloud_trail_event_id: Some(used.event_id.to_string()),
             kms_request_id: Some(used.request_id.to_string()),
         }
@@ -69,10 +72,11 @@ impl Operation for GetKeyLastUsage {
         let key = load::managed(service, call, "kms:GetKeyLastUsage", &request.key_id, asks).await?;
         let installation = &service.installation;
         let last = usage::last(installation, &key).await?;
+        let tracked_since = usage::tracked_since(installation, &key);
         Ok(Response {
             key_id: key.id().to_owned(),
-            key_last_usage: last.map(KeyLastUsage::from).unwrap_or_default(),
-            tracking_start_date: usage::tracked_since(installation, &key).epoch(),
+            key_last_usage: last.map(|used| KeyLastUsage::of(&used, tracked_since)).unwrap_or_default(),
+            tracking_start_date: tracked_since.epoch(),
             key_creation_date: key.created.epoch(),
         })
     }
