@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from harness.http import MAX_BODY, Connection, Request
+from harness.http import MAX_BODY, Connection, Reply, Request
 from harness.oracle import CANARY, JSON, Witness, error
 from harness.server import Server
 
@@ -39,11 +39,41 @@ def check(server: Server, witness: Witness, connection: Connection, request: Req
     witness.check_unauthenticated(before, [connection.exchange(nobody)], **expected)
 
 
-@pytest.mark.parametrize("method", ["GET", "PUT", "OPTIONS", "HEAD", "TRACE", "DELETE", "PATCH", "FANCY"])
+@pytest.mark.parametrize("method", ["GET", "PUT", "HEAD", "TRACE", "DELETE", "PATCH", "FANCY"])
 def test_methods_other_than_post(server, witness, connection, method):
     request = server.signer().request(ENCRYPT, SECRET_BODY, method=method, headers=(("Origin", "http://evil"),))
     body = b"" if method == "HEAD" else NO_OPERATION
     check(server, witness, connection, request, status=403, body=body, content_type=XML)
+
+
+def test_a_browser_may_ask_for_a_page(server, witness, connection):
+    """Answered before anybody is authenticated, and logged as of nobody. What the page then sends needs a signature."""
+    asked = (("Access-Control-Request-Method", "POST"), ("Access-Control-Request-Headers", "X-Amz-Target,Authorization"))
+    request = server.signer().request(ENCRYPT, SECRET_BODY, method="OPTIONS", headers=(("Origin", "http://evil"), *asked))
+    read = {
+        "access-control-allow-origin": "*",
+        "access-control-expose-headers": "x-amzn-RequestId,x-amzn-ErrorType,x-amzn-ErrorMessage,Date",
+    }
+    asking = {
+        "access-control-allow-headers": "X-Amz-Target,Authorization",
+        "access-control-allow-methods": "POST",
+        "access-control-max-age": "172800",
+    }
+    for sent in (request, request.without("Authorization", "X-Amz-Date")):
+        before = witness.standing()
+        reply = connection.exchange(sent)
+        witness.check_unauthenticated(before, [reply], status=200, body=b"", content_type=None)
+        assert cross_origin(reply) == read | asking
+    call = server.signer().request(ENCRYPT, SECRET_BODY, headers=(("Origin", "http://evil"),))
+    for sent, expected in ((call, read), (call.without("Authorization"), read), (call.without("Origin"), {})):
+        reply = connection.exchange(sent)
+        assert (reply.status, cross_origin(reply)) == (400, expected)
+
+
+def cross_origin(reply: Reply) -> dict[str, str]:
+    """What a reply tells browsers."""
+    told = ((name.lower(), value) for name, value in reply.headers.items())
+    return {name: value for name, value in told if name.startswith("access-control-")}
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 
+use crate::cross_origin;
 use crate::log::RequestLines;
 use crate::metrics::{self, Requests};
 use crate::security_log::{Refused, SecurityLog};
@@ -210,7 +211,9 @@ async fn answer(front: &Front, origin: &Arc<Origin>, request: Request<HyperBody>
         metrics::throttled(bucket);
     }
     write_log(front, &incoming, &handled, now, elapsed);
-    respond(handled.outgoing)
+    let mut response = respond(handled.outgoing);
+    cross_origin::allow(&incoming, &mut response);
+    response
 }
 
 fn write_log(

@@ -10,6 +10,7 @@ pub mod audit;
 pub mod certificate;
 pub mod cli;
 pub mod config;
+pub mod cross_origin;
 pub mod dev;
 pub mod entrance;
 pub mod explain;

@@ -104,6 +104,9 @@ impl Service {
             Ok(ids) => ids,
             Err(error) => return failed(String::new(), Protocol::Json, "-".into(), &error.into()),
         };
+        if front::is_preflight(incoming) {
+            return self.preflight(incoming, request_id);
+        }
         let route = front::route(incoming);
         let (protocol, name) = (route.protocol(), route.label());
         let fresh = self.installation.cache.freshen().await;
@@ -113,9 +116,7 @@ impl Service {
         };
         match (route, caller) {
             (_, Err(error)) if !self.takes_stranger(incoming, &error) => {
-                let error = quota::exceeded(matches!(protocol, Protocol::Json));
-                let throttled_by = Some(quota::bucket::strangers().name());
-                Handled { throttled_by, ..failed(request_id, protocol, name, &error) }
+                turned_away(request_id, protocol, name)
             }
             (Route::Refused(refused), Err(_)) => front_refusal(request_id, name, &refused),
             (_, Err(error)) => failed(request_id, protocol, name, &error),
@@ -135,6 +136,17 @@ impl Service {
                 self.carry_out(subject, &route, protocol).await
             }
         }
+    }
+
+    /// Every page may call, which says nothing of anything here: what is called must be signed. Counted and logged as what
+    /// authenticates nobody. The headers that the browser waits for are the shell's.
+    fn preflight(&self, incoming: &Incoming, request_id: String) -> Handled {
+        let name = Cow::Borrowed("-");
+        if !self.installation.quotas.admits_stranger(*incoming.origin.peer) {
+            return turned_away(request_id, Protocol::Json, name);
+        }
+        let outgoing = Outgoing { status: 200, content_type: None, request_id, body: Bytes::new() };
+        handled(outgoing, name, None, None)
     }
 
     async fn authenticate(&self, incoming: &Incoming, route: &Route<'_>, now: Moment) -> Result<Arc<Caller>> {
@@ -331,6 +343,13 @@ fn succeeded(request_id: String, protocol: Protocol, operation: Cow<'static, str
         None,
         None,
     )
+}
+
+/// The answer to one request too many of those that authenticate nobody.
+fn turned_away(request_id: String, protocol: Protocol, operation: Cow<'static, str>) -> Handled {
+    let error = quota::exceeded(matches!(protocol, Protocol::Json));
+    let throttled_by = Some(quota::bucket::strangers().name());
+    Handled { throttled_by, ..failed(request_id, protocol, operation, &error) }
 }
 
 fn failed(request_id: String, protocol: Protocol, operation: Cow<'static, str>, error: &Error) -> Handled {

@@ -7,7 +7,7 @@ use claviger_wire::incoming::Incoming;
 use claviger_wire::json::{self, Value};
 use claviger_wire::query::Query;
 use http::Method;
-use http::header::{CONTENT_TYPE, HeaderName};
+use http::header::{CONTENT_TYPE, HeaderName, ORIGIN};
 
 use super::Protocol;
 use crate::error::Error;
@@ -158,6 +158,12 @@ fn content_type(incoming: &Incoming) -> ContentType {
         "application/x-www-form-urlencoded" => ContentType::Form,
         _ => ContentType::Other,
     }
+}
+
+/// Whether a browser asks if a page of some origin may call ("CORS-preflight request", Fetch Standard). It is no request
+/// of an API and carries no signature.
+pub(crate) fn is_preflight(incoming: &Incoming) -> bool {
+    incoming.method == Method::OPTIONS && incoming.path == "/" && incoming.headers.contains_key(ORIGIN)
 }
 
 /// Finds out what a request asks for.

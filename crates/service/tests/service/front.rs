@@ -101,6 +101,39 @@ fn requests_that_are_no_calls_are_told_apart() {
     expect_file!["golden/front.txt"].assert_eq(&said);
 }
 
+/// A browser asks before a page may call: it is answered before anybody is authenticated, and nothing happens. Everything
+/// but that is what it is without a page.
+#[test]
+fn a_page_is_told_nothing_but_that_it_may_call() {
+    let world = World::new();
+    let from_page = |request: Builder| request.header("origin", "https://page.example");
+    let preflight = |path: &str, method: &str| {
+        let asked = request(method, path, "-", "-").header("access-control-request-method", "POST");
+        from_page(asked).header("access-control-request-headers", "X-Amz-Target,Authorization")
+    };
+    let list = || from_page(request("POST", "/", AWS_JSON, "TrentService.ListKeys"));
+    let mut said = String::new();
+    for (what, request, body) in [
+        ("a preflight", preflight("/", "OPTIONS"), ""),
+        ("one for an action", preflight(&format!("/?{WHO_AM_I}"), "OPTIONS"), ""),
+        (
+            "one with a call in it",
+            from_page(request("OPTIONS", "/", AWS_JSON, "TrentService.CreateKey")),
+            "{}",
+        ),
+        ("another path", preflight("/x", "OPTIONS"), ""),
+        ("another method", preflight("/", "PUT"), ""),
+        ("a call of a page", list(), "{}"),
+    ] {
+        let sent = sign_for(ALICE, "kms", &world, request, body);
+        let mut unsigned = sent.clone();
+        unsigned.headers.remove("authorization");
+        said.push_str(&format!("{what}\n    unsigned: {}\n", send(&world, &unsigned)));
+        said.push_str(&format!("    signed:   {}\n\n", send(&world, &sent)));
+    }
+    expect_file!["golden/pages.txt"].assert_eq(&said);
+}
+
 /// A request that would be a good one, but for who sent it.
 #[test]
 fn callers_who_are_nobody_leave_no_trace_but_the_answer() {

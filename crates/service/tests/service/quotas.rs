@@ -222,6 +222,23 @@ fn a20_bad_signatures_are_throttled_by_their_source() {
     assert_eq!([forge(here), forge(here)], [Some("InvalidSignatureException"), Some(THROTTLED)]);
 }
 
+/// Attack A20: what browsers ask without authentication is counted with what authenticates nobody.
+#[test]
+fn a20_preflights_are_throttled_by_their_source() {
+    let mut world = World::new();
+    limit(&mut world, &[("Unauthenticated", 2.0)]);
+    let mut preflight = Ask::new(ALICE, "ListKeys", json!({})).incoming(world.now());
+    preflight.method = http::Method::OPTIONS;
+    preflight.headers.insert("origin", http::HeaderValue::from_static("https://page.example"));
+    let ask = || block_on(world.service.handle(&preflight, world.now()));
+    for (status, throttled_by) in [(200, None), (200, None), (400, Some("Unauthenticated"))] {
+        let answer = ask();
+        assert_eq!((answer.outgoing.status, answer.throttled_by), (status, throttled_by));
+        assert_eq!((answer.account, answer.event), (None, None));
+    }
+    assert_eq!(code(&world, ALICE, "ListKeys", json!({})), None);
+}
+
 /// What is counted does not tell a stranger of what kind a key is, nor that there is one (O5).
 #[test]
 fn a_strangers_count_tells_nothing_of_a_key() {
