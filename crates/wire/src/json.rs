@@ -11,6 +11,7 @@ use std::fmt;
 
 use serde::de::{self, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::error::Category;
+use zeroize::Zeroizing;
 
 /// Deepest nesting of arrays and objects in a request body. The deepest shape of the API needs four.
 pub const MAX_DEPTH: usize = 32;
@@ -65,8 +66,9 @@ fn tree(body: &[u8]) -> serde_json::Result<Value<'_>> {
 
 /// The text with a number that a double holds in place of each that none does; `None` where there is none. Whether it is
 /// JSON otherwise is for the parser to say. One pass, whatever the text.
-fn clamped(body: &[u8]) -> Option<Vec<u8>> {
-    let (mut text, mut rest, mut found) = (Vec::with_capacity(body.len()), body, false);
+fn clamped(body: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    // What stands for a number is no longer than it, so this never moves.
+    let (mut text, mut rest, mut found) = (Zeroizing::new(Vec::with_capacity(body.len())), body, false);
     while let Some((first, others)) = rest.split_first() {
         let length = match first {
             b'"' => string_length(others)?,
