@@ -67,12 +67,26 @@ pub(super) fn import(spec: Spec, der: &[u8]) -> Option<Material> {
 }
 
 /// Whether these are primes of half the modulus' length each, in bits, and not so close to each other that their product
-/// tells them (FIPS 186-5 appendix A.1.1: they differ in their first 100 bits; here in their first 96).
+/// tells them: they are 2^(half - 100) apart at least (FIPS 186-5 appendix A.1.1), here 2^(half - 96).
 fn are_primes(prime1: &[u8], prime2: &[u8], modulus_len: usize) -> Option<bool> {
     let is_half =
         |prime: &[u8]| prime.len() * 2 == modulus_len && prime.first().is_some_and(|byte| *byte >= 0x80);
-    let are_apart = prime1.get(..12) != prime2.get(..12);
+    let apart = distance(prime1, prime2);
+    let are_apart = apart.get(..12).is_some_and(|first| first.iter().any(|byte| *byte != 0));
     Some(is_half(prime1) && is_half(prime2) && are_apart && ffi::is_prime(prime1)? && ffi::is_prime(prime2)?)
+}
+
+/// The larger of two numbers of one length, big-endian, less the smaller.
+fn distance(one: &[u8], other: &[u8]) -> Zeroizing<Vec<u8>> {
+    let (large, small) = if one < other { (other, one) } else { (one, other) };
+    let mut digits = Zeroizing::new(vec![0; large.len()]);
+    let mut borrow = false;
+    for ((digit, large), small) in digits.iter_mut().zip(large).zip(small).rev() {
+        let (difference, first) = large.overflowing_sub(*small);
+        let (difference, second) = difference.overflowing_sub(u8::from(borrow));
+        (*digit, borrow) = (difference, first || second);
+    }
+    digits
 }
 
 /// Odd and at least 65,537. How large it may be AWS-LC decides (33 bits).

@@ -17,6 +17,7 @@ const RSA_COMPOSITE: &[u8] = include_bytes!("keys/rsa_2048_composite.der");
 const RSA_UNBALANCED: &[u8] = include_bytes!("keys/rsa_2048_unbalanced.der");
 const RSA_SMALL_FACTOR: &[u8] = include_bytes!("keys/rsa_2048_small_factor.der");
 const RSA_CLOSE: &[u8] = include_bytes!("keys/rsa_2048_close.der");
+const RSA_CLOSE_APART: &[u8] = include_bytes!("keys/rsa_2048_close_apart.der");
 const RSA_THREE_PRIMES: &[u8] = include_bytes!("keys/rsa_2048_three_primes.der");
 const RSA_PSS: &[u8] = include_bytes!("keys/rsa_pss_2048.der");
 const SECP256K1: &[u8] = include_bytes!("keys/secp256k1.der");
@@ -131,6 +132,7 @@ fn rsa_keys_are_of_two_primes_and_whole() {
     refuses("RSA_2048", RSA_UNBALANCED, "primes of 1,280 and 768 bits");
     refuses("RSA_2048", RSA_SMALL_FACTOR, "the factor 7,919");
     refuses("RSA_2048", RSA_CLOSE, "primes that follow each other");
+    refuses("RSA_2048", RSA_CLOSE_APART, "primes that are close and begin differently");
     refuses("RSA_3072", RSA_E65539, "2,048 bits");
     let parts = rsa_parts(RSA_E65539);
     assert!(take("RSA_2048", &rsa_of(0, &parts)).is_ok());
