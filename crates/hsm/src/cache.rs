@@ -19,7 +19,8 @@ use std::time::Duration;
 
 use claviger_hsm_proto::{LONGEST_WAIT, MaterialId, Refusal};
 
-/// How long an evicted material is not cached again: longer than a command may wait, also one that the HSM has not read.
+/// How long an evicted material is not cached again: longer than the host waits for a command, also one that the HSM has not
+/// read.
 pub(crate) const TOMBSTONE_TIME: Duration = LONGEST_WAIT.saturating_add(Duration::from_secs(60));
 /// Most tombstones that are kept.
 const MAX_TOMBSTONES: usize = 8192;

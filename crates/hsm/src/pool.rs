@@ -1,18 +1,18 @@
 //! Worker threads for commands that are too dear for the thread of a connection.
 //!
 //! There are two lanes, by the class of a command's estimated cost ([`Class`]), each with a queue that is fair between
-//! the accounts of all connections ([`fair`] states its bounds) and with workers of its own:
+//! the connections, and in them between accounts ([`fair`] states its bounds), and with workers of its own:
 //!
 //! - the *short* lane (signatures, decryptions, key agreement, [`short`]) has two sets of workers, one for each core. The
 //!   workers of one set stand in front, and those of the other aside: they step back by [`STEP_ASIDE`] in the operating
 //!   system's scheduling. Who works depends on whether connections carry out commands themselves meanwhile: beside those,
 //!   which take microseconds, signatures are made aside; where there are none, in front;
-//! - the *long* lane (making RSA keys) has one worker less than there are cores, but one at least, and they step back by
+//! - the *long* lane (making and importing RSA keys) has one worker less than there are cores, but one at least, and they step back by
 //!   [`STEP_BACK`]: wherever a connection, a short command or the host has something to do, long work gets about a
 //!   seventieth of a core, which keeps it going; otherwise it has the cores.
 //!
 //! So dear work never stands before cheap work, however much of it waits: what it can cost others is that little. And
-//! within a lane no account, and no connection, stands before another by more than a command's worth of work.
+//! within a lane no account of a connection stands before another by more than a command's worth of work.
 //!
 //! What a worker that has stepped back holds, others wait for. So it keeps locks for no longer than it takes to push or
 //! pop, and writes no reply: it leaves that to a worker in front.
@@ -40,9 +40,9 @@ const STEP_BACK: i32 = 19;
 /// work, and twice as much as long work.
 const STEP_ASIDE: i32 = 15;
 
-/// Most commands of a flow that wait, in each lane: half of what a connection may have in the pool, so that one account does
-/// not take all of it.
-pub(crate) const MAX_WAITING: usize = 512;
+/// Most commands of a flow that wait, in each lane: in both, half of what a connection may have in the pool, so that one
+/// account does not take all of it.
+pub(crate) const MAX_WAITING: usize = 256;
 
 /// Whose commands follow each other: those of an account that came over the same connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -123,11 +123,14 @@ impl Server {
                 Task::Command { deferred, frame } => (deferred, frame),
                 Task::Reply(frame) => return self.give(&line, flow, &frame, charge, workers),
             };
-            if self.clock.now().saturating_sub(deferred.since()) > self.longest_wait {
-                // Nobody waits for it any more.
-                return line.let_go();
-            }
-            match session.carry_out(self.clock.now(), &deferred, &frame, &mut reply) {
+            let now = self.clock.now();
+            let answered = if now.saturating_sub(deferred.since()) > self.longest_wait {
+                // Nobody waits for it any more; the reply says that it waits no longer.
+                Session::refuse(&frame, Refusal::Busy, &mut reply)
+            } else {
+                session.carry_out(now, &deferred, &frame, &mut reply)
+            };
+            match answered {
                 Ok(()) if place != Place::Front => {
                     let task = Task::Reply(Zeroizing::new(reply.to_vec()));
                     self.pool.submit_brief(flow, Job { line, flow, charge, task });

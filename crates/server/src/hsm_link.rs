@@ -6,9 +6,10 @@
 //! When a connection breaks, or the HSM is silent for [`DEADLINE_TICKS`] although it was asked for something that takes
 //! it no time, everything in flight fails with a retryable error and the link connects anew. (It reads no question
 //! while this connection has no more room in its pool; then something that it does there must end within that time.) A
-//! command that the HSM does not come to within [`LONGEST_WAIT`] fails alone, and the HSM will not begin it.
+//! command that the HSM does not come to within [`LONGEST_WAIT`] fails alone, and the HSM does not begin what has waited there
+//! for as long. Where more than [`MOST_LATE`] are late, some of them are unread, and the connection is given up.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::net::UnixStream as Socket;
@@ -36,6 +37,9 @@ const PROBE_TICKS: u64 = 2;
 const PROBE: Command<'static> = Command::GenerateRandom { length: 1, recipient: None };
 /// After how many ticks a command has waited too long although others are answered: the making of RSA keys queues.
 const LONGEST_WAIT_TICKS: u64 = LONGEST_WAIT.as_secs() / TICK.as_secs();
+/// So many commands of one connection may be too late and unanswered: as many as the HSM has room for. What is more it has
+/// not read, and would begin when it has.
+const MOST_LATE: usize = 1024;
 /// How long a command waits for a link that is connecting, before it fails.
 const CONNECT_WAIT: Duration = Duration::from_secs(3);
 /// Pause between attempts to connect.
@@ -73,6 +77,8 @@ struct State {
     tick: u64,
     /// The tick of the last answer.
     answered_tick: u64,
+    /// Commands that were too late, until the HSM answers that it has not begun them.
+    late: HashSet<u64>,
 }
 
 struct Waiting {
@@ -271,6 +277,7 @@ impl Shared {
             let waiting = {
                 let mut state = self.state();
                 state.answered_tick = state.tick;
+                state.late.remove(&found.id);
                 state.in_flight.remove(&found.id)
             };
             if let Some(waiting) = waiting {
@@ -299,6 +306,7 @@ impl Shared {
                     }
                 }
                 Health::Lost => return "the HSM does not answer".to_owned(),
+                Health::Behind => return "the HSM has too much to do that nobody waits for".to_owned(),
             }
         }
     }
@@ -306,6 +314,7 @@ impl Shared {
     fn disconnect(&self, why: &str) {
         let mut state = self.state();
         state.connected = false;
+        state.late.clear();
         state.out.as_mut_slice().zeroize();
         state.out.clear();
         let failed: Vec<Waiting> = state.in_flight.drain().map(|(_, waiting)| waiting).collect();
@@ -323,9 +332,14 @@ impl State {
         let now = self.tick;
         let waits = |waiting: &Waiting| now.saturating_sub(waiting.since_tick);
         let late = self.in_flight.extract_if(|_, waiting| waits(waiting) > LONGEST_WAIT_TICKS);
-        let late: Vec<Waiting> = late.map(|(_, waiting)| waiting).collect();
+        let late: Vec<(u64, Waiting)> = late.collect();
+        self.late.extend(late.iter().map(|(id, _)| id));
         let oldest = self.in_flight.values().map(waits).max().unwrap_or_default();
-        (health(oldest, now.saturating_sub(self.answered_tick)), late)
+        let health = match self.late.len() > MOST_LATE {
+            true => Health::Behind,
+            false => health(oldest, now.saturating_sub(self.answered_tick)),
+        };
+        (health, late.into_iter().map(|(_, waiting)| waiting).collect())
     }
 
     fn write(&mut self, id: u64, command: &Command<'_>) -> Result<(), VaultError> {
@@ -357,6 +371,8 @@ enum Health {
     Doubtful,
     /// It is silent although it was asked.
     Lost,
+    /// It does not come to reading what was sent long ago.
+    Behind,
 }
 
 /// Makes room for one more frame, and leaves nothing behind where the buffer stood.

@@ -56,10 +56,14 @@ fn making_rsa_keys_keeps_nobody_waiting() {
 fn more_than_there_is_room_for_is_answered() {
     let hsm = Home::new().start();
     let mut host = hsm.connect();
-    let keys = ["111122223333", "222233334444", "333344445555", "444455556666"].map(|account| {
-        let binding = Binding { account, ..SIGNING };
-        (binding, host.create(binding))
-    });
+    let accounts: Vec<String> = (1..=8).map(|number| format!("{number}11122223333")).collect();
+    let keys: Vec<_> = accounts
+        .iter()
+        .map(|account| {
+            let binding = Binding { account, ..SIGNING };
+            (binding, host.create(binding))
+        })
+        .collect();
     let command = |id: usize| {
         let (binding, (material, token)) = &keys[id % keys.len()];
         let key = WrappedKey { binding: *binding, material: *material, token };

@@ -142,7 +142,13 @@ fn a_command_that_is_not_come_to_fails_alone() {
     check_late(1, 1, 1);
     check_late(1, 2, 1);
     // Nor do many: the HSM does not go on with what nobody waits for.
-    check_late(500, 2, 1);
+    check_late(MOST_LATE, 2, 1);
+}
+
+/// What the HSM has not even read it would begin.
+#[test]
+fn a_connection_with_too_much_that_is_late_is_given_up() {
+    check_late(MOST_LATE + 1, 1, 2);
 }
 
 #[test]
