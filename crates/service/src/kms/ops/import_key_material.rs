@@ -104,6 +104,8 @@ impl Operation for ImportKeyMaterial {
             expires,
             now: call.now(),
         };
+        // It may have been read after that moment, in the state of a later one.
+        let latest = service.installation.latest(call.now());
         let left = key.without_expired(latest);
         let mut change = multi_region::share(service, &key, &import::taken_in(&left, &offer)?).await?;
         let expired = if key.expiry().is_some_and(|expiry| expiry <= latest) {
